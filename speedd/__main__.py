@@ -1,0 +1,6 @@
+"""``python -m speedd``."""
+
+from speedd.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Look at takes, join and master them."""

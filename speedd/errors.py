@@ -1,0 +1,71 @@
+"""Every error that speedd raises on purpose, each with an exit code and advice to the user.
+
+::
+
+    SpeeddError                 1
+    ├── UsageError              2   the command line asks for something that cannot be
+    ├── ConfigError            78   the configuration is wrong (EX_CONFIG); all faults at once
+    ├── InputError              1   this source cannot be narrated; it is refused with the message
+    │   └── DamagedInputError   1   it looks cut short; more of it may still be on its way
+    ├── EngineError             1   the engine cannot load, or cannot speak a text
+    ├── PublishError            1   the finished audiobook cannot be put into the outbox
+    ├── LedgerError             1   the ledger is damaged or newer than this program
+    └── TryAgainError          75   disk full, lock held, share gone: nothing lost, try again (EX_TEMPFAIL)
+"""
+
+
+class SpeeddError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        message: what is wrong, in a sentence that a person can act on.
+        hint: what to do about it, if there is something to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class UsageError(SpeeddError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+    exit_code = 2
+
+
+class ConfigError(SpeeddError):
+    """The configuration is wrong; the message lists every fault with its path."""
+
+    exit_code = 78
+
+
+class InputError(SpeeddError):
+    """A source cannot be narrated. The message becomes its ``REASON.txt``, so it is written for its owner."""
+
+
+class DamagedInputError(InputError):
+    """A source looks cut short or torn: a copy may still be running, so waiting may mend it."""
+
+
+class EngineError(SpeeddError):
+    """An engine cannot be found or loaded, or cannot speak a text."""
+
+
+class PublishError(SpeeddError):
+    """A finished audiobook cannot be put into the outbox."""
+
+
+class LedgerError(SpeeddError):
+    """The ledger is damaged, or was written by a newer speedd."""
+
+
+class TryAgainError(SpeeddError):
+    """A condition outside speedd that passes: a full disk, a held lock, a missing share. Nothing is lost."""
+
+    exit_code = 75

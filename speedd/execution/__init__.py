@@ -1,0 +1,1 @@
+"""Run utterances through engine workers."""

@@ -1,0 +1,1 @@
+"""Lay out and publish a finished audiobook."""

@@ -1,0 +1,1 @@
+"""Cut a `Book` into `Chunk`s."""

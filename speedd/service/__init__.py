@@ -1,0 +1,1 @@
+"""systemd, the journal and signals."""
