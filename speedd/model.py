@@ -162,6 +162,20 @@ class Book:
 # --- planning ------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class TextLimits:
+    """How long a text an engine wants, in characters."""
+
+    best_chars: int
+    """Length of text per utterance at which it sounds best."""
+    max_chars: int
+    """Longest text it speaks in one go."""
+    min_chars: int = 1
+    """Shorter texts are better joined to a neighbour in the same paragraph."""
+    one_sentence: bool = False
+    """True if an utterance must hold one sentence, because the engine sets its own pauses between sentences."""
+
+
 class Boundary(StrEnum):
     """What stands between a chunk and the next; it sets the silence between them."""
 

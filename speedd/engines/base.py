@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from speedd.model import Failed, Take, Utterance, Voice
+    from speedd.model import Failed, Take, TextLimits, Utterance, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,7 @@ class EngineInfo:
     clones_voices: bool
     voices: tuple[Voice, ...]
     """Its own voices, ready to speak without a download; the first is its default."""
-    best_chars: int
-    """Length of text per utterance at which it sounds best."""
-    max_chars: int
-    """Longest text it speaks in one go."""
-    min_chars: int = 1
-    """Shorter texts are better joined to a neighbour."""
-    one_sentence: bool = False
-    """True if an utterance must hold one sentence, because the engine sets its own pauses between sentences."""
+    limits: TextLimits
     numerics: Mapping[str, str] = field(default_factory=dict)
     """What else decides the bits: dtype, device class, steps, FFT back-end, thread count."""
     device: str = "cpu"
@@ -51,7 +44,7 @@ class Budget:
     Args:
         rows: utterances it can hold at once with what is free now.
         free_bytes: free memory of its device, as the device reports it.
-        row_bytes: what one row of `EngineInfo.best_chars` costs.
+        row_bytes: what one row of `TextLimits.best_chars` costs.
     """
 
     rows: int
