@@ -1,0 +1,515 @@
+"""The ledger: the only truth about state, in one SQLite file.
+
+WAL with ``synchronous=FULL``: a power cut on ext4 kept 200 of 200 acknowledged commits so, and none with NORMAL. A
+take's file is durable before the row that names it; a row whose file is gone is rendered again.
+
+One connection behind a lock serves all threads of the daemon; other processes (``status``, ``cancel``, ``retry``) open
+their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from speedd.errors import LedgerError, TryAgainError
+from speedd.migrations import MIGRATIONS
+from speedd.model import Boundary, Chunk, Job, Part, Rendered, Role, Segment, Style
+
+
+PLAN_PAGE = 512
+"""Chunks stored per transaction: about 10 ms of the lock."""
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    WAITING = "waiting"  # damaged: more of it may still come
+    QUEUED = "queued"
+    RUNNING = "running"
+    PUBLISHED = "published"
+    REFUSED = "refused"  # its own fault
+    FAILED = "failed"  # ours, or the engine's
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # a partner arrived before it was published: a newer job took over
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self not in {State.WAITING, State.QUEUED, State.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job and what the ledger knows of it."""
+
+    job: Job
+    state: State
+    reason: str
+    edition: int
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    published: Path | None
+    head: dict[str, Any] | None
+    """What reading and planning found (see `speedd.prepare`), None before."""
+    cancelling: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PendingUtterance:
+    """An utterance that has no take yet."""
+
+    id: int
+    """Position in the book, over all chunks."""
+    chunk: int
+    text: str
+    style: Style
+    occurrence: int
+    """How often this text came before in the book."""
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPiece:
+    """One stretch of sound or silence of a chunk, in the order of the book."""
+
+    chunk: int
+    take: str
+    """Key of the take, empty for silence alone."""
+    pause_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk and what became of it."""
+
+    chunk: Chunk
+    takes: tuple[str, ...]
+    attempts: int
+    render_s: float
+    stop_reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job's utterances are."""
+
+    done: int
+    total: int
+    done_chars: int
+    total_chars: int
+
+
+class Ledger:
+    """The ledger of one state directory.
+
+    Args:
+        path: the SQLite file; it is made if it is not there.
+        now: wall clock, in seconds since the epoch.
+
+    Raises:
+        LedgerError: if the file is damaged or was written by a newer speedd.
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._lock = threading.RLock()
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._db.row_factory = sqlite3.Row
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4000"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._migrate()
+        except sqlite3.DatabaseError as error:
+            raise LedgerError(f"The ledger {path} cannot be used: {error}.") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise LedgerError(
+                f"The ledger was written by a newer speedd (schema {version}, this one knows {len(MIGRATIONS)}).",
+                hint="Install that version again.",
+            )
+        for number, migrate in enumerate(MIGRATIONS[version:], start=version + 1):
+            with self._transaction():
+                migrate(self._db)
+                self._db.execute(f"PRAGMA user_version={number}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                self._rollback()
+                raise TryAgainError(f"The ledger cannot be written now: {error}.") from error
+            except BaseException:
+                self._rollback()
+                raise
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    # --- sources -----------------------------------------------------------------------------------------------------
+
+    def knows(self, source: Path, signature: str) -> bool:
+        """Whether this source, looking like this, has been accepted or has met its end already."""
+        found = self._rows("SELECT 1 FROM sources WHERE path=? AND signature=?", os.fsencode(source), signature)
+        return bool(found)
+
+    def remember(self, source: Path, signature: str, job_id: str) -> None:
+        """Note that this source, looking like this, belongs to a job."""
+        with self._transaction() as db:
+            db.execute("REPLACE INTO sources VALUES (?, ?, ?)", (os.fsencode(source), signature, job_id))
+
+    def forget(self, source: Path) -> None:
+        """Take a source that comes back as new."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM sources WHERE path=?", (os.fsencode(source),))
+
+    # --- jobs --------------------------------------------------------------------------------------------------------
+
+    def add(self, job: Job, *, edition: int = 1, state: State = State.QUEUED, reason: str = "") -> None:
+        """Enter a new job."""
+        parts = json.dumps(
+            [[p.role, os.fsencode(p.name).hex(), str(p.path), p.digest, p.size_bytes] for p in job.parts]
+        )
+        ended = self._now() if state.ended else None
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO jobs (id, digest, edition, name, source, spool, parts, state, reason,"
+                " created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job.id,
+                    job.digest,
+                    edition,
+                    os.fsencode(job.name),
+                    os.fsencode(job.source),
+                    str(job.spool),
+                    parts,
+                    state,
+                    reason,
+                    self._now(),
+                    ended,
+                ),
+            )
+
+    def job(self, job_id: str) -> JobRow | None:
+        """Return the job with this id."""
+        rows = self._rows("SELECT * FROM jobs WHERE id=?", job_id)
+        return _job_row(rows[0]) if rows else None
+
+    def jobs(self, *states: State) -> list[JobRow]:
+        """Return the jobs in any of these states (all, if none is given), oldest first."""
+        marks = ",".join("?" * len(states))
+        where = f"WHERE state IN ({marks})" if states else ""
+        return [_job_row(row) for row in self._rows(f"SELECT * FROM jobs {where} ORDER BY created_at, rowid", *states)]  # noqa: S608 - only question marks are put in
+
+    def editions(self, digest: str) -> list[JobRow]:
+        """Return all jobs of one content, the latest last."""
+        return [_job_row(row) for row in self._rows("SELECT * FROM jobs WHERE digest=? ORDER BY edition", digest)]
+
+    def jobs_from(self, source: Path) -> list[JobRow]:
+        """Return all jobs that came from one place in the inbox, the latest last."""
+        query = "SELECT * FROM jobs WHERE source=? ORDER BY created_at, rowid"
+        return [_job_row(row) for row in self._rows(query, os.fsencode(source))]
+
+    def set_state(self, job_id: str, state: State, reason: str = "", *, published: Path | None = None) -> None:
+        """Move a job to a state. An end clears what was wished of it."""
+        now = self._now()
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state=?, reason=?, published=coalesce(?, published),"
+                " cancelling=CASE WHEN ? THEN 0 ELSE cancelling END,"
+                " started_at=CASE WHEN ?='running' THEN ? ELSE started_at END, ended_at=? WHERE id=?",
+                (
+                    state,
+                    reason,
+                    str(published) if published else None,
+                    state.ended,
+                    state,
+                    now,
+                    now if state.ended else None,
+                    job_id,
+                ),
+            )
+
+    def wish_cancelled(self, job_id: str) -> None:
+        """Ask the daemon to cancel a job."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET cancelling=1 WHERE id=?", (job_id,))
+
+    def recover(self) -> list[str]:
+        """Put jobs that were running when the last process ended back into the queue; return their ids."""
+        with self._transaction() as db:
+            found = [row["id"] for row in db.execute("SELECT id FROM jobs WHERE state='running'")]
+            db.execute("UPDATE jobs SET state='queued' WHERE state='running'")
+        return found
+
+    # --- plan --------------------------------------------------------------------------------------------------------
+
+    def record_plan(self, job_id: str, head: dict[str, Any], chapters: Sequence[str], chunks: Iterable[Chunk]) -> None:
+        """Store a plan, replacing an earlier one of the same job.
+
+        `chunks` is walked once and stored in pages, so that other books go on meanwhile; the head, which says that the
+        plan is whole, comes last.
+        """
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET head=NULL, fingerprint='' WHERE id=?", (job_id,))
+            for table in ("utterances", "chunks", "chapters"):
+                db.execute(f"DELETE FROM {table} WHERE job=?", (job_id,))  # noqa: S608 - names of our own tables
+            db.executemany("INSERT INTO chapters VALUES (?, ?, ?)", ((job_id, i, t) for i, t in enumerate(chapters)))
+        seen: Counter[bytes] = Counter()
+        number = 0
+        walk = iter(chunks)
+        while page := list(islice(walk, PLAN_PAGE)):
+            utterances: list[tuple[Any, ...]] = []
+            for chunk in page:
+                for segment in chunk.segments:
+                    mark = sha256(segment.text.encode()).digest()[:12]
+                    utterances.append((job_id, number, chunk.index, segment.text, segment.pause_ms, seen[mark]))
+                    seen[mark] += 1
+                    number += 1
+            with self._transaction() as db:
+                db.executemany(
+                    "INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?)", (_chunk_values(job_id, c) for c in page)
+                )
+                db.executemany("INSERT INTO utterances VALUES (?,?,?,?,?,?,0,NULL)", utterances)
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET head=? WHERE id=?", (json.dumps(head), job_id))
+
+    def chapters(self, job_id: str) -> list[str]:
+        """Return the titles of the chapters."""
+        return [row["title"] for row in self._rows("SELECT title FROM chapters WHERE job=? ORDER BY idx", job_id)]
+
+    # --- takes -------------------------------------------------------------------------------------------------------
+
+    def begin_takes(self, job_id: str, fingerprint: str) -> None:
+        """Start or go on with a job's takes; where what shapes the audio has changed, none of the old ones is kept."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE utterances SET attempt=0, take=NULL WHERE job=?1"
+                " AND (SELECT fingerprint FROM jobs WHERE id=?1) != ?2",
+                (job_id, fingerprint),
+            )
+            db.execute("UPDATE jobs SET fingerprint=? WHERE id=?", (fingerprint, job_id))
+
+    def pending(self, job_id: str, *, page: int = 256) -> Iterator[PendingUtterance]:
+        """Yield what is to be spoken and has no take, in the order of the book, reading a page at a time."""
+        last = -1
+        while True:
+            rows = self._rows(
+                "SELECT u.*, c.style FROM utterances u JOIN chunks c ON c.job=u.job AND c.idx=u.chunk"
+                " WHERE u.job=? AND u.idx>? AND u.text!='' AND u.take IS NULL ORDER BY u.idx LIMIT ?",
+                job_id,
+                last,
+                page,
+            )
+            for row in rows:
+                style = Style(**json.loads(row["style"]))
+                yield PendingUtterance(row["idx"], row["chunk"], row["text"], style, row["occurrence"], row["attempt"])
+            if len(rows) < page:
+                return
+            last = rows[-1]["idx"]
+
+    def take(self, key: str) -> Rendered | None:
+        """Return the facts of a stored take."""
+        rows = self._rows("SELECT * FROM takes WHERE key=?", key)
+        return _rendered(rows[0]) if rows else None
+
+    def fault_of(self, key: str) -> str | None:
+        """Return why a take with this key was turned down before; empty if it was kept, None if there is none."""
+        rows = self._rows("SELECT fault FROM takes WHERE key=?", key)
+        return rows[0]["fault"] if rows else None
+
+    def record_takes(self, job_id: str, takes: Iterable[tuple[int, Rendered, str]]) -> None:
+        """Record a batch of takes in one commit.
+
+        Args:
+            job_id: the job.
+            takes: for each the id of its utterance, its facts, and why it is turned down (empty: it is kept).
+        """
+        with self._transaction() as db:
+            for utterance, rendered, fault in takes:
+                db.execute(
+                    "REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        rendered.key,
+                        rendered.samples,
+                        rendered.sample_rate_hz,
+                        rendered.peak_dbfs,
+                        rendered.rms_dbfs,
+                        rendered.render_s,
+                        rendered.stop_reason,
+                        rendered.size_bytes,
+                        fault,
+                        self._now(),
+                    ),
+                )
+                change = "attempt=attempt+1" if fault else "take=?3"
+                values = (job_id, utterance) if fault else (job_id, utterance, rendered.key)
+                db.execute(f"UPDATE utterances SET {change} WHERE job=?1 AND idx=?2", values)  # noqa: S608 - one of two literals
+
+    def adopt(self, job_id: str, takes: Iterable[tuple[int, str, int]]) -> None:
+        """Give utterances takes that exist already: for each its id, the key and the attempt that made it."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE utterances SET take=?2, attempt=?3 WHERE job=?4 AND idx=?1",
+                ((utterance, key, attempt, job_id) for utterance, key, attempt in takes),
+            )
+
+    def forget_takes(self, keys: Iterable[str]) -> None:
+        """Strike takes whose files are gone or damaged: they will be rendered again."""
+        with self._transaction() as db:
+            for key in keys:
+                db.execute("DELETE FROM takes WHERE key=?", (key,))
+                db.execute("UPDATE utterances SET take=NULL WHERE take=?", (key,))
+
+    def take_keys(self, job_id: str) -> Iterator[str]:
+        """Yield the keys of the takes that a job uses."""
+        for row in self._rows("SELECT take FROM utterances WHERE job=? AND take IS NOT NULL AND take!=''", job_id):
+            yield row["take"]
+
+    def progress(self, job_id: str) -> Progress:
+        """Count what is done and what there is to do."""
+        row = self._rows(
+            "SELECT count(take) AS done, count(*) AS total, coalesce(sum(length(text)), 0) AS total_chars,"
+            " coalesce(sum(CASE WHEN take IS NULL THEN 0 ELSE length(text) END), 0) AS done_chars"
+            " FROM utterances WHERE job=? AND text!=''",
+            job_id,
+        )[0]
+        return Progress(row["done"], row["total"], row["done_chars"], row["total_chars"])
+
+    # --- what mastering and the run log read -------------------------------------------------------------------------
+
+    def pieces(self, job_id: str, chapter: int) -> Iterator[ChunkPiece]:
+        """Yield a chapter's sound and silence in order. A chunk's own pause follows its last piece."""
+        rows = self._rows(
+            "SELECT c.idx, c.pause_ms AS after_ms, u.take, coalesce(u.pause_ms, 0) AS inner_ms,"
+            " u.idx IS NULL OR u.idx=(SELECT max(idx) FROM utterances WHERE job=c.job AND chunk=c.idx) AS last"
+            " FROM chunks c LEFT JOIN utterances u ON u.job=c.job AND u.chunk=c.idx"
+            " WHERE c.job=? AND c.chapter=? ORDER BY c.idx, u.idx",
+            job_id,
+            chapter,
+        )
+        for row in rows:
+            yield ChunkPiece(row["idx"], row["take"] or "", row["inner_ms"] + (row["after_ms"] if row["last"] else 0))
+
+    def chunks(self, job_id: str, *, page: int = 256) -> Iterator[ChunkRow]:
+        """Yield the chunks in order with what became of them, reading a page at a time."""
+        last = -1
+        while True:
+            chunks = self._rows("SELECT * FROM chunks WHERE job=? AND idx>? ORDER BY idx LIMIT ?", job_id, last, page)
+            if not chunks:
+                return
+            spoken: dict[int, list[sqlite3.Row]] = {}
+            for row in self._rows(
+                "SELECT u.*, t.render_s, t.stop_reason FROM utterances u LEFT JOIN takes t ON t.key=u.take"
+                " WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
+                job_id,
+                chunks[0]["idx"],
+                chunks[-1]["idx"],
+            ):
+                spoken.setdefault(row["chunk"], []).append(row)
+            for row in chunks:
+                yield _chunk_row(row, spoken.get(row["idx"], []))
+            last = chunks[-1]["idx"]
+
+
+def _chunk_values(job_id: str, chunk: Chunk) -> tuple[Any, ...]:
+    return (
+        job_id,
+        chunk.index,
+        chunk.chapter,
+        chunk.text,
+        chunk.boundary,
+        chunk.pause_ms,
+        chunk.sentiment_raw,
+        chunk.sentiment_compound,
+        json.dumps(asdict(chunk.style)),
+        json.dumps(dict(chunk.record)) if chunk.record is not None else None,
+    )
+
+
+def _chunk_row(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRow:
+    chunk = Chunk(
+        index=row["idx"],
+        chapter=row["chapter"],
+        text=row["text"],
+        segments=tuple(Segment(u["text"], u["pause_ms"]) for u in utterances),
+        boundary=Boundary(row["boundary"]),
+        pause_ms=row["pause_ms"],
+        sentiment_raw=row["sentiment_raw"],
+        sentiment_compound=row["sentiment_compound"],
+        style=Style(**json.loads(row["style"])),
+        record=json.loads(row["record"]) if row["record"] is not None else None,
+    )
+    spoken = [u for u in utterances if u["text"]]
+    return ChunkRow(
+        chunk=chunk,
+        takes=tuple(u["take"] or "" for u in spoken),
+        attempts=sum(u["attempt"] + 1 for u in spoken if u["take"] is not None),
+        render_s=sum(u["render_s"] or 0.0 for u in spoken),
+        stop_reasons=tuple(u["stop_reason"] or "" for u in spoken),
+    )
+
+
+def _rendered(row: sqlite3.Row) -> Rendered:
+    return Rendered(
+        key=row["key"],
+        samples=row["samples"],
+        sample_rate_hz=row["sample_rate_hz"],
+        peak_dbfs=row["peak_dbfs"],
+        rms_dbfs=row["rms_dbfs"],
+        finite=True,
+        render_s=row["render_s"],
+        stop_reason=row["stop_reason"],
+        size_bytes=row["size_bytes"],
+        worker=-1,
+    )
+
+
+def _job_row(row: sqlite3.Row) -> JobRow:
+    spool = Path(row["spool"])
+    parts = tuple(
+        Part(Role(role), os.fsdecode(bytes.fromhex(name)), Path(path), digest, size)
+        for role, name, path, digest, size in json.loads(row["parts"])
+    )
+    job = Job(row["id"], row["digest"], os.fsdecode(row["name"]), Path(os.fsdecode(row["source"])), spool, parts)
+    return JobRow(
+        job=job,
+        state=State(row["state"]),
+        reason=row["reason"],
+        edition=row["edition"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        published=Path(row["published"]) if row["published"] else None,
+        head=json.loads(row["head"]) if row["head"] else None,
+        cancelling=bool(row["cancelling"]),
+    )

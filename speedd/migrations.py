@@ -1,0 +1,91 @@
+"""The schema of the ledger, as an ordered list of named steps.
+
+A ledger's ``user_version`` says how many of them it has seen. A step that was released is never changed: a new one is
+added.
+"""
+
+import sqlite3
+from collections.abc import Callable
+
+
+def m1_initial(db: sqlite3.Connection) -> None:
+    """Jobs and where they came from; their chapters, chunks and utterances; takes, shared by all jobs."""
+    for statement in _INITIAL.split(";"):
+        db.execute(statement)
+
+
+_INITIAL = """
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    edition INTEGER NOT NULL,
+    name BLOB NOT NULL,         -- bytes, as the file system has it
+    source BLOB NOT NULL,       -- likewise
+    spool TEXT NOT NULL,
+    parts TEXT NOT NULL,        -- JSON
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    created_at REAL NOT NULL,   -- seconds since the epoch, as all times
+    started_at REAL,
+    ended_at REAL,
+    published TEXT,             -- the folder in the outbox
+    head TEXT,                  -- JSON: what reading and planning found; NULL until the plan is whole
+    fingerprint TEXT NOT NULL DEFAULT '',   -- what shapes the audio of its takes
+    cancelling INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX jobs_by_digest ON jobs (digest, edition);
+CREATE INDEX jobs_by_source ON jobs (source);
+CREATE TABLE sources (
+    path BLOB PRIMARY KEY,
+    signature TEXT NOT NULL,    -- what it looked like when it was accepted
+    job TEXT NOT NULL
+);
+CREATE TABLE chapters (
+    job TEXT NOT NULL,
+    idx INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    PRIMARY KEY (job, idx)
+) WITHOUT ROWID;
+CREATE TABLE chunks (
+    job TEXT NOT NULL,
+    idx INTEGER NOT NULL,
+    chapter INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    boundary TEXT NOT NULL,
+    pause_ms INTEGER NOT NULL,
+    sentiment_raw REAL NOT NULL,
+    sentiment_compound REAL NOT NULL,
+    style TEXT NOT NULL,        -- JSON
+    record TEXT,                -- JSON, as it came in a chunk JSON
+    PRIMARY KEY (job, idx)
+) WITHOUT ROWID;
+CREATE INDEX chunks_by_chapter ON chunks (job, chapter, idx);
+CREATE TABLE utterances (
+    job TEXT NOT NULL,
+    idx INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,
+    text TEXT NOT NULL,         -- the spoken form; empty for silence alone
+    pause_ms INTEGER NOT NULL,
+    occurrence INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    take TEXT,                  -- key of the take that is kept
+    PRIMARY KEY (job, idx)
+) WITHOUT ROWID;
+CREATE INDEX utterances_by_chunk ON utterances (job, chunk, idx);
+CREATE INDEX utterances_by_take ON utterances (take);
+CREATE TABLE takes (
+    key TEXT PRIMARY KEY,
+    samples INTEGER NOT NULL,
+    sample_rate_hz INTEGER NOT NULL,
+    peak_dbfs REAL NOT NULL,
+    rms_dbfs REAL NOT NULL,
+    render_s REAL NOT NULL,
+    stop_reason TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    fault TEXT NOT NULL,        -- why it was turned down; empty: kept
+    created_at REAL NOT NULL
+) WITHOUT ROWID
+"""
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m1_initial,)
+"""Applied in order."""
