@@ -1,0 +1,132 @@
+"""Cut a book into chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from speedd.config import SpeechSettings
+from speedd.model import Book, Boundary, Chapter, Chunk, Metadata, ParagraphKind, Plan, TextLimits
+from speedd.planning.boundaries import boundary_of, is_section_break
+from speedd.planning.fitting import chunk_texts
+from speedd.planning.segments import segments_of
+from speedd.planning.styling import Sentiment, style_for
+
+
+def plan_book(book: Book, *, limits: TextLimits, speech: SpeechSettings) -> Plan:
+    """Plan a book: what is said in which order, with which silences and in which style.
+
+    Every paragraph's text is in its chunks, in order: joined with single spaces they are the paragraph with its white
+    space folded. Chunks are made while the plan is walked, so memory does not grow with the book.
+
+    Args:
+        book: the book, read.
+        limits: what the engine takes in one go.
+        speech: pauses, preset, smoothing, and whether the opening and the headings are spoken.
+    Returns:
+        A plan with the chapters that have something to say; those without a word are left out.
+    """
+    chapters = [chapter for chapter in book.chapters if _speaks(chapter, speech)]
+    return Plan(
+        metadata=book.metadata,
+        chapters=tuple(chapter.title for chapter in chapters),
+        chunks=_chunks(book.metadata, chapters, limits, speech),
+    )
+
+
+def opening_of(metadata: Metadata) -> str:
+    """What a narrator says first, "Title, by Author."; empty for a book without a title."""
+    title = " ".join(metadata.title.split())
+    if not title:
+        return ""
+    authors = [folded for author in metadata.authors if (folded := " ".join(author.split()))]
+    if authors:
+        named = " and ".join(filter(None, [", ".join(authors[:-1]), authors[-1]]))
+        title = f"{title} By {named}" if title[-1] in ".!?…" else f"{title}, by {named}"
+    return title if title[-1] in ".!?…" else f"{title}."
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A chunk whose boundary may still become a greater one."""
+
+    chapter: int
+    text: str
+    boundary: Boundary
+
+
+def _speaks(chapter: Chapter, speech: SpeechSettings) -> bool:
+    has_text = any(p.kind is not ParagraphKind.BREAK and p.text.strip() for p in chapter.paragraphs)
+    return has_text or _is_announced(chapter, speech)
+
+
+def _is_announced(chapter: Chapter, speech: SpeechSettings) -> bool:
+    return speech.headings and chapter.announced and bool(chapter.title.strip())
+
+
+def _chunks(metadata: Metadata, chapters: list[Chapter], limits: TextLimits, speech: SpeechSettings) -> Iterator[Chunk]:
+    sentiment = Sentiment(speech)
+    for index, draft in enumerate(_drafts(metadata, chapters, limits, speech)):
+        raw, compound = sentiment.next(draft.text)
+        yield Chunk(
+            index=index,
+            chapter=draft.chapter,
+            text=draft.text,
+            segments=segments_of(
+                draft.text,
+                boundary=draft.boundary,
+                chapter_title=chapters[draft.chapter].title,
+                limits=limits,
+                speech=speech,
+            ),
+            boundary=draft.boundary,
+            pause_ms=speech.pause_ms(draft.boundary),
+            sentiment_raw=raw,
+            sentiment_compound=compound,
+            style=style_for(compound, speech),
+        )
+
+
+def _drafts(
+    metadata: Metadata, chapters: list[Chapter], limits: TextLimits, speech: SpeechSettings
+) -> Iterator[_Draft]:
+    for number, chapter in enumerate(chapters):
+        opening = opening_of(metadata) if speech.opening and number == 0 else ""
+        last: _Draft | None = None
+        for draft in _chapter_drafts(number, chapter, opening, limits, speech):
+            if draft is None:  # a section break
+                if last is not None:
+                    last.boundary = Boundary.SECTION_BREAK
+                continue
+            if last is not None:
+                yield last
+            last = draft
+        if last is not None:
+            if number + 1 < len(chapters) and last.boundary is not Boundary.SECTION_BREAK:
+                last.boundary = Boundary.CHAPTER_END
+            yield last
+
+
+def _chapter_drafts(
+    number: int, chapter: Chapter, opening: str, limits: TextLimits, speech: SpeechSettings
+) -> Iterator[_Draft | None]:
+    """The chunks of a chapter in order, and None for every section break between them."""
+    if opening:
+        yield from _paragraph_drafts(number, opening, Boundary.PARAGRAPH_END, limits)
+    if _is_announced(chapter, speech):
+        yield from _paragraph_drafts(number, chapter.title, Boundary.CHAPTER_START, limits)
+    for paragraph in chapter.paragraphs:
+        if paragraph.kind is ParagraphKind.BREAK:
+            yield None
+        elif is_section_break(paragraph.text):
+            yield from _paragraph_drafts(number, paragraph.text, Boundary.SECTION_BREAK, limits)
+        else:
+            yield from _paragraph_drafts(number, paragraph.text, Boundary.PARAGRAPH_END, limits)
+
+
+def _paragraph_drafts(number: int, text: str, end: Boundary, limits: TextLimits) -> Iterable[_Draft]:
+    """The chunks of one paragraph; the last of them ends in ``end``."""
+    drafts = [_Draft(number, piece, boundary_of(piece)) for piece in chunk_texts(text, limits)]
+    if drafts:
+        drafts[-1].boundary = end
+    return drafts

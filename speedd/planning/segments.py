@@ -1,0 +1,67 @@
+"""Cut a chunk into what is spoken in one go, with the silences inside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from speedd.config import SpeechSettings
+from speedd.model import Boundary, Segment, TextLimits
+from speedd.planning.boundaries import boundary_of
+from speedd.planning.fitting import cut_hard
+from speedd.planning.sentences import split_sentences
+from speedd.planning.spoken import spoken_form
+
+MAX_PAUSE_MS = 60_000
+"""The longest silence that a text can ask for."""
+_TILDE_MS = {"1": 150, "2": 700}
+# ~1 ~2 [pause:1.5s]; "~1.5 million" and "~20" are numbers.
+_PAUSE = re.compile(r"~([12])(?!\w|[.,:]\d)|\[pause:(\d{1,6}(?:\.\d{1,6})?)s\]", re.IGNORECASE)
+
+
+def segments_of(
+    text: str, *, boundary: Boundary, chapter_title: str, limits: TextLimits, speech: SpeechSettings
+) -> tuple[Segment, ...]:
+    """Cut a chunk's text into segments.
+
+    A cut falls at every inline pause, after every sentence for an engine that wants one at a time, and wherever the
+    engine cannot take more in one go.
+
+    Args:
+        text: the text of record.
+        boundary: what follows the chunk.
+        chapter_title: of the chapter the chunk is in.
+        limits: what the engine takes in one go.
+        speech: the pauses.
+    Returns:
+        Segments of which each has text, or is a pause before any text; none if there is nothing to hear.
+    """
+    segments: list[Segment] = []
+    for stretch, pause_ms in _stretches(text, boundary, chapter_title):
+        parts = list(_parts(stretch, limits))
+        segments.extend(Segment(part, speech.pause_ms(boundary_of(part))) for part in parts[:-1])
+        if parts:
+            segments.append(Segment(parts[-1], pause_ms))
+        elif pause_ms:
+            before = segments.pop() if segments else Segment("")
+            segments.append(Segment(before.text, min(before.pause_ms + pause_ms, MAX_PAUSE_MS)))
+    return tuple(segments)
+
+
+def _stretches(text: str, boundary: Boundary, chapter_title: str) -> Iterator[tuple[str, int]]:
+    """Spoken text between inline pauses, and the pause after it in ms."""
+    begin = 0
+    for match in _PAUSE.finditer(text):
+        spoken = spoken_form(text[begin : match.start()], boundary=Boundary.NONE, chapter_title="")
+        pause_ms = _TILDE_MS[match[1]] if match[1] else min(round(float(match[2]) * 1000), MAX_PAUSE_MS)
+        yield spoken, pause_ms
+        begin = match.end()
+    yield spoken_form(text[begin:], boundary=boundary, chapter_title=chapter_title), 0
+
+
+def _parts(spoken: str, limits: TextLimits) -> Iterator[str]:
+    sentences = split_sentences(spoken) if limits.one_sentence else [spoken]
+    for sentence in sentences:
+        for part in cut_hard(sentence, limits.max_chars):
+            if any(character.isalnum() for character in part):
+                yield part

@@ -1,0 +1,105 @@
+"""From the text of record to what is spoken.
+
+Engines normalise numbers and abbreviations themselves; here only that goes which no voice could speak, and headings
+get their numbers as words. What is spoken follows from a chunk's text, its boundary and its chapter's title alone, so
+that a plan read back from its JSON is spoken in the same way.
+"""
+
+from __future__ import annotations
+
+import re
+
+from num2words import num2words
+
+from speedd.model import Boundary
+
+_INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\u00ad")
+# *so*, **so**, _so_: marks for the eye. Not 2*3*4, not snake_case.
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3})(?=[^\s*_])([^*_]{0,2000}?)(?<=\S)\1(?![\w*])")
+_LEFTOVER_MARKS = re.compile(r"(?<!\w)[*_#~]+(?!\w)|_{2,}|\*{2,}")
+_DASHES = re.compile(r"[—―⸺⸻]{1,}(?:\s?[—―⸺⸻])*|(?<!-)--+(?!-)|---+")
+_ELLIPSES = re.compile(r"\.(?:\s?\.){2,}")
+
+_MAX_BARE_NUMBER = 300  # more chapters than any novel has; "MIX" and "1984" are titles
+_ROMAN = r"(?=[IVXLC])(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_NUMBER = rf"(?:\d{{1,4}}|{_ROMAN})"
+_KEYWORDS = "chapter|part|book|volume|section|act|scene|canto|letter|stave|episode"
+_SEPARATOR = r"(?:\s*[.:;—–-]+\s*|\s+(?=[\"'“‘]?[A-Z]))"
+_NUMBERED = re.compile(
+    rf"\b(?P<word>(?i:{_KEYWORDS}))\s+(?P<number>\d{{1,4}}|(?i:{_ROMAN}))(?!\w)(?P<separator>{_SEPARATOR})?"
+)
+_BARE = re.compile(rf"(?P<number>{_NUMBER})(?P<end>\s*[.:—–-]+\s*|\s*$|(?<=[IVXLC]{{2}})\s+(?=[\"'“‘]?[A-Z]))")
+_LONE_NUMBER = re.compile(rf"(?!I\b|L\b|C\b)(?:\d{{1,3}}|{_ROMAN})\.?")
+_MOST_HEADING_CHARS = 120
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_STRUCTURAL = (Boundary.CHAPTER_START, Boundary.CHAPTER_END, Boundary.SECTION_BREAK, Boundary.PARAGRAPH_END)
+
+
+def spoken_form(text: str, *, boundary: Boundary, chapter_title: str) -> str:
+    """Return what is spoken of a chunk's text, inline pauses untouched.
+
+    Args:
+        text: the text of record.
+        boundary: what follows the chunk.
+        chapter_title: of the chapter the chunk is in; a chunk that is nothing but the title is its heading.
+    """
+    spoken = folded_marks(text)
+    is_title = text.strip() == chapter_title.strip()
+    if spoken and (is_title or boundary is Boundary.CHAPTER_START or looks_like_heading(spoken)):
+        spoken = spoken_heading(spoken)
+    # A line that ends in a word is closed, or the voice stays up in the air.
+    return spoken + "." if boundary in _STRUCTURAL and spoken[-1:].isalnum() else spoken
+
+
+def folded_marks(text: str) -> str:
+    """Take out what is for the eye: joiners, emphasis marks, doubled dashes; fold white space."""
+    text = " ".join(text.translate(_INVISIBLE).split())
+    text = _EMPHASIS.sub(r"\2", text)
+    text = _ELLIPSES.sub("…", _DASHES.sub("—", text))
+    return " ".join(_LEFTOVER_MARKS.sub("", text).split())
+
+
+def looks_like_heading(text: str) -> bool:
+    """Whether a text by itself is a numbered heading: "XII", "Part Two", "Chapter IV: The Storm"."""
+    if len(text) > _MOST_HEADING_CHARS:
+        return False
+    if _LONE_NUMBER.fullmatch(text):
+        return True
+    return bool(_NUMBERED.match(text)) and text[-1:] not in '.!?…,;:”"’'
+
+
+def spoken_heading(text: str) -> str:
+    """Write a heading as it is spoken.
+
+    "II" becomes "Two.", "CHAPTER IV: THE STORM" "Chapter four. The Storm.", "Epilogue" "Epilogue."; words that the
+    book spells out stay as they are.
+    """
+    heading = text.strip()
+    if heading.isupper() and not _LONE_NUMBER.fullmatch(heading):
+        heading = " ".join(_calm(word) for word in heading.split())
+    heading = _NUMBERED.sub(_with_words, heading)
+    bare = _BARE.match(heading)
+    if bare and (value := _value(bare["number"])) <= _MAX_BARE_NUMBER:
+        heading = f"{num2words(value).capitalize()}. {heading[bare.end() :]}".strip()
+    return heading + "." if heading[-1:].isalnum() else heading
+
+
+def _calm(word: str) -> str:
+    """A word of an all-capitals heading in the case of a title; numerals keep theirs."""
+    bare = word.strip(".,:;!?—–-\"'“”‘’()")
+    if re.fullmatch(_ROMAN, bare):
+        return word
+    return re.sub(r"[^\W\d_]+(?:[’'][^\W\d_]+)*", lambda part: part[0].capitalize(), word)
+
+
+def _with_words(match: re.Match[str]) -> str:
+    word = match["word"].capitalize() if match["word"].isupper() else match["word"]
+    words = f"{word} {num2words(_value(match['number']))}"
+    return f"{words}. " if match["separator"] and match.end() < len(match.string) else words
+
+
+def _value(number: str) -> int:
+    if number.isdecimal():
+        return int(number)
+    values = [_ROMAN_VALUES[letter] for letter in number.upper()]
+    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))

@@ -1,0 +1,116 @@
+"""From sentiment to style: VADER, smoothed over neighbouring chunks, moves the engine's parameters.
+
+``parameter = base + compound × sensitivity``, clamped and rounded. With the preset ``default`` and ``rolling``
+smoothing the figures are those of chatterbox-DNXS-Spokenword's ``generate_enriched_chunks``, to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+from speedd.config import SpeechSettings
+from speedd.model import Style
+
+_SMOOTHED_CHUNKS = 3
+_DECAY_WEIGHTS = (0.5, 0.3, 0.2)  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How one parameter follows the sentiment."""
+
+    base: float
+    sensitivity: float
+    least: float
+    most: float
+    digits: int
+
+    def at(self, compound: float, base: float | None = None) -> float:
+        """The parameter for a sentiment in [-1, 1]."""
+        value = (self.base if base is None else base) + compound * self.sensitivity
+        return round(self.clamped(value), self.digits)
+
+    def clamped(self, value: float) -> float:
+        """The nearest value that is in range."""
+        return max(self.least, min(self.most, value))
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    "exaggeration": Parameter(0.5, 0.33, 0.1, 0.65, 2),
+    "cfg_weight": Parameter(0.5, 0.32, 0.15, 1.0, 2),
+    "temperature": Parameter(0.85, 0.30, 0.1, 2.35, 2),
+    "min_p": Parameter(0.05, 0.01, 0.02, 0.3, 3),
+    "top_p": Parameter(1.0, 0.0, 0.01, 1.0, 2),
+    "repetition_penalty": Parameter(1.2, 0.05, 1.0, 2.0, 1),
+}
+"""By the names that `Style` and ``tts_params`` share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What a preset puts in the place of the first three bases, and whether it lets sentiment move them."""
+
+    exaggeration: float
+    cfg_weight: float
+    temperature: float
+    vader: bool
+
+    @property
+    def bases(self) -> Mapping[str, float]:
+        """The bases by parameter."""
+        return {
+            "exaggeration": self.exaggeration,
+            "cfg_weight": self.cfg_weight,
+            "temperature": self.temperature,
+        }
+
+
+PRESETS: Mapping[str, Preset] = {
+    "default": Preset(0.5, 0.5, 0.85, vader=True),
+    "narration": Preset(0.55, 0.5, 0.85, vader=True),
+    "expressive-mod": Preset(0.50, 0.4, 0.60, vader=True),
+    "expressive": Preset(0.65, 0.8, 0.95, vader=True),
+    "exposition": Preset(0.4, 0.3, 0.55, vader=False),
+}
+
+
+def follows_sentiment(speech: SpeechSettings) -> bool:
+    """Whether sentiment moves the style: as the settings say, else as the preset does."""
+    return PRESETS[speech.preset].vader if speech.vader is None else speech.vader
+
+
+def style_for(compound: float, speech: SpeechSettings) -> Style:
+    """The style of a chunk with this smoothed sentiment, in [-1, 1]."""
+    bases = PRESETS[speech.preset].bases
+    at = compound if follows_sentiment(speech) else 0.0
+    values = {name: parameter.at(at, bases.get(name)) for name, parameter in PARAMETERS.items()}
+    return Style(**values, speed=speech.speed)
+
+
+class Sentiment:
+    """The sentiment of chunks, one after the other in the order of the book."""
+
+    def __init__(self, speech: SpeechSettings) -> None:
+        self._smoothing = speech.smoothing
+        self._analyzer = SentimentIntensityAnalyzer() if follows_sentiment(speech) else None
+        self._latest: deque[float] = deque(maxlen=_SMOOTHED_CHUNKS)
+
+    def next(self, text: str) -> tuple[float, float]:
+        """Return the raw and the smoothed compound of the next chunk, both in [-1, 1]; zeros with VADER off."""
+        if self._analyzer is None:
+            return 0.0, 0.0
+        raw = float(self._analyzer.polarity_scores(text)["compound"])
+        self._latest.append(raw)
+        return raw, self._smoothed(raw)
+
+    def _smoothed(self, raw: float) -> float:
+        if self._smoothing == "none":
+            return raw
+        if self._smoothing == "rolling":
+            return sum(self._latest) / len(self._latest)
+        weighted = list(zip(_DECAY_WEIGHTS, reversed(self._latest), strict=False))
+        return sum(weight * value for weight, value in weighted) / sum(weight for weight, _ in weighted)
