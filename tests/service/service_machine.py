@@ -1,0 +1,150 @@
+"""A real systemd with a real journald, booted in namespaces of its own: the machine around it is not touched."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path("/lib/systemd/systemd")
+JOURNALD = Path("/lib/systemd/systemd-journald")
+UNITS = Path("/lib/systemd/system")
+BOOT_TIMEOUT_S = 30
+
+# Only these units exist beside those of the test: none that cleans /tmp or touches devices.
+_BORROWED = ("systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket")
+_TARGETS = ("sysinit.target", "basic.target", "shutdown.target", "multi-user.target", "sockets.target")
+
+# Moves into a control group of its own, so that systemd finds an empty tree, and becomes the namespaces' parent.
+_OUTER = """\
+mount --make-rprivate /
+mkdir -p {folder}/cgroup
+mount -t cgroup2 cgroup2 {folder}/cgroup
+mkdir -p {folder}/cgroup/{group}
+echo $$ > {folder}/cgroup/{group}/cgroup.procs
+umount {folder}/cgroup
+exec unshare --kill-child --mount --pid --fork --cgroup --uts --ipc --mount-proc sh -eu {folder}/init.sh
+"""
+
+_INIT = """\
+mount --make-rprivate /
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount --bind {folder}/etc /etc
+mount -t tmpfs tmpfs /opt
+mount -t tmpfs tmpfs /srv
+{binds}
+mount -t tmpfs tmpfs /var
+mkdir -p /var/lib /var/cache /var/log /var/tmp
+chmod 1777 /var/tmp
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/systemd/system
+cp -r {folder}/units/. /run/systemd/system/
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+cd /
+exec env -i container=speedd-test PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_UNIT_PATH=/run/systemd/system \\
+    {systemd} --system --unit=multi-user.target --log-target=console --show-status=no
+"""
+
+_REMOVE_GROUP = """\
+mount --make-rprivate /
+mount -t cgroup2 cgroup2 {folder}/cgroup
+find {folder}/cgroup/{group} -depth -type d -exec rmdir {{}} +
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A booted systemd."""
+
+    pid: int
+    """Its process id, seen from outside."""
+
+    def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a program beside it as root."""
+        command = ["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i", "-C", *argv]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
+        if check and done.returncode:
+            raise AssertionError(f"{shlex.join(argv)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def show(self, unit: str, name: str) -> str:
+        """Return a property of a unit."""
+        return self.run("systemctl", "show", "--value", "-p", name, unit).stdout.strip()
+
+    def outside(self, path: str) -> Path:
+        """Where a path of the machine can be reached from the test."""
+        return Path(f"/proc/{self.pid}/root") / path.lstrip("/")
+
+
+def require_systemd() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a systemd of our own needs root")
+    if not (SYSTEMD.exists() and JOURNALD.exists()):
+        pytest.skip("systemd is not installed")
+    probe = "unshare --mount --pid --fork --cgroup --uts --ipc --mount-proc mount --make-rprivate /"
+    if subprocess.run(probe.split(), capture_output=True, check=False).returncode:
+        pytest.skip("namespaces are not allowed here")
+
+
+@contextlib.contextmanager
+def booted_systemd(
+    folder: Path, units: Mapping[str, str], *, binds: Mapping[str, Path] | None = None
+) -> Iterator[Machine]:
+    """Boot systemd with these units (name or ``NAME.d/x.conf`` → text), journald and nothing else.
+
+    ``/etc`` is a copy under ``folder/etc``; ``/opt``, ``/srv``, ``/var``, ``/run`` and ``/tmp`` are empty, apart from ``binds``
+    (a place in ``/opt`` or ``/srv`` → what is seen there). Skips the test where that cannot be done.
+    """
+    require_systemd()
+    if not (folder / "etc").exists():
+        shutil.copytree("/etc", folder / "etc", symlinks=True)
+    texts = {name: (UNITS / name).read_text() for name in _BORROWED}
+    texts |= {name: f"[Unit]\nDescription={name}\nDefaultDependencies=no\n" for name in _TARGETS}
+    texts["multi-user.target"] += "Wants=systemd-journald.service\nAfter=systemd-journald.service\n"
+    for name, text in {**texts, **units}.items():
+        place = folder / "units" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    blanks = {"folder": folder, "group": f"speedd-test-{os.getpid()}-{time.monotonic_ns()}", "systemd": SYSTEMD}
+    mounts = "\n".join(f"mkdir -p {there}\nmount --bind {here} {there}" for there, here in (binds or {}).items())
+    (folder / "init.sh").write_text(_INIT.format(**blanks, binds=mounts))
+    (folder / "cgroup").mkdir(exist_ok=True)
+    with (folder / "console.log").open("wb") as console:
+        boot = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-euc", _OUTER.format(**blanks)],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield _wait_until_booted(boot, folder)
+    finally:
+        boot.kill()  # and with it, by --kill-child, everything inside
+        boot.wait()
+        _remove_group(blanks)
+
+
+def _wait_until_booted(boot: "subprocess.Popen[bytes]", folder: Path) -> Machine:
+    deadline = time.monotonic() + BOOT_TIMEOUT_S
+    while time.monotonic() < deadline and boot.poll() is None:
+        children = Path(f"/proc/{boot.pid}/task/{boot.pid}/children").read_text().split()
+        if children and os.readlink(f"/proc/{children[0]}/exe").endswith("/systemd"):
+            machine = Machine(int(children[0]))
+            if machine.run("systemctl", "is-active", "multi-user.target", check=False).stdout.strip() == "active":
+                return machine
+        time.sleep(0.1)
+    raise AssertionError(f"systemd did not boot:\n{(folder / 'console.log').read_text(errors='replace')}")
+
+
+def _remove_group(blanks: Mapping[str, object]) -> None:
+    for _ in range(50):
+        command = ["unshare", "--mount", "sh", "-euc", _REMOVE_GROUP.format(**blanks)]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return
+        time.sleep(0.1)  # the last processes are still dying
