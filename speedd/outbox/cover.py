@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import struct
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageStat
 
 from speedd.errors import InputError
 from speedd.model import Cover
@@ -67,12 +67,20 @@ def _drawing(data: bytes, max_px: int) -> tuple[bytes, str | None]:
             raise
         picture = max(drawing.pictures, key=len)
         return _raster(picture, max_px), f"Of the cover only the picture is used, without lettering: {error.message}"
+    jpeg = _raster(png, max_px)
     warning = None
     if drawing.outside_links:
         warning = "The cover refers to files outside itself; they are left out of it."
     elif svg.lettering_is_missing(drawing, png, max_px):
         warning = "The cover's lettering is missing: this machine has no fonts. Install some, e.g. fonts-dejavu-core."
-    return _raster(png, max_px), warning
+    if warning and _is_blank(jpeg):
+        raise InputError(f"The cover is left out, for nothing of it would be seen. {warning}")
+    return jpeg, warning
+
+
+def _is_blank(jpeg: bytes) -> bool:
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        return all(low == high for low, high in ImageStat.Stat(picture).extrema)
 
 
 def _raster(data: bytes, max_px: int) -> bytes:

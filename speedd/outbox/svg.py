@@ -82,7 +82,7 @@ def render(drawing: Drawing, max_px: int) -> bytes:
     try:
         child = subprocess.run(  # noqa: S603 - our own module, no shell
             [sys.executable, "-m", "speedd.outbox.svg", str(max_px)],
-            input=etree.tostring(drawing.root, encoding="utf-8"),
+            input=etree.tostring(drawing.root),
             capture_output=True,
             timeout=RENDER_TIMEOUT_S,
             check=False,
@@ -91,7 +91,8 @@ def render(drawing: Drawing, max_px: int) -> bytes:
         raise InputError("Its drawing takes too long to render.") from error
     if child.returncode != 0 or not child.stdout:
         raise InputError("Its drawing cannot be rendered.")
-    return child.stdout
+    png: bytes = child.stdout
+    return png
 
 
 def lettering_is_missing(drawing: Drawing, png: bytes, max_px: int) -> bool:
@@ -117,10 +118,17 @@ def _decoded(link: str) -> list[bytes]:
         return []
 
 
+def _limit(kind: int, most: int) -> None:
+    """Set a limit of this process, unless it already has a lower one."""
+    _, hard = resource.getrlimit(kind)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(kind, (most, most))
+
+
 def _main() -> int:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (RENDER_CPU_S, RENDER_CPU_S))
-    resource.setrlimit(resource.RLIMIT_AS, (RENDER_MEMORY_BYTES, RENDER_MEMORY_BYTES))
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CPU, RENDER_CPU_S)
+    _limit(resource.RLIMIT_AS, RENDER_MEMORY_BYTES)
     import resvg_py  # noqa: PLC0415 - only here, where it is bounded
 
     max_px = int(sys.argv[1])
