@@ -1,5 +1,6 @@
 """Cut a `Book` into `Chunk`s, or read the chunks that a chunk JSON holds."""
 
+from speedd.planning.chunk_json import read_chunk_json, voice_from_log, write_chunk_json
 from speedd.planning.planner import plan_book
 
-__all__ = ["plan_book"]
+__all__ = ["plan_book", "read_chunk_json", "voice_from_log", "write_chunk_json"]

@@ -10,12 +10,9 @@ from speedd.planning.sentences import split_sentences
 
 _SPACE = re.compile(r" ")
 _CLOSERS = "\"'”’»)]"
-_CONJUNCTIONS = tuple(
-    f"{word} "
-    for word in (
-        "and but or nor so yet for because although though while when where which who whom whose that if unless until "
-        "since after before as than with without"
-    ).split()
+_CONJUNCTIONS = re.compile(
+    r"(?:and|but|or|nor|so|yet|for|because|although|though|while|when|where|which|who|whom|whose|that|if|unless|until"
+    r"|since|after|before|as|than|with|without) "
 )
 _STRONG = frozenset(";:—–…!?.")
 # How good a place is, best first; a place inside a number is the last resort.
@@ -86,7 +83,7 @@ def _rank(text: str, at: int) -> int:
         return _AT_CLAUSE
     if before.endswith(","):
         return _AT_COMMA
-    return _AT_CONJUNCTION if text.startswith(_CONJUNCTIONS, at + 1) else _AT_SPACE
+    return _AT_CONJUNCTION if _CONJUNCTIONS.match(text, at + 1) else _AT_SPACE
 
 
 def _packed(pieces: Iterable[str], best_chars: int) -> list[str]:

@@ -1,0 +1,174 @@
+"""Read a chunk JSON as a plan, and write a plan as a chunk JSON.
+
+The shape is that of chatterbox-DNXS-Spokenword's ``generate_enriched_chunks``; files travel both ways.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from speedd.config import SpeechSettings
+from speedd.model import Book, Chunk, Metadata, Plan, TextLimits
+from speedd.planning.chunk_chapters import Chapters, find_chapters
+from speedd.planning.chunk_entries import Entries, read_entries
+from speedd.planning.json_text import read_json
+from speedd.planning.segments import segments_of
+from speedd.planning.styling import PARAMETERS
+
+_LOG_VOICE = re.compile(r"\W*voice(?: used)?:\s*(?P<name>\S.*?)\s*", re.IGNORECASE)
+_MOST_LOG_LINES = 100_000
+_MOST_LINE_CHARS = 4096
+
+
+def read_chunk_json(path: Path, *, book: Book | None, name: str, limits: TextLimits, speech: SpeechSettings) -> Plan:
+    """Read a chunk JSON as a plan.
+
+    Texts, order and gaps in the index are honoured to the letter: nothing is skipped, joined or cut, and neither an
+    opening nor headings are added. Values out of range are clamped in use and named in the plan's warnings; the
+    original records stay in `Chunk.record`. A ``pause_duration`` is in seconds (above 60: in milliseconds) and wins
+    over the boundary's pause.
+
+    Args:
+        path: the file.
+        book: the book that it lies beside, if there is one: gives chapters and metadata.
+        name: of the file or its folder, for a book without a title.
+        limits: what the engine takes in one go.
+        speech: pauses, and the style of chunks that have none.
+    Raises:
+        InputError: if it is no chunk JSON, with the position of the first fault.
+        DamagedInputError: if it looks cut short.
+    """
+    entries = read_entries(read_json(path), speech)
+    metadata = _metadata(entries.header or {}, book, name)
+    chapters = find_chapters(entries.chunks, book, metadata.title)
+    return Plan(
+        metadata=metadata,
+        chapters=chapters.titles,
+        chunks=_chunks(entries, chapters, limits, speech),
+        voice=entries.voice,
+        header=entries.header,
+        warnings=entries.warnings + chapters.warnings,
+    )
+
+
+def write_chunk_json(out: TextIO, plan: Plan, *, generated: str = "", total_chunks: int | None = None) -> int:
+    """Write a plan, one chunk after the other; read back, it is the same plan.
+
+    Keys that a chunk's record or the header brought along are written as they came; what they lack is added.
+
+    Args:
+        out: open for text in UTF-8.
+        plan: its chunks are walked.
+        generated: "YYYY-mm-dd HH:MM:SS", for the header.
+        total_chunks: how many chunks there will be, where that is known.
+    Returns:
+        The number of chunks.
+    """
+    out.write("[\n  " + _dumped(_header(plan, generated, total_chunks)))
+    count = 0
+    chapter = -1
+    for chunk in plan.chunks:
+        title = plan.chapters[chunk.chapter] if chunk.chapter != chapter else None
+        chapter = chunk.chapter
+        out.write(",\n  " + _dumped(_record(chunk, title)))
+        count += 1
+    out.write("\n]\n")
+    return count
+
+
+def voice_from_log(path: Path) -> str:
+    """Return the voice that a ``run.log`` of the older tools names, empty if it names none."""
+    with path.open(encoding="utf-8", errors="replace") as log:
+        for _ in range(_MOST_LOG_LINES):
+            line = log.readline(_MOST_LINE_CHARS)
+            if not line:
+                break
+            if match := _LOG_VOICE.fullmatch(line):
+                return match["name"]
+    return ""
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def _metadata(header: Mapping[str, Any], book: Book | None, name: str) -> Metadata:
+    metadata = book.metadata if book is not None else Metadata()
+    title = _said(header.get("title")) or metadata.title or name
+    authors = header.get("authors")
+    if not isinstance(authors, list):
+        authors = [header.get("author")]
+    named = tuple(filter(None, map(_said, authors))) or metadata.authors
+    return replace(metadata, title=title, authors=named, language=_said(header.get("language")) or metadata.language)
+
+
+def _said(value: Any) -> str:
+    """A text that says something; "Unknown" is what the older tools write when they do not know."""
+    return value.strip() if isinstance(value, str) and value.strip().lower() != "unknown" else ""
+
+
+def _chunks(entries: Entries, chapters: Chapters, limits: TextLimits, speech: SpeechSettings) -> Iterator[Chunk]:
+    for position, entry in enumerate(entries.chunks):
+        chapter = chapters.of(position)
+        yield Chunk(
+            index=position,
+            chapter=chapter,
+            text=entry.text,
+            segments=segments_of(
+                entry.text,
+                boundary=entry.boundary,
+                chapter_title=chapters.titles[chapter],
+                limits=limits,
+                speech=speech,
+            ),
+            boundary=entry.boundary,
+            pause_ms=entry.pause_ms,
+            sentiment_raw=entry.sentiment_raw,
+            sentiment_compound=entry.sentiment_compound,
+            style=entry.style,
+            record=entry.record,
+        )
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+def _header(plan: Plan, generated: str, total_chunks: int | None) -> dict[str, Any]:
+    known = {
+        "title": plan.metadata.title,
+        "author": ", ".join(plan.metadata.authors),
+        "language": plan.metadata.language,
+        "voice_used": plan.voice,
+        "generation_timestamp": generated,
+    }
+    header: dict[str, Any] = {"_metadata": True, **(plan.header or {})}
+    header |= {key: value for key, value in known.items() if value}
+    if len(plan.metadata.authors) > 1:
+        header["authors"] = list(plan.metadata.authors)
+    if total_chunks is not None:
+        header["total_chunks"] = total_chunks
+    return header
+
+
+def _record(chunk: Chunk, title: str | None) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "index": chunk.index,
+        "text": chunk.text,
+        "word_count": len(chunk.text.split()),
+        "boundary_type": chunk.boundary.value,
+        "sentiment_compound": chunk.sentiment_compound,
+        "sentiment_raw": chunk.sentiment_raw,
+        "tts_params": {name: getattr(chunk.style, name) for name in PARAMETERS},
+    }
+    if title is not None:
+        record["chapter"] = title
+    return {**record, **(chunk.record or {})}
+
+
+def _dumped(value: Any) -> str:
+    # JSON writes line breaks inside texts as \n: every real one is indentation.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2).replace("\n", "\n  ")
