@@ -1,11 +1,17 @@
 """What all tests share: where the real books lie, if they do."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+ENGINES = ROOT / "tests" / "engines"
+
+# The fault-injecting engines are found by their entry points: here, and in every process that a test starts.
+sys.path.insert(0, str(ENGINES))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ENGINES), os.environ.get("PYTHONPATH"))))
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,94 @@
 """Engines: found through the entry-point group ``speedd.engines``, loaded only in workers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from speedd.engines.base import EngineInfo, available, find
+from speedd.errors import EngineError
+from speedd.model import Voice
+
+T = TypeVar("T")
+
+__all__ = ["available", "choose", "choose_voice", "find"]
+
+AUTO = "auto"
+PREFERRED = "chatterbox"
+FALLBACK = "hibari"
+DEFAULT_VOICE = "default"
+SAMPLE_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aiff"})
+
+
+def choose(name: str, options: Mapping[str, Any]) -> tuple[str, EngineInfo, str]:
+    """Decide which engine speaks.
+
+    Args:
+        name: an engine's name, or ``auto`` for the best one that can run here.
+        options: passed to the engine.
+    Returns:
+        Its name, what it is, and in words why it was chosen.
+    Raises:
+        EngineError: if an engine asked for by name cannot run here.
+    """
+    if name != AUTO:
+        return name, find(name).describe(options), f"{name}, as configured"
+    try:
+        return PREFERRED, find(PREFERRED).describe(options), f"{PREFERRED}, because it can run here"
+    except EngineError as error:
+        return FALLBACK, find(FALLBACK).describe(options), f"{FALLBACK}, because {PREFERRED} cannot be used: {error}"
+
+
+def choose_voice(info: EngineInfo, wanted: str, voices_dir: Path) -> tuple[Voice, str | None]:
+    """Find the voice that a book asks for: a sample in the voices folder, or one of the engine's own.
+
+    Names come from strangers, so they are compared with what is there and never used as a path. Nothing is downloaded.
+
+    Args:
+        info: the engine.
+        wanted: a name, with or without a suffix or folders before it; empty or ``default`` for the engine's default.
+        voices_dir: where samples to clone lie; need not exist.
+    Returns:
+        The voice, and one sentence of warning if it is not the one asked for.
+    """
+    default = info.voices[0]
+    name = wanted.strip().replace("\\", "/").rsplit("/", 1)[-1]
+    stem, dot, suffix = name.rpartition(".")
+    if f"{dot}{suffix}".lower() in SAMPLE_SUFFIXES:
+        name = stem
+    if name.casefold() in {"", DEFAULT_VOICE}:
+        return default, None
+    samples = _samples(voices_dir)
+    own = {voice.name: voice for voice in info.voices}
+    if info.clones_voices and (sample := _match(name, samples)) is not None:
+        return _sampled(sample), None
+    if (voice := _match(name, own)) is not None:
+        return voice, None
+    if _match(name, samples) is not None:
+        reason = f"{info.name} cannot clone a voice from a sample"
+    else:
+        places = f"{voices_dir} or among the voices of {info.name}" if info.clones_voices else f"{info.name}"
+        reason = f"there is no such voice in {places}" + ("" if info.clones_voices else f" ({', '.join(own)})")
+    return default, f'The voice "{name}" cannot be used: {reason}. The voice "{default.name}" speaks instead.'
+
+
+def _samples(folder: Path) -> dict[str, Path]:
+    """Name the samples in a folder by their stems; of several with one stem the first by name counts."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SAMPLE_SUFFIXES and path.is_file())
+    except OSError:
+        return {}
+    return {path.stem: path for path in reversed(files)}
+
+
+def _match(name: str, among: Mapping[str, T]) -> T | None:
+    if name in among:
+        return among[name]
+    return next((value for key, value in among.items() if key.casefold() == name.casefold()), None)
+
+
+def _sampled(path: Path) -> Voice:
+    with path.open("rb") as file:
+        return Voice(name=path.stem, digest=hashlib.file_digest(file, "sha256").hexdigest(), path=path)

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+
+from speedd.errors import EngineError
 
 if TYPE_CHECKING:
     from speedd.model import Failed, Take, TextLimits, Utterance, Voice
+
+ENTRY_POINT_GROUP = "speedd.engines"
+
+EXTRAS: Mapping[str, str] = {"chatterbox": "chatterbox"}
+"""Engines of our own that come with an extra, by engine name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class Source(Protocol):
     def take(self, max_rows: int, *, block: bool) -> list[Utterance]:
         """Return up to ``max_rows`` utterances; with ``block`` wait for at least one.
 
-        Returns an empty list when nothing is ready and ``block`` is False, or when the source is closed and drained.
+        An engine blocks only when it is speaking nothing. Returns an empty list when nothing is ready and ``block`` is False, or when the source is closed and drained.
         """
 
     @property
@@ -105,3 +113,34 @@ class EngineFactory(Protocol):
         Raises:
             EngineError: if it cannot be loaded.
         """
+
+
+def available() -> tuple[str, ...]:
+    """Name the installed engines, in alphabetical order. Nothing is imported."""
+    return tuple(sorted({entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)}))
+
+
+def find(name: str) -> EngineFactory:
+    """Find an installed engine by its entry point.
+
+    Raises:
+        EngineError: if there is none of that name, or it cannot be imported; says what to do.
+    """
+    entries = [entry for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name == name]
+    if not entries:
+        installed = ", ".join(available()) or "none"
+        if name in EXTRAS:
+            raise EngineError(
+                f"The engine {name!r} is not part of this installation (installed: {installed}).",
+                hint=f"It needs: pip install 'speedd[{EXTRAS[name]}]'. A version of speedd without it cannot use it yet.",
+            )
+        raise EngineError(
+            f"There is no engine {name!r} (installed: {installed}).",
+            hint="Set [engine] name to one of these, or to auto.",
+        )
+    try:
+        return cast("EngineFactory", entries[0].load())
+    except (ImportError, AttributeError) as error:
+        raise EngineError(
+            f"The engine {name!r} is installed but cannot be imported: {error}.", hint="Install it again."
+        ) from error

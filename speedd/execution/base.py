@@ -1,0 +1,88 @@
+"""The executor: utterances go in, facts about stored takes come out. Where the workers stand is its own business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from speedd.engines.base import EngineInfo
+    from speedd.model import Failed, Rendered, Utterance
+
+
+class WorkerState(StrEnum):
+    """What a worker is doing."""
+
+    STOPPED = "stopped"  # not started yet, or given back after a time without work
+    WAITING = "waiting"  # died; will be started again after a pause
+    LOADING = "loading"
+    IDLE = "idle"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One engine worker, seen from outside."""
+
+    index: int
+    pid: int | None
+    state: WorkerState
+    rss_bytes: int
+    """Resident memory as the worker last reported it; 0 if it is not running."""
+    restarts: int
+    """How often it died and was replaced."""
+    in_flight: int
+    """Utterances sent to it that are not spoken and stored yet."""
+    uncommitted: int
+    """Utterances sent to it that the caller of `run` has not committed yet, those in flight included."""
+    overdue: bool
+    """True if it is past its deadline and has not been replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorStatus:
+    """An executor at one moment."""
+
+    workers: tuple[WorkerStatus, ...]
+    runs: int
+    """Calls of `run` that are open."""
+    waiting: int
+    """Utterances pulled from callers and not sent to a worker yet."""
+    in_flight: int
+    rendered: int
+    """Takes stored since the start."""
+    failed: int
+
+    @property
+    def healthy(self) -> bool:
+        """False if a worker is stuck and nobody has replaced it."""
+        return not any(worker.overdue for worker in self.workers)
+
+
+class Executor(Protocol):
+    """Renders utterances. Several threads may call `run` at once."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """The engine that speaks."""
+
+    def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
+        """Render utterances in any order, one result for each, and yield results as they arrive.
+
+        The iterable is pulled lazily, in the caller's thread. **Asking for the next batch says that the one before is
+        committed**: only then does the executor take on more, which bounds what a crash can cost. Closing the iterator
+        drops what is left of this run.
+
+        Raises:
+            EngineError: if the engine cannot be loaded, or keeps dying without speaking anything.
+            TryAgainError: if a take cannot be stored (disk full, read-only, gone), or the executor is closed. Nothing
+                that was stored is lost.
+        """
+
+    def status(self) -> ExecutorStatus:
+        """Describe it at this moment. Cheap, from any thread."""
+
+    def close(self) -> None:
+        """Stop at once. What is being spoken is lost, what is stored stays. Open runs end with a TryAgainError."""

@@ -1,0 +1,70 @@
+"""One worker seen from its parent: starting it, talking to it, and knowing when it is late."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from speedd.execution.messages import Order, Setup
+
+
+class Child:
+    """A worker process. It must be started by a thread that outlives it: PDEATHSIG watches the thread, not the process.
+
+    Args:
+        setup: its first order.
+        single_threaded: keep the numeric libraries of a CPU engine to one thread.
+    """
+
+    def __init__(self, setup: Setup, *, single_threaded: bool) -> None:
+        ours, theirs = socket.socketpair()
+        environment = dict(os.environ)
+        # The child finds the same packages as we, and nothing that lies in the working directory by chance (-P).
+        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+        if single_threaded:
+            environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        descriptor = theirs.fileno()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-m", "speedd.execution.worker", str(descriptor), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(descriptor,),
+                env=environment,
+            )
+        self.connection = Connection(ours.detach())
+        self.pid = self._process.pid
+        self.send(setup)
+
+    def send(self, order: Order) -> None:
+        """Send an order. To a dead worker it goes nowhere: the end of its line is read soon enough."""
+        try:
+            self.connection.send(order)
+        except OSError:
+            return
+
+    def has_ended(self, within_s: float) -> bool:
+        """Wait a while for it to end by itself."""
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End it at once. The line stays open, for what it still holds."""
+        self._process.kill()
+
+    def bury(self) -> str:
+        """Make sure it is dead, let go of everything, and say in words how it ended."""
+        self._process.kill()
+        status = self._process.wait()
+        self.connection.close()
+        if status == -9:  # noqa: PLR2004
+            return "it was killed; if nobody did that, the machine ran out of memory"
+        return f"it was ended by signal {-status}" if status < 0 else f"it ended with status {status}"

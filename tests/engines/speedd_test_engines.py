@@ -1,0 +1,158 @@
+"""Engines that need no model and go wrong on demand. Workers find them through the dist-info folder beside this file.
+
+All speak like `tone`: a sine whose length follows the text and whose pitch follows the seed. A text that holds ``FAIL`` is
+answered with `Failed` by every one of them. What else they do:
+
+- ``silent``: takes of the right length with nothing in them.
+- ``slow``: sleeps SPEEDD_TEST_SLOW_S seconds (0.05) over each utterance, in small naps.
+- ``crash_on_chunk``: the process ends at once on a text that holds ``CRASH``; ``RAISE`` raises out of `synthesize`.
+- ``hang``: never returns from a text that holds ``HANG``.
+- ``oom_at_rows``: claims 8 rows, has memory for 3: a larger batch is halved until it fits, and the budget says 3.
+- ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
+
+With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted there: a file per process, a key per line.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from speedd.engines.base import Budget, EngineInfo
+from speedd.errors import EngineError
+from speedd.model import Failed, Take, TextLimits, Voice
+
+RATE_HZ = 24_000
+S_PER_CHAR = 0.06
+
+
+class Tone:
+    """A sine: deterministic, fast, audible."""
+
+    def __init__(self, info):
+        self.info = info
+
+    def prewarm(self, voice):
+        if voice.name == "unloadable":
+            raise EngineError("This voice cannot be loaded.")
+
+    def budget(self):
+        return Budget(rows=1, free_bytes=1 << 30, row_bytes=1 << 20)
+
+    def synthesize(self, source):
+        while utterances := source.take(1, block=True):
+            for utterance in utterances:
+                yield self.speak(utterance)
+
+    def speak(self, utterance):
+        if folder := os.environ.get("SPEEDD_TEST_TRACE"):
+            with (Path(folder) / str(os.getpid())).open("a") as trace:
+                trace.write(utterance.key + "\n")
+        if "FAIL" in utterance.text:
+            return Failed(utterance.key, "it was asked to fail")
+        if not any(char.isalnum() for char in utterance.text):
+            return Take(utterance.key, np.zeros(0, np.float32), RATE_HZ, "nothing_to_speak")
+        return Take(utterance.key, self.wave(utterance), RATE_HZ)
+
+    def wave(self, utterance):
+        duration_s = S_PER_CHAR * len(utterance.text) / utterance.style.speed
+        times_s = np.arange(int(duration_s * RATE_HZ)) / RATE_HZ
+        pitch_hz = 200 + utterance.seed % 400
+        edges = np.minimum(1, np.minimum(times_s, times_s[::-1]) / 0.02)
+        return (0.1 * edges * np.sin(2 * np.pi * pitch_hz * times_s)).astype(np.float32)
+
+    def close(self):
+        pass
+
+
+class Silent(Tone):
+    def wave(self, utterance):
+        return np.zeros_like(super().wave(utterance))
+
+
+class Slow(Tone):
+    def speak(self, utterance):
+        until_s = time.monotonic() + float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05"))
+        while time.monotonic() < until_s:
+            time.sleep(0.005)
+        return super().speak(utterance)
+
+
+class CrashOnChunk(Tone):
+    def speak(self, utterance):
+        if "CRASH" in utterance.text:
+            os._exit(3)
+        if "RAISE" in utterance.text:
+            raise MemoryError(utterance.text)
+        return super().speak(utterance)
+
+
+class Hang(Tone):
+    def speak(self, utterance):
+        while "HANG" in utterance.text:
+            time.sleep(3600)
+        return super().speak(utterance)
+
+
+class OomAtRows(Tone):
+    has_rows = 3
+
+    def __init__(self, info):
+        super().__init__(info)
+        self.claimed_rows = 8
+
+    def budget(self):
+        return Budget(rows=self.claimed_rows, free_bytes=1 << 30, row_bytes=1 << 20)
+
+    def synthesize(self, source):
+        while rows := source.take(self.claimed_rows, block=True):
+            yield from self.batch(rows)
+
+    def batch(self, rows):
+        if len(rows) > self.has_rows:
+            self.claimed_rows = self.has_rows
+            half = len(rows) // 2
+            yield from self.batch(rows[:half])
+            yield from self.batch(rows[half:])
+        else:
+            for utterance in reversed(rows):
+                yield self.speak(utterance)
+
+
+class Factory:
+    def __init__(self, name, engine, device="cpu"):
+        self.name, self.engine, self.device = name, engine, device
+
+    def describe(self, options):
+        return EngineInfo(
+            name=self.name,
+            version="1.0",
+            model_digest="0" * 64,
+            sample_rate_hz=RATE_HZ,
+            languages=("en",),
+            style_fields=("speed",),
+            clones_voices=False,
+            voices=(Voice("sine", "1" * 64), Voice("Cosine", "2" * 64)),
+            limits=TextLimits(best_chars=200, max_chars=400, one_sentence=True),
+            device=self.device,
+        )
+
+    def load(self, options):
+        if self.engine is None:
+            raise EngineError("The model is not there.", hint="Fetch it.")
+        if self.engine is os._exit:
+            sys.stdout.flush()
+            os._exit(4)
+        return self.engine(self.describe(options))
+
+
+TONE = Factory("tone", Tone)
+SILENT = Factory("silent", Silent)
+SLOW = Factory("slow", Slow)
+CRASH_ON_CHUNK = Factory("crash_on_chunk", CrashOnChunk)
+HANG = Factory("hang", Hang)
+OOM_AT_ROWS = Factory("oom_at_rows", OomAtRows, device="test")
+BROKEN_LOAD = Factory("broken_load", None)
+CRASH_AT_LOAD = Factory("crash_at_load", os._exit)
