@@ -1,1 +1,9 @@
-"""Read a source into a `Book`."""
+"""Reading: a source becomes a `Book` of chapters in reading order, with what is known of it.
+
+The way: `reader` picks the part and the format and joins what is known; `epub`, `plain` and `markdown` make a
+`manuscript` of sections; `manuscript` decides what is read out. Everything that comes in is hostile until parsed.
+"""
+
+from speedd.reading.reader import read
+
+__all__ = ["read"]

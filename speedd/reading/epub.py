@@ -1,0 +1,303 @@
+"""Reading EPUB 2 and 3.
+
+Container → package → spine; the table of contents says where chapters begin, the headings in the text fill its gaps.
+Written against EPUB 3.3 (W3C) and OPF/NCX 2.0.1, and against what real books make of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speedd.errors import DamagedInputError, InputError
+from speedd.model import ParagraphKind
+from speedd.reading.archive import Archive
+from speedd.reading.cover import find_cover
+from speedd.reading.manuscript import Block, Manuscript, count_words
+from speedd.reading.markup import attribute, children, decode_markup, descendants, parse_page, parse_xml, text_of
+from speedd.reading.matter import is_body, matter_of_file_name, matter_of_title, matter_of_types
+from speedd.reading.outline import Point, cut, points_of_headings
+from speedd.reading.package import Item, Package, parse_package
+from speedd.reading.page import Page, read_page
+from speedd.reading.titles import TitleKind, parse_title, tokens
+from speedd.reading.toc import Landmark, TocEntry, parse_nav, parse_ncx
+
+_CONTAINER = "META-INF/container.xml"
+_ENCRYPTION = "META-INF/encryption.xml"
+_FONT_ALGORITHMS = frozenset({"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"})
+"""Font obfuscation by the EPUB specification and by Adobe: it hides fonts only and protects no text."""
+_DRM_FILES = (
+    ("META-INF/license.lcpl", "Readium LCP"),
+    ("META-INF/sinf.xml", "Apple FairPlay"),
+    ("META-INF/rights.xml", "Adobe"),
+)
+_PAGE_TYPES = frozenset({"application/xhtml+xml", "text/html", "text/x-oeb1-document"})
+_LONGEST_MATTER_BY_NAME_WORDS = 1500
+"""A "title page" or "cover" longer than this is a mistake of the guide, or a chapter in a file of that name."""
+_LIST_REASONS = frozenset({"endnotes", "footnotes", "index", "bibliography"})
+_MOST_OWN_WORDS = 50
+_LEAST_CHAPTER_WORDS = 400
+
+
+def read_epub(path: Path, name: str) -> Manuscript:
+    """Read an EPUB.
+
+    Args:
+        path: the file.
+        name: what to call it in messages.
+    Raises:
+        DamagedInputError: if it looks cut short or torn.
+        InputError: if it is protected by DRM, or no EPUB.
+    """
+    with Archive(path, name) as archive:
+        opf = _find_package(archive, name)
+        package = parse_package(archive.read(opf), opf)
+        _refuse_drm(archive, package, name)
+        entries, landmarks = _read_toc(archive, package)
+        text = _read_spine(archive, package, landmarks)
+        if not text.documents:
+            raise InputError(f"{name} names no pages to read: its reading order is empty.")
+        cover = find_cover(archive, package)
+    points = _points(text, entries)
+    sections = cut(text.blocks, points, package.metadata)
+    return Manuscript(package.metadata, sections, cover, tuple(text.warnings))
+
+
+def _find_package(archive: Archive, name: str) -> str:
+    if archive.find(_CONTAINER):
+        root = parse_xml(archive.read(_CONTAINER), _CONTAINER)
+        for rootfile in descendants(root, "rootfile"):
+            path = (rootfile.get("full-path") or "").lstrip("/")
+            if archive.find(path):
+                return path
+    packages = [member for member in archive.names if member.lower().endswith(".opf")]
+    if len(packages) == 1:
+        return packages[0]
+    raise InputError(f"{name} is no EPUB: it does not say where its package document lies.")
+
+
+def _refuse_drm(archive: Archive, package: Package, name: str) -> None:
+    """Refuse a book whose pages are encrypted.
+
+    Raises:
+        InputError: naming the scheme as far as it can be known.
+    """
+    if not archive.find(_ENCRYPTION):
+        locked = bool(archive.find("META-INF/sinf.xml"))
+    else:
+        root = parse_xml(archive.read(_ENCRYPTION), _ENCRYPTION)
+        fonts = {item.path for item in package.items if "font" in item.media_type or "opentype" in item.media_type}
+        locked = False
+        for encrypted in descendants(root, "encrypteddata"):
+            method = next(children(encrypted, "encryptionmethod"), None)
+            algorithm = (method.get("Algorithm") or "") if method is not None else ""
+            targets = {reference.get("URI") or "" for reference in descendants(encrypted, "cipherreference")}
+            locked = locked or (algorithm not in _FONT_ALGORITHMS and not targets <= fonts)
+    if locked:
+        scheme = next((scheme for member, scheme in _DRM_FILES if archive.find(member)), "")
+        by = f" ({scheme})" if scheme else ""
+        raise InputError(f"{name} is protected by DRM{by}; speedd reads only books without it.")
+
+
+def _read_toc(archive: Archive, package: Package) -> tuple[tuple[TocEntry, ...], tuple[Landmark, ...]]:
+    """Read the table of contents, from the nav or else the NCX. A broken one is as good as none."""
+    entries: tuple[TocEntry, ...] = ()
+    landmarks: tuple[Landmark, ...] = ()
+    nav = package.with_property("nav")
+    if nav and archive.find(nav.path):
+        root = parse_page(decode_markup(archive.read(nav.path)))
+        if root is not None:
+            entries, landmarks = parse_nav(root, nav.path)
+    if not entries and package.ncx and archive.find(package.ncx.path):
+        root = parse_page(decode_markup(archive.read(package.ncx.path)))
+        if root is not None:
+            entries = parse_ncx(root, package.ncx.path)
+    guide = tuple(Landmark((kind,), path, fragment) for kind, path, fragment in package.guide)
+    return entries, (*landmarks, *guide)
+
+
+@dataclass(slots=True)
+class _Document:
+    """A page of the spine among the blocks of the book."""
+
+    path: str
+    start: int
+    end: int
+    anchors: dict[str, int]
+    """Index of a block of the book by the ``id`` that stands there."""
+    title: str
+
+
+@dataclass(slots=True)
+class _Text:
+    """All pages of the spine in one run."""
+
+    blocks: list[Block] = field(default_factory=list)
+    documents: list[_Document] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def position(self, entry: TocEntry) -> int | None:
+        """The block at which an entry of the table of contents points; None if it points nowhere."""
+        document = next((document for document in self.documents if document.path == entry.path), None)
+        if document is None or not entry.path:
+            return None
+        return document.anchors.get(entry.fragment, document.start)
+
+
+def _read_spine(archive: Archive, package: Package, landmarks: Sequence[Landmark]) -> _Text:
+    text = _Text()
+    nav = package.with_property("nav")
+    for item in package.spine:
+        if item.media_type not in _PAGE_TYPES and not item.path.lower().endswith((".xhtml", ".html", ".htm")):
+            continue
+        if not archive.find(item.path):
+            raise DamagedInputError(f"The book is damaged: {item.path} is named in it but missing.")
+        root = parse_page(decode_markup(archive.read(item.path)))
+        if root is None:
+            text.warnings.append(f"{item.path} could not be read as a page and was left out.")
+            continue
+        matter = "table of contents" if nav and item.path == nav.path else _matter_outside(item, landmarks)
+        page = read_page(root, matter=matter)
+        if matter not in {"", "table of contents", *_LIST_REASONS} and _is_too_long(page):
+            page = read_page(root)
+        start = len(text.blocks)
+        text.blocks.extend(page.blocks)
+        anchors = {anchor: start + index for anchor, index in page.anchors.items()}
+        text.documents.append(_Document(item.path, start, len(text.blocks), anchors, page.title))
+    return text
+
+
+def _matter_outside(item: Item, landmarks: Sequence[Landmark]) -> str:
+    """Why landmarks or guide say that a whole page is not read out."""
+    here = [mark for mark in landmarks if mark.path == item.path]
+    if any(is_body(mark.kinds) or {"text", "start"} & set(mark.kinds) for mark in here):
+        return ""
+    return next((reason for mark in here if not mark.fragment and (reason := matter_of_types(mark.kinds))), "")
+
+
+def _is_too_long(page: Page) -> bool:
+    return count_words(page.blocks) > _LONGEST_MATTER_BY_NAME_WORDS
+
+
+def _points(text: _Text, entries: Sequence[TocEntry]) -> list[Point]:
+    """Where sections begin: by the table of contents, and by headings where it says nothing."""
+    listed = _toc_points(text, entries, len(text.blocks))
+    if not any(count_words(text.blocks[point.index :]) for point in listed):
+        listed = []
+    headed = points_of_headings(text.blocks)
+    if not listed:
+        starts = {point.index for point in headed}
+        return [*headed, *(point for point in _document_points(text, headed) if point.index not in starts)]
+    levels = [_heading_level(text.blocks, point.index) for point in listed]
+    deepest = max((level for level in levels if level), default=2)
+    return [*listed, *_document_points(text, listed, deepest)]
+
+
+def _heading_level(blocks: Sequence[Block], index: int) -> int:
+    return blocks[index].level if index < len(blocks) else 0
+
+
+def _toc_points(text: _Text, entries: Sequence[TocEntry], end: int) -> list[Point]:
+    points: list[Point] = []
+    flat = _linked(entries, text)
+    for entry, following in zip(flat, [*flat[1:], None], strict=True):
+        index = text.position(entry)
+        if index is None:
+            continue
+        stop = text.position(following) if following else end
+        stop = stop if stop is not None and stop > index else end
+        below = _linked(entry.children, text)
+        if below and _are_chapters(text, entry, below, index, stop):
+            points.append(Point(index, entry.title, part=True))
+            points.extend(_toc_points(text, below, stop))
+        else:
+            points.append(Point(index, entry.title))
+    return points
+
+
+def _linked(entries: Sequence[TocEntry], text: _Text) -> list[TocEntry]:
+    """The entries that lead somewhere. A mere caption gives way to what stands below it, unless it names a part."""
+    linked: list[TocEntry] = []
+    for entry in entries:
+        if text.position(entry) is not None:
+            linked.append(entry)
+            continue
+        below = _linked(entry.children, text)
+        line = parse_title(entry.title)
+        if below and line and line.kind is TitleKind.PART:
+            linked.append(TocEntry(entry.title, below[0].path, below[0].fragment, tuple(below)))
+        else:
+            linked.extend(below)
+    return linked
+
+
+def _are_chapters(text: _Text, entry: TocEntry, below: Sequence[TocEntry], index: int, stop: int) -> bool:
+    """Say whether the entries below another are chapters of a part, not passages of a chapter."""
+    if any(child.path != entry.path for child in below):
+        return True
+    if entry.folded:
+        return False
+    line = parse_title(entry.title)
+    numbered = sum(1 for child in below if parse_title(child.title)) * 2 > len(below)
+    if numbered and not (line and line.kind is TitleKind.CHAPTER):
+        return True
+    first = text.position(below[0])
+    own = [block for block in text.blocks[index:first] if block.kind is ParagraphKind.TEXT]
+    if count_words(own) > _MOST_OWN_WORDS:
+        return False
+    return count_words(text.blocks[first:stop]) >= _LEAST_CHAPTER_WORDS * len(below)
+
+
+def _document_points(text: _Text, points: Sequence[Point], deepest: int = 6) -> list[Point]:
+    """Find the pages that begin a section though no point says so.
+
+    Args:
+        text: the book.
+        points: the points known so far.
+        deepest: the deepest level of heading with which a chapter begins in this book.
+    """
+    found: list[Point] = []
+    known = sorted(points, key=lambda point: point.index)
+    for document in text.documents:
+        start, end = document.start, document.end
+        if start == end or any(
+            start <= point.index < end and not count_words(text.blocks[start : point.index]) for point in known
+        ):
+            continue
+        before = max((*known, *found), key=lambda point: (point.index < start) * (point.index + 1), default=None)
+        before = before if before and before.index < start else None
+        first = text.blocks[start]
+        reason = _uniform(text.blocks[start:end]) or _matter_of_name(text.blocks[start:end], document.path)
+        if reason:
+            for index in range(start, end):
+                block = text.blocks[index]
+                text.blocks[index] = Block(block.text, block.kind, block.level, block.matter or reason, block.marked)
+            found.append(Point(start, fallback=reason.capitalize()))
+        elif first.kind is ParagraphKind.HEADING and (first.level <= deepest or _is_chapter_title(first.text)):
+            found.append(Point(start))
+        elif before is None or _is_matter(text, before, start):
+            found.append(Point(start, fallback=document.title))
+    return found
+
+
+def _is_chapter_title(title: str) -> bool:
+    line = parse_title(title)
+    return line is not None and line.kind is not TitleKind.NUMBER
+
+
+def _is_matter(text: _Text, point: Point, end: int) -> bool:
+    """Say whether the section before is not read out, so that a page without a title cannot belong to it."""
+    return bool(matter_of_title(point.title) or _uniform(text.blocks[point.index : end]))
+
+
+def _uniform(blocks: Sequence[Block]) -> str:
+    reasons = [block.matter for block in blocks if block.words]
+    return reasons[0] if reasons and all(reasons) else ""
+
+
+def _matter_of_name(blocks: Sequence[Block], path: str) -> str:
+    """Why a page is not read out by the name of its file, where nothing in it says that it is text."""
+    if any(block.marked for block in blocks) or count_words(blocks) > _LONGEST_MATTER_BY_NAME_WORDS:
+        return ""
+    return matter_of_file_name(path)
