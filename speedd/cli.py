@@ -1,5 +1,238 @@
-"""The command line."""
+"""The command line. Commands import what they need when they run, so that ``speedd --help`` answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from speedd import __version__
+from speedd.errors import SpeeddError
+
+cli = typer.Typer(
+    name="speedd",
+    help="Turns books dropped into a folder into finished audiobooks, unattended.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE", show_default=False)
+]
+InboxOption = Annotated[
+    Path | None, typer.Option("--inbox", help="Where books are dropped.", metavar="DIR", show_default=False)
+]
+OutboxOption = Annotated[
+    Path | None, typer.Option("--outbox", "-o", help="Where audiobooks go.", metavar="DIR", show_default=False)
+]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", help="Where speedd keeps its state.", metavar="DIR", show_default=False)
+]
+EngineOption = Annotated[str | None, typer.Option("--engine", "-e", help="What speaks.", show_default=False)]
+VoiceOption = Annotated[str | None, typer.Option("--voice", "-v", help="The voice.", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; errors raised on purpose become a line on stderr and their exit code."""
+    try:
+        cli(standalone_mode=True)
+    except SpeeddError as error:
+        typer.echo(f"speedd: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"        {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone, `speedd plan book | head` say; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"speedd {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Turns books dropped into a folder into finished audiobooks, unattended."""
+
+
+def _overrides(**sections: dict[str, Any]) -> dict[str, Any]:
+    """Keep what the command line set; paths become absolute."""
+    kept = {}
+    for section, values in sections.items():
+        given = {
+            key: value.absolute() if isinstance(value, Path) else value
+            for key, value in values.items()
+            if value is not None
+        }
+        if given:
+            kept[section] = given
+    return kept
+
+
+@cli.command()
+def run(
+    *,
+    config: ConfigOption = None,
+    inbox: InboxOption = None,
+    outbox: OutboxOption = None,
+    state: StateOption = None,
+    engine: EngineOption = None,
+    voice: VoiceOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Take what is in the inbox, then end.")] = False,
+) -> None:
+    """Watch the inbox and narrate what is dropped, until stopped.
+
+    With --once: exit code 0 if all is published, 1 if something failed or was refused, 75 if something has to wait.
+    """
+    from speedd.commands import run_daemon  # noqa: PLC0415
+
+    overrides = _overrides(
+        paths={"inbox": inbox, "outbox": outbox, "state": state}, engine={"name": engine, "voice": voice}
+    )
+    raise typer.Exit(run_daemon(config, overrides, once=once))
+
+
+@cli.command()
+def narrate(
+    book: Annotated[Path, typer.Argument(help="A book, a chunk JSON or a folder.", metavar="BOOK")],
+    *,
+    outbox: OutboxOption = None,
+    engine: EngineOption = None,
+    voice: VoiceOption = None,
+    chapters: Annotated[
+        str | None, typer.Option("--chapters", help="Only these, as in 3 or 1-2.", metavar="N[-M]", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Narrate one book, or some of its chapters, without a daemon. By default into the current folder."""
+    from speedd.commands import narrate_one  # noqa: PLC0415
+
+    overrides = _overrides(
+        paths={"outbox": outbox or Path.cwd(), "state": state}, engine={"name": engine, "voice": voice}
+    )
+    raise typer.Exit(narrate_one(book, config, overrides, chapters=chapters))
+
+
+@cli.command()
+def plan(
+    book: Annotated[Path, typer.Argument(help="A book, a chunk JSON or a folder.", metavar="BOOK")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--output", help="By default stdout.", metavar="FILE", show_default=False)
+    ] = None,
+    engine: EngineOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write a book's chunk JSON: to look at, or to edit and drop into the inbox."""
+    from speedd.commands import plan_book  # noqa: PLC0415
+
+    plan_book(book, out, config, _overrides(engine={"name": engine}))
+
+
+@cli.command()
+def status(*, as_json: JsonOption = False, config: ConfigOption = None, state: StateOption = None) -> None:
+    """Show what is at work, what waits and what became of the latest books."""
+    from speedd.commands import gather_status, print_status  # noqa: PLC0415
+
+    found = gather_status(config, _overrides(paths={"state": state}))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        print_status(found)
+
+
+@cli.command()
+def retry(
+    job: Annotated[str, typer.Argument(help="Its id, or the beginning of it (see `speedd status`).", metavar="JOB")],
+    *,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Put a job that ended back into the queue; what was rendered is kept."""
+    from speedd.commands import retry_job  # noqa: PLC0415
+
+    typer.echo(retry_job(job, config, _overrides(paths={"state": state})))
+
+
+@cli.command()
+def cancel(
+    job: Annotated[str, typer.Argument(help="Its id, or the beginning of it (see `speedd status`).", metavar="JOB")],
+    *,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Stop a job, at work or not."""
+    from speedd.commands import cancel_job  # noqa: PLC0415
+
+    typer.echo(cancel_job(job, config, _overrides(paths={"state": state})))
+
+
+@cli.command()
+def voices(*, engine: EngineOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List the voices that are ready to speak."""
+    from speedd.commands import list_voices  # noqa: PLC0415
+
+    found = list_voices(config, _overrides(engine={"name": engine}))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for voice in found["voices"]:
+        typer.echo(f"{voice['name']:20} {voice['engine']:12} {voice['origin']}")
+    if not found["clones_voices"]:
+        typer.echo(f"The engine {found['engine']} does not clone voices; samples in {found['folder']} are not used.")
+
+
+@cli.command()
+def check(
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    inbox: InboxOption = None,
+    outbox: OutboxOption = None,
+    state: StateOption = None,
+) -> None:
+    """Say whether this machine and its configuration are fit to run."""
+    from speedd.commands import check_machine  # noqa: PLC0415
+
+    found = check_machine(config, _overrides(paths={"inbox": inbox, "outbox": outbox, "state": state}))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for finding in found["findings"]:
+            typer.echo(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['what']}: {finding['says']}")
+    raise typer.Exit(0 if found["ok"] else 1)
+
+
+@cli.command()
+def bench(
+    book: Annotated[
+        Path | None, typer.Argument(help="By default a book of our own making.", metavar="[BOOK]", show_default=False)
+    ] = None,
+    *,
+    minutes: Annotated[float, typer.Option("--minutes", help="About how much audio to make.", min=0.2)] = 10.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast this machine narrates, stage by stage, against the naive way of doing it."""
+    from speedd.bench import print_report, run_bench  # noqa: PLC0415
+
+    report = run_bench(book, minutes=minutes)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        print_report(report)

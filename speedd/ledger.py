@@ -28,7 +28,6 @@ from speedd.errors import LedgerError, TryAgainError
 from speedd.migrations import MIGRATIONS
 from speedd.model import Boundary, Chunk, Job, Part, Rendered, Role, Segment, Style
 
-
 PLAN_PAGE = 512
 """Chunks stored per transaction: about 10 ms of the lock."""
 
@@ -59,6 +58,8 @@ class JobRow:
     state: State
     reason: str
     edition: int
+    runs: int
+    """How often it was taken up."""
     created_at: float
     started_at: float | None
     ended_at: float | None
@@ -79,7 +80,6 @@ class PendingUtterance:
     style: Style
     occurrence: int
     """How often this text came before in the book."""
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,27 @@ class ChunkPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkTake:
+    """A take as a chunk uses it."""
+
+    key: str
+    """Empty if the engine found nothing to speak."""
+    text: str
+    occurrence: int
+    attempt: int
+    render_s: float
+    stop_reason: str
+    made_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkRow:
     """A chunk and what became of it."""
 
     chunk: Chunk
-    takes: tuple[str, ...]
-    attempts: int
-    render_s: float
-    stop_reasons: tuple[str, ...]
+    takes: tuple[ChunkTake, ...]
+    """One for each of its segments that has something to speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +205,10 @@ class Ledger:
         with self._transaction() as db:
             db.execute("DELETE FROM sources WHERE path=?", (os.fsencode(source),))
 
+    def sources(self) -> list[tuple[Path, str]]:
+        """Return the sources that are remembered, each with its job's id."""
+        return [(Path(os.fsdecode(row["path"])), row["job"]) for row in self._rows("SELECT * FROM sources")]
+
     # --- jobs --------------------------------------------------------------------------------------------------------
 
     def add(self, job: Job, *, edition: int = 1, state: State = State.QUEUED, reason: str = "") -> None:
@@ -246,18 +263,52 @@ class Ledger:
             db.execute(
                 "UPDATE jobs SET state=?, reason=?, published=coalesce(?, published),"
                 " cancelling=CASE WHEN ? THEN 0 ELSE cancelling END,"
-                " started_at=CASE WHEN ?='running' THEN ? ELSE started_at END, ended_at=? WHERE id=?",
+                " runs=runs+(?='running'), started_at=CASE WHEN ?='running' THEN ? ELSE started_at END, ended_at=?"
+                " WHERE id=?",
                 (
                     state,
                     reason,
                     str(published) if published else None,
                     state.ended,
                     state,
+                    state,
                     now,
                     now if state.ended else None,
                     job_id,
                 ),
             )
+
+    def queue_again(self, job_id: str) -> None:
+        """Queue a job that ended, to be published once more; a plan that is whole is kept."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state='queued', reason='', ended_at=NULL, cancelling=0,"
+                " edition=edition+(published IS NOT NULL), published=NULL WHERE id=?",
+                (job_id,),
+            )
+
+    def remove(self, job_id: str) -> None:
+        """Forget a job and its plan; its takes stay."""
+        with self._transaction() as db:
+            for table in ("utterances", "chunks", "chapters"):
+                db.execute(f"DELETE FROM {table} WHERE job=?", (job_id,))  # noqa: S608 - names of our own tables
+            db.execute("DELETE FROM jobs WHERE id=?", (job_id,))
+
+    def set_source(self, job_id: str, source: Path) -> None:
+        """Note that a job's source came back at another place."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET source=? WHERE id=?", (os.fsencode(source), job_id))
+
+    def record_pace(self, job_id: str, audio_s: float, realtime_factor: float | None) -> None:
+        """Note how long the audiobook is, and how fast it was made if all of it was made in one go."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET audio_s=?, realtime_factor=? WHERE id=?", (audio_s, realtime_factor, job_id))
+
+    def realtime_factor(self) -> float | None:
+        """Return how fast this machine was with its latest book: seconds of audio per second of work."""
+        query = "SELECT realtime_factor FROM jobs WHERE realtime_factor IS NOT NULL ORDER BY ended_at DESC LIMIT 1"
+        rows = self._rows(query)
+        return rows[0]["realtime_factor"] if rows else None
 
     def wish_cancelled(self, job_id: str) -> None:
         """Ask the daemon to cancel a job."""
@@ -332,7 +383,7 @@ class Ledger:
             )
             for row in rows:
                 style = Style(**json.loads(row["style"]))
-                yield PendingUtterance(row["idx"], row["chunk"], row["text"], style, row["occurrence"], row["attempt"])
+                yield PendingUtterance(row["idx"], row["chunk"], row["text"], style, row["occurrence"])
             if len(rows) < page:
                 return
             last = rows[-1]["idx"]
@@ -347,17 +398,17 @@ class Ledger:
         rows = self._rows("SELECT fault FROM takes WHERE key=?", key)
         return rows[0]["fault"] if rows else None
 
-    def record_takes(self, job_id: str, takes: Iterable[tuple[int, Rendered, str]]) -> None:
+    def record_takes(self, job_id: str, takes: Iterable[tuple[int, Rendered, int, str]]) -> None:
         """Record a batch of takes in one commit.
 
         Args:
             job_id: the job.
-            takes: for each the id of its utterance, its facts, and why it is turned down (empty: it is kept).
+            takes: for each the id of its utterance, its facts, the attempt, and why it is turned down (empty: kept).
         """
         with self._transaction() as db:
-            for utterance, rendered, fault in takes:
+            for utterance, rendered, attempt, fault in takes:
                 db.execute(
-                    "REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         rendered.key,
                         rendered.samples,
@@ -368,12 +419,21 @@ class Ledger:
                         rendered.stop_reason,
                         rendered.size_bytes,
                         fault,
+                        job_id,
                         self._now(),
                     ),
                 )
-                change = "attempt=attempt+1" if fault else "take=?3"
-                values = (job_id, utterance) if fault else (job_id, utterance, rendered.key)
-                db.execute(f"UPDATE utterances SET {change} WHERE job=?1 AND idx=?2", values)  # noqa: S608 - one of two literals
+                if not fault:
+                    take = rendered.key if rendered.samples else ""
+                    db.execute(
+                        "UPDATE utterances SET take=?, attempt=? WHERE job=? AND idx=?",
+                        (take, attempt, job_id, utterance),
+                    )
+
+    def forget_faults(self, job_id: str) -> None:
+        """Strike the takes of a job that were turned down, so that they are tried again."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM takes WHERE job=? AND fault!=''", (job_id,))
 
     def adopt(self, job_id: str, takes: Iterable[tuple[int, str, int]]) -> None:
         """Give utterances takes that exist already: for each its id, the key and the attempt that made it."""
@@ -420,6 +480,17 @@ class Ledger:
         for row in rows:
             yield ChunkPiece(row["idx"], row["take"] or "", row["inner_ms"] + (row["after_ms"] if row["last"] else 0))
 
+    def count_rendered(self, job_id: str, since: float) -> tuple[int, int]:
+        """Count the chunks that have a take made since then, and those whose takes are all older."""
+        rows = self._rows(
+            "SELECT max(t.created_at)>=? AS fresh FROM utterances u JOIN takes t ON t.key=u.take WHERE u.job=?"
+            " GROUP BY u.chunk",
+            since,
+            job_id,
+        )
+        fresh = sum(row["fresh"] for row in rows)
+        return fresh, len(rows) - fresh
+
     def chunks(self, job_id: str, *, page: int = 256) -> Iterator[ChunkRow]:
         """Yield the chunks in order with what became of them, reading a page at a time."""
         last = -1
@@ -429,8 +500,8 @@ class Ledger:
                 return
             spoken: dict[int, list[sqlite3.Row]] = {}
             for row in self._rows(
-                "SELECT u.*, t.render_s, t.stop_reason FROM utterances u LEFT JOIN takes t ON t.key=u.take"
-                " WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
+                "SELECT u.*, t.render_s, t.stop_reason, t.created_at FROM utterances u"
+                " LEFT JOIN takes t ON t.key=u.take WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
                 job_id,
                 chunks[0]["idx"],
                 chunks[-1]["idx"],
@@ -469,14 +540,20 @@ def _chunk_row(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRow:
         style=Style(**json.loads(row["style"])),
         record=json.loads(row["record"]) if row["record"] is not None else None,
     )
-    spoken = [u for u in utterances if u["text"]]
-    return ChunkRow(
-        chunk=chunk,
-        takes=tuple(u["take"] or "" for u in spoken),
-        attempts=sum(u["attempt"] + 1 for u in spoken if u["take"] is not None),
-        render_s=sum(u["render_s"] or 0.0 for u in spoken),
-        stop_reasons=tuple(u["stop_reason"] or "" for u in spoken),
+    takes = tuple(
+        ChunkTake(
+            key=u["take"] or "",
+            text=u["text"],
+            occurrence=u["occurrence"],
+            attempt=u["attempt"],
+            render_s=u["render_s"] or 0.0,
+            stop_reason=u["stop_reason"] or "nothing_to_speak",
+            made_at=u["created_at"] or 0.0,
+        )
+        for u in utterances
+        if u["text"]
     )
+    return ChunkRow(chunk, takes)
 
 
 def _rendered(row: sqlite3.Row) -> Rendered:
@@ -506,6 +583,7 @@ def _job_row(row: sqlite3.Row) -> JobRow:
         state=State(row["state"]),
         reason=row["reason"],
         edition=row["edition"],
+        runs=row["runs"],
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],

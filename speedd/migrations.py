@@ -23,14 +23,17 @@ CREATE TABLE jobs (
     source BLOB NOT NULL,       -- likewise
     spool TEXT NOT NULL,
     parts TEXT NOT NULL,        -- JSON
+    runs INTEGER NOT NULL DEFAULT 0,        -- how often it was taken up
     state TEXT NOT NULL,
     reason TEXT NOT NULL,
     created_at REAL NOT NULL,   -- seconds since the epoch, as all times
     started_at REAL,
     ended_at REAL,
     published TEXT,             -- the folder in the outbox
-    head TEXT,                  -- JSON: what reading and planning found; NULL until the plan is whole
+    head TEXT,                  -- JSON: what reading and planning found, NULL until the plan is whole
     fingerprint TEXT NOT NULL DEFAULT '',   -- what shapes the audio of its takes
+    audio_s REAL,               -- length of the audiobook
+    realtime_factor REAL,       -- seconds of audio per second of work, where all of it was rendered in one go
     cancelling INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX jobs_by_digest ON jobs (digest, edition);
@@ -64,7 +67,7 @@ CREATE TABLE utterances (
     job TEXT NOT NULL,
     idx INTEGER NOT NULL,
     chunk INTEGER NOT NULL,
-    text TEXT NOT NULL,         -- the spoken form; empty for silence alone
+    text TEXT NOT NULL,         -- the spoken form, empty for silence alone
     pause_ms INTEGER NOT NULL,
     occurrence INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
@@ -82,7 +85,8 @@ CREATE TABLE takes (
     render_s REAL NOT NULL,
     stop_reason TEXT NOT NULL,
     size_bytes INTEGER NOT NULL,
-    fault TEXT NOT NULL,        -- why it was turned down; empty: kept
+    fault TEXT NOT NULL,        -- why it was turned down, empty: kept
+    job TEXT NOT NULL,          -- which job had it rendered
     created_at REAL NOT NULL
 ) WITHOUT ROWID
 """

@@ -304,6 +304,8 @@ class Failed:
 
     key: str
     reason: str
+    final: bool = False
+    """True if another seed cannot help: the text ended its worker again and again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,180 @@
+"""The composition root: opens a state directory and puts the stages together."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from speedd.config import Config
+from speedd.errors import ConfigError, TryAgainError
+from speedd.execution import Executor, PoolStatus, WorkerPool
+from speedd.ledger import Ledger
+from speedd.narrator import Narrator
+from speedd.story import Watch, takes_folder
+
+LOCK_WAIT_S = 30.0
+"""How long a second daemon waits for the first to let go of the state directory: a restart overlaps for seconds."""
+
+
+class App:
+    """An open state directory with everything that narrating needs. Use it in a ``with`` block.
+
+    Args:
+        config: what holds for all books.
+        log: where events go.
+        run_id: names this run of the program.
+        pinned: what stands above a book's own settings.
+        lock_wait_s: how long to wait for another process that has the state directory.
+        make_inbox: whether the inbox is made if it is not there.
+
+    Raises:
+        TryAgainError: if another process keeps the state directory locked.
+        ConfigError: if a folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        log: Any,
+        run_id: str,
+        pinned: Mapping[str, Any] | None = None,
+        lock_wait_s: float = LOCK_WAIT_S,
+        make_inbox: bool = True,
+    ) -> None:
+        self.config = config
+        self.log = log
+        self.run_id = run_id
+        self._pinned = pinned
+        self._pools: dict[str, WorkerPool] = {}
+        self._pools_lock = threading.Lock()
+        make_folders(config, inbox=make_inbox)
+        self._lock = _locked(config.paths.state / "lock", lock_wait_s)
+        try:
+            self.ledger = Ledger(ledger_path(config))
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close_engines()
+        self.ledger.close()
+        os.close(self._lock)
+
+    def narrator(self, *, chapters: range | None = None, onlook: Callable[[Watch], None] = lambda _: None) -> Narrator:
+        """Return a narrator on this state directory."""
+        return Narrator(
+            self.ledger,
+            self.config,
+            executor=self.executor,
+            log=self.log,
+            run_id=self.run_id,
+            pinned=self._pinned,
+            chapters=chapters,
+            onlook=onlook,
+        )
+
+    def executor(self, engine: str) -> Executor:
+        """Return the warm workers of an engine, starting them if they are not there yet."""
+        with self._pools_lock:
+            pool = self._pools.get(engine)
+            if pool is None:
+                takes = takes_folder(self.config.paths.state)
+                pool = WorkerPool(engine, {}, takes=takes, workers=self.config.engine.workers, log=self.log)
+                self._pools[engine] = pool
+        return pool
+
+    def engines(self) -> dict[str, PoolStatus]:
+        """Return how the workers of each engine are."""
+        with self._pools_lock:
+            return {engine: pool.status() for engine, pool in self._pools.items()}
+
+    def close_engines(self) -> None:
+        """End all workers."""
+        with self._pools_lock:
+            pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            pool.close()
+
+
+def ledger_path(config: Config) -> Path:
+    """Where a state directory keeps its ledger."""
+    return config.paths.state / "ledger.sqlite"
+
+
+def spool_folder(config: Config) -> Path:
+    """Where a state directory keeps its private copies of sources."""
+    return config.paths.state / "spool"
+
+
+@contextmanager
+def open_ledger(config: Config) -> Iterator[Ledger]:
+    """Open the ledger beside a daemon that may be running, to look or to leave a wish.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    path = ledger_path(config)
+    if not path.exists():
+        raise ConfigError(
+            f"There is no speedd state in {config.paths.state}.", hint="Name it with --state or --config."
+        )
+    ledger = Ledger(path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def make_folders(config: Config, *, inbox: bool) -> None:
+    """Make the folders that the configuration names.
+
+    Raises:
+        ConfigError: naming the folder that cannot be made.
+    """
+    paths = config.paths
+    for name, path in (
+        *([("inbox", paths.inbox)] if inbox else []),
+        ("outbox", paths.outbox),
+        ("state", paths.state),
+        ("state", spool_folder(config)),
+        ("state", takes_folder(paths.state)),
+    ):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder paths.{name}, {path}, cannot be made: {error.strerror}.",
+                hint="Make it yourself, or name another in the configuration.",
+            ) from error
+
+
+def _locked(path: Path, wait_s: float) -> int:
+    """Lock a file for this process alone; children do not inherit it (PEP 446)."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                os.close(lock)
+                raise TryAgainError(
+                    f"Another speedd uses the state directory {path.parent}.",
+                    hint="Stop it, or name another with --state.",
+                ) from error
+            time.sleep(0.2)
+        else:
+            return lock

@@ -1,0 +1,457 @@
+"""The daemon: looks into the inbox, keeps books moving, brings each source to exactly one recorded end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from speedd import inbox
+from speedd.app import App, spool_folder
+from speedd.errors import DamagedInputError, InputError, SpeeddError, TryAgainError
+from speedd.ledger import JobRow, State
+from speedd.model import Job
+from speedd.service.notify import Notifier
+from speedd.story import Cancelled, Interrupted, Watch
+
+BUSY_TICK_S = 1.0
+"""How often the daemon looks around while a book is at work."""
+SCAN_GAP_S = 1.0
+"""Events ring a hundred times a second while a folder is copied; a scan follows at most this often."""
+PAUSE_FIRST_S, PAUSE_LONGEST_S = 5.0, 300.0
+"""A paused job is tried again after the first, then after twice as long each time, up to the longest."""
+STATUS_S = 2.0
+"""How often the status file is written while a book is at work."""
+
+_RECENT = 20
+
+
+class BookControl:
+    """Tells a book at work whether it may go on."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self.cancelled = ""
+        """Why it was cancelled; empty while it was not."""
+
+    def check(self) -> None:
+        """Return if the book may go on; raise `Cancelled` or `Interrupted` if not."""
+        if self.cancelled:
+            raise Cancelled(self.cancelled)
+        if self._stop.is_set():
+            raise Interrupted("speedd is stopping.")
+
+
+class Daemon:
+    """Runs on an open `App`.
+
+    Args:
+        app: the open state directory.
+        stop: ends `run` when it is set.
+        wake: rung from anywhere to have the daemon look around at once.
+        notifier: tells systemd.
+        once: take what is in the inbox, then end.
+        say: told plain lines for a person at a terminal.
+        onlook: told whenever a book's `Watch` changed.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        stop: threading.Event,
+        wake: threading.Event,
+        notifier: Notifier,
+        once: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+        onlook: Callable[[Watch], None] = lambda _: None,
+    ) -> None:
+        self._app = app
+        self._ledger = app.ledger
+        self._config = app.config
+        self._log = app.log
+        self._stop = stop
+        self._wake = wake
+        self._notifier = notifier
+        self._once = once
+        self._say = say
+        self._onlook = onlook
+        self._watches: dict[str, Watch] = {}
+        self._controls: dict[str, BookControl] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._finished: SimpleQueue[str] = SimpleQueue()
+        self._not_before: dict[str, float] = {}
+        self._pauses: dict[str, int] = {}
+        self._failed = False
+        self._unavailable = False
+        self._last_scan = self._last_status = float("-inf")
+        self._narrator = app.narrator(onlook=self._look)
+        paths = self._config.paths
+        self._cadence = inbox.cadence(paths.inbox, self._config.inbox)
+        self._scanner = inbox.Scanner(paths.inbox, settle_s=self._cadence.settle_s, known=self._known)
+        self._doorbell = inbox.Doorbell(paths.inbox, wake)
+
+    def run(self) -> int:
+        """Work until `stop` is set, or with ``once`` until nothing is left to do.
+
+        Returns:
+            0: all is published, or the daemon was stopped; 1: something failed; 75: something has to wait.
+        """
+        paths = self._config.paths
+        for job_id in self._ledger.recover():
+            self._log.info("job.resumed", job=job_id)
+        for row in self._ledger.jobs(State.WAITING):
+            self._not_before[row.job.id] = time.monotonic() + self._damaged_wait_s()
+        self._end_left_sources()
+        self._doorbell.start()
+        self._log.info("service.ready", inbox=str(paths.inbox), outbox=str(paths.outbox))
+        self._notifier.ready("Waiting for books.")
+        try:
+            while not self._stop.is_set():
+                rung = self._wake.is_set()
+                self._wake.clear()
+                self._look_around(rung=rung)
+                if self._once and self._is_done():
+                    break
+                self._wake.wait(self._tick_s())
+        finally:
+            self._shut_down()
+        if not self._once:
+            return 0
+        left = self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING)
+        return 1 if self._failed else TryAgainError.exit_code if left else 0
+
+    def _look_around(self, *, rung: bool) -> None:
+        now = time.monotonic()
+        due = self._scanner.due_s
+        if now - self._last_scan >= (SCAN_GAP_S if rung or due == 0 else self._cadence.scan_s) or due == 0:
+            self._scan()
+        self._obey_wishes()
+        self._collect()
+        self._start_jobs()
+        self._report()
+
+    def _tick_s(self) -> float:
+        """How long to sleep unless the bell rings."""
+        now = time.monotonic()
+        waits = [self._cadence.scan_s - (now - self._last_scan)]
+        if self._threads:
+            waits.append(BUSY_TICK_S)
+        if (due := self._scanner.due_s) is not None:
+            waits.append(due)
+        waits += [at - now for at in self._not_before.values()]
+        if self._notifier.watchdog_s:
+            waits.append(self._notifier.watchdog_s / 3)
+        return max(0.05, min(waits))
+
+    def _shut_down(self) -> None:
+        self._notifier.stopping("Stopping; books at work go on at the next start.")
+        self._log.info("service.stopping", reason="told to" if self._stop.is_set() else "all is done")
+        self._stop.set()
+        self._doorbell.stop()
+        for thread in list(self._threads.values()):
+            thread.join()
+        self._collect()
+        self._write_status()
+
+    def _is_done(self) -> bool:
+        """With ``once``: nothing is at work, nothing settles, and what is left is paused."""
+        left = [row.job.id for row in self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING)]
+        startable = [job_id for job_id in left if self._not_before.get(job_id) != float("inf")]
+        return not (self._threads or startable or self._scanner.due_s is not None)
+
+    # --- the inbox ---------------------------------------------------------------------------------------------------
+
+    def _known(self, candidate: inbox.Candidate) -> bool:
+        return self._ledger.knows(candidate.source, candidate.signature)
+
+    def _scan(self) -> None:
+        self._last_scan = time.monotonic()
+        if not self._doorbell.healthy():
+            self._doorbell.restart()
+        try:
+            candidates = self._scanner.scan()
+        except inbox.InboxUnavailableError as error:
+            if not self._unavailable:
+                self._log.warning("inbox.unavailable", src_path=str(self._config.paths.inbox), reason=str(error))
+            self._unavailable = True
+            return
+        if self._unavailable:
+            self._unavailable = False
+            self._log.info("inbox.available", src_path=str(self._config.paths.inbox))
+        for candidate in candidates:
+            if self._stop.is_set():
+                return
+            self._enter(candidate)
+
+    def _enter(self, candidate: inbox.Candidate) -> None:
+        """Take a settled source: a new job, or one that is known by its content."""
+        if candidate.fault:
+            self._refuse_unread(candidate, InputError(candidate.fault))
+            return
+        try:
+            job = inbox.accept(candidate, spool_folder(self._config))
+        except inbox.StillChangingError:
+            return
+        except TryAgainError as error:
+            self._log.warning("job.paused", book=candidate.name, reason=str(error))
+            self._scanner.postpone(candidate, PAUSE_FIRST_S, error.message)
+            return
+        except InputError as error:
+            self._refuse_unread(candidate, error)
+            return
+        for row in self._ledger.jobs_from(candidate.source):
+            if not row.state.ended and row.job.digest != job.digest:
+                self._cancel(row, State.SUPERSEDED, "A partner was added or the source changed; a newer job took over.")
+        self._ledger.remember(candidate.source, candidate.signature, job.id)
+        editions = self._ledger.editions(job.digest)
+        if editions:
+            self._meet_again(editions[-1], job, candidate)
+        else:
+            self._ledger.add(job)
+            self._log.info("job.accepted", job=job.id, book=job.name, src_path=str(job.source))
+            self._say(f"{job.name}: accepted")
+
+    def _meet_again(self, row: JobRow, job: Job, candidate: inbox.Candidate) -> None:
+        """A source whose content has been here before."""
+        if row.state is State.PUBLISHED and row.published is not None and row.published.is_dir():
+            self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path=str(row.published))
+            self._say(f"{job.name}: already published at {row.published}")
+            self._end_source(candidate, row.job, State.PUBLISHED, "")
+        elif row.state.ended:
+            why = "its audiobook is gone" if row.state is State.PUBLISHED else f"it was {row.state} before"
+            self._ledger.forget_faults(row.job.id)
+            self._ledger.set_state(row.job.id, State.QUEUED)
+            self._ledger.set_source(row.job.id, job.source)
+            self._log.info("job.retried", job=row.job.id, book=job.name, reason=why)
+        elif row.job.source != job.source:
+            self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path="")
+            self._say(f"{job.name}: the same book is at work already")
+            self._end_source(candidate, row.job, State.PUBLISHED, "")
+
+    def _refuse_unread(self, candidate: inbox.Candidate, error: InputError) -> None:
+        """Refuse a source that could not even be copied: it has no digest, so its look names it."""
+        job_id = candidate.signature[:12]
+        job = Job(job_id, "", candidate.name, candidate.source, spool_folder(self._config) / job_id, ())
+        if self._ledger.job(job_id) is None:
+            self._ledger.add(job)
+        self._ledger.remember(candidate.source, candidate.signature, job_id)
+        self._conclude(job, State.REFUSED, str(error), candidate=candidate)
+
+    # --- jobs --------------------------------------------------------------------------------------------------------
+
+    def _obey_wishes(self) -> None:
+        for row in self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING):
+            if row.cancelling:
+                self._cancel(row, State.CANCELLED, "It was cancelled.")
+
+    def _cancel(self, row: JobRow, state: State, reason: str) -> None:
+        if control := self._controls.get(row.job.id):
+            control.cancelled = reason
+            if state is State.SUPERSEDED:
+                self._ledger.set_state(row.job.id, state, reason)
+        elif state is State.SUPERSEDED:
+            self._ledger.set_state(row.job.id, state, reason)
+            self._log.info("job.superseded", job=row.job.id, book=row.job.name)
+        else:
+            self._conclude(row.job, state, reason)
+
+    def _start_jobs(self) -> None:
+        now = time.monotonic()
+        for row in self._ledger.jobs(State.QUEUED, State.WAITING):
+            if self._stop.is_set() or len(self._threads) >= self._config.limits.open_books:
+                return
+            if row.job.id in self._threads or self._not_before.get(row.job.id, 0) > now:
+                continue
+            self._not_before.pop(row.job.id, None)
+            control = self._controls[row.job.id] = BookControl(self._stop)
+            self._ledger.set_state(row.job.id, State.RUNNING, row.reason)
+            thread = threading.Thread(target=self._work, args=(row, control), name=f"book-{row.job.id}")
+            self._threads[row.job.id] = thread
+            thread.start()
+
+    def _work(self, row: JobRow, control: BookControl) -> None:
+        """Narrate one book, in a thread of its own, and record how it ended."""
+        job = row.job
+        try:
+            folder = self._narrator.narrate(row, control)
+        except Cancelled as error:
+            superseded = (found := self._ledger.job(job.id)) is not None and found.state is State.SUPERSEDED
+            self._conclude(job, State.SUPERSEDED if superseded else State.CANCELLED, error.message)
+        except Interrupted:
+            self._ledger.set_state(job.id, State.QUEUED)
+        except TryAgainError as error:
+            self._pause(job, str(error))
+        except DamagedInputError as error:
+            self._wait_for_rest(row, str(error))
+        except InputError as error:
+            self._conclude(job, State.REFUSED, str(error))
+        except SpeeddError as error:
+            self._conclude(job, State.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001 - the boundary of a job: the daemon goes on with the next book
+            self._log.exception("job.failed", job=job.id, book=job.name, reason=repr(error))
+            self._conclude(
+                job, State.FAILED, f"speedd itself failed ({type(error).__name__}: {error}). Please report it."
+            )
+        else:
+            self._conclude(job, State.PUBLISHED, "", published=folder)
+        finally:
+            self._finished.put(job.id)
+            self._wake.set()
+
+    def _collect(self) -> None:
+        while not self._finished.empty():
+            job_id = self._finished.get()
+            self._threads.pop(job_id).join()
+            self._controls.pop(job_id, None)
+            self._watches.pop(job_id, None)
+
+    def _pause(self, job: Job, reason: str) -> None:
+        """Something outside passes: try again later, burning no attempt."""
+        pauses = self._pauses[job.id] = self._pauses.get(job.id, 0) + 1
+        wait_s = min(PAUSE_FIRST_S * 2 ** (pauses - 1), PAUSE_LONGEST_S)
+        self._not_before[job.id] = float("inf") if self._once else time.monotonic() + wait_s
+        self._ledger.set_state(job.id, State.QUEUED, reason)
+        self._log.warning("job.paused", job=job.id, book=job.name, reason=reason, again_in_s=wait_s)
+        self._say(f"{job.name}: paused: {reason}")
+
+    def _wait_for_rest(self, row: JobRow, reason: str) -> None:
+        """It looks cut short: wait for the rest, which would come as a changed source; refuse it if none comes."""
+        job = row.job
+        if row.state is State.WAITING:
+            self._conclude(job, State.REFUSED, reason)
+            return
+        self._not_before[job.id] = time.monotonic() + self._damaged_wait_s()
+        self._ledger.set_state(job.id, State.WAITING, reason)
+        self._log.info("source.waiting", job=job.id, book=job.name, src_path=str(job.source), reason=reason)
+        self._say(f"{job.name}: looks damaged, waiting for the rest of it")
+
+    def _damaged_wait_s(self) -> float:
+        return max(1.0, self._cadence.settle_s) if self._once else self._config.inbox.damaged_wait_s
+
+    def _conclude(
+        self,
+        job: Job,
+        state: State,
+        reason: str,
+        *,
+        published: Path | None = None,
+        candidate: inbox.Candidate | None = None,
+    ) -> None:
+        """Record the end of a job, then bring its source away."""
+        self._ledger.set_state(job.id, state, reason, published=published)
+        self._pauses.pop(job.id, None)
+        self._failed |= state in {State.REFUSED, State.FAILED}
+        if state is State.PUBLISHED:
+            self._log.info("job.published", job=job.id, book=job.name, out_path=str(published))
+            self._say(f"{job.name}: published in {published}")
+        elif state in {State.REFUSED, State.FAILED}:
+            log = self._log.warning if state is State.REFUSED else self._log.error
+            log(f"job.{state}", job=job.id, book=job.name, src_path=str(job.source), reason=reason)
+            self._say(f"{job.name}: {state}: {reason}")
+        else:
+            self._log.info(f"job.{state}", job=job.id, book=job.name, reason=reason)
+            self._say(f"{job.name}: {state}")
+        if state is State.SUPERSEDED:
+            return
+        try:
+            candidate = candidate or inbox.load_candidate(job.spool)
+        except TryAgainError as error:
+            self._log.warning("source.kept", job=job.id, src_path=str(job.source), reason=str(error))
+        else:
+            self._end_source(candidate, job, state, reason)
+
+    def _end_source(self, candidate: inbox.Candidate, job: Job, state: State, reason: str) -> None:
+        """Bring a source away from the inbox, as its end and the configuration ask."""
+        after, place = self._config.inbox.after_publish, self._config.paths.inbox
+        try:
+            if state is not State.PUBLISHED:
+                moved = inbox.reject(candidate, place, reason=reason, when=datetime.now().astimezone())
+            elif after == "archive":
+                moved = inbox.archive(candidate, place)
+            elif after == "delete":
+                if inbox.delete(candidate, place):
+                    self._ledger.forget(candidate.source)
+                return
+            else:
+                return
+        except TryAgainError as error:
+            self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=str(error))
+            return
+        if moved is None:
+            why = "it changed, or the inbox cannot be written to"
+            self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=why)
+            return
+        self._log.info("source.archived", job=job.id, book=job.name, out_path=str(moved))
+        self._ledger.forget(candidate.source)
+
+    def _end_left_sources(self) -> None:
+        """Bring away the sources of jobs that ended just before the last process did."""
+        keep = self._config.inbox.after_publish == "keep"
+        for source, job_id in self._ledger.sources():
+            row = self._ledger.job(job_id)
+            if row is not None and (not row.state.ended or (keep and row.state is State.PUBLISHED)):
+                continue
+            candidate = None
+            if row is not None and row.job.source == source:
+                with contextlib.suppress(TryAgainError):
+                    candidate = inbox.load_candidate(row.job.spool)
+            if row is None or candidate is None:
+                self._ledger.forget(source)  # the next scan takes it anew, and the ledger knows its content
+            else:
+                self._end_source(candidate, row.job, row.state, row.reason)
+
+    # --- what others see ---------------------------------------------------------------------------------------------
+
+    def _look(self, watch: Watch) -> None:
+        self._watches[watch.job] = watch
+        self._onlook(watch)
+
+    def _report(self) -> None:
+        self._notifier.watchdog()
+        now = time.monotonic()
+        if now - self._last_status < STATUS_S:
+            return
+        self._last_status = now
+        watches = list(self._watches.values())
+        self._notifier.status("; ".join(describe(watch) for watch in watches) or "Waiting for books.")
+        self._write_status()
+
+    def _write_status(self) -> None:
+        """Leave what `speedd status` shows; not worth an fsync."""
+        status: dict[str, Any] = {
+            "pid": os.getpid(),
+            "run_id": self._app.run_id,
+            "books": [asdict(watch) for watch in list(self._watches.values())],
+            "waiting": [asdict(waiting) for waiting in self._scanner.waiting],
+            "engines": {name: asdict(each) for name, each in self._app.engines().items()},
+        }
+        path = status_path(self._config.paths.state)
+        with contextlib.suppress(OSError):
+            path.with_suffix(".tmp").write_text(json.dumps(status, default=str))
+            path.with_suffix(".tmp").replace(path)
+
+
+def status_path(state: Path) -> Path:
+    """Where a daemon leaves what it is doing."""
+    return state / "status.json"
+
+
+def describe(watch: Watch) -> str:
+    """Say in a few words how far a book is."""
+    words = f"{watch.title or watch.name}: {watch.stage} {watch.share:.0%}"
+    if watch.stage == "narrating" and watch.total:
+        words += f", chunk {watch.done}/{watch.total}"
+    if watch.eta_s is not None:
+        words += f", {watch.eta_s:.0f} s left"
+    if watch.realtime_factor:
+        words += f", {watch.realtime_factor:.0f} × realtime"
+    return words

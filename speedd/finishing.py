@@ -1,0 +1,249 @@
+"""The last steps of a book: master its takes, lay the files out, publish them by one rename."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from speedd import __version__, audio, execution, outbox, planning
+from speedd.config import Config
+from speedd.engines.base import EngineInfo
+from speedd.ledger import ChunkRow, Ledger
+from speedd.model import Plan, Role
+from speedd.outbox import runlog
+from speedd.prepare import Head
+from speedd.story import Story, takes_folder
+
+
+class Finishing:
+    """Turns a book's takes into a published folder.
+
+    Args:
+        story: the book at work.
+        ledger: where its chunks and takes stand.
+        head: what reading and planning found.
+        config: the book's settings.
+        info: the engine that spoke.
+        run_id: names this run of the program.
+        now: wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        story: Story,
+        *,
+        ledger: Ledger,
+        head: Head,
+        config: Config,
+        info: EngineInfo,
+        run_id: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._story = story
+        self._ledger = ledger
+        self._head = head
+        self._config = config
+        self._info = info
+        self._run_id = run_id
+        self._now = now
+        self._names = outbox.file_names(head.metadata, source_name=self._source_name())
+        self._stage = outbox.stage(config.paths.outbox, story.id)
+
+    def master(self, onlook: Callable[[], None]) -> audio.Mastered:
+        """Join the takes into the audiobook's file, in the stage."""
+        began = time.monotonic()
+        watch = self._story.watch
+        watch.stage, watch.share, watch.eta_s = "mastering", 0.0, None
+
+        def progress(share: float) -> None:
+            self._story.control.check()
+            watch.share = share
+            watch.eta_s = (time.monotonic() - began) * (1 - share) / share if share else None
+            onlook()
+
+        cover = self._story.row.job.spool / "prepared" / "cover.jpg"
+        tracks = [audio.Track(title, partial(self._pieces, number)) for number, title in enumerate(self._head.chapters)]
+        scratch = self._stage / "scratch"
+        scratch.mkdir()
+        mastered = audio.master(
+            tracks,
+            self._stage / self._names.audio,
+            settings=self._config.output,
+            metadata=self._head.metadata,
+            cover_jpeg=cover.read_bytes() if self._head.cover else None,
+            threads=max(1, len(os.sched_getaffinity(0))),
+            scratch=scratch,
+            progress=progress,
+        )
+        shutil.rmtree(scratch)
+        self._story.timings.master = time.monotonic() - began
+        return mastered
+
+    def publish(self, mastered: audio.Mastered) -> Path:
+        """Write what lies beside the audio, then move the folder into place."""
+        began = time.monotonic()
+        watch = self._story.watch
+        watch.stage, watch.share, watch.eta_s = "publishing", 0.0, None
+        stage, rate = self._stage, mastered.sample_rate_hz
+        chapters = [outbox.ChapterSpan(title, start / rate, end / rate) for title, start, end in mastered.chapters]
+        with outbox.plain_errors(f"write into {stage}"):
+            outbox.write_json(stage / outbox.METADATA_NAME, outbox.metadata_json(self._head.metadata, chapters))
+            with (stage / self._names.captions).open("w", encoding="utf-8") as out:
+                outbox.write_vtt(
+                    out,
+                    (outbox.Cue(start, end, row.chunk.text) for row, start, end in self._timed(mastered) if row.takes),
+                )
+            with (stage / outbox.CHUNKS_NAME).open("w", encoding="utf-8") as out:
+                planning.write_chunk_json(out, self._plan())
+            cover = self._story.row.job.spool / "prepared" / "cover.jpg"
+            if self._head.cover:
+                shutil.copyfile(cover, stage / outbox.COVER_NAME)
+            if self._names.source:
+                book = self._story.row.job.part(Role.BOOK)
+                assert book is not None
+                shutil.copyfile(book.path, stage / self._names.source)
+            self._story.timings.publish = time.monotonic() - began
+            with (stage / outbox.RUN_LOG_NAME).open("w", encoding="utf-8") as out:
+                outbox.write_run_log(out, self._run_log(mastered, chapters), self._chunk_logs(mastered))
+        self._story.control.check()
+        published = outbox.publish(stage, self._config.paths.outbox, outbox.title_folder(self._head.metadata))
+        audio_s = mastered.samples / rate
+        alone = self._story.reused == 0 and self._story.rendered > 0
+        self._ledger.record_pace(self._story.id, audio_s, audio_s / self._story.timings.total if alone else None)
+        return published
+
+    def _source_name(self) -> str:
+        book = self._story.row.job.part(Role.BOOK)
+        return book.name if book and self._config.output.include_source else ""
+
+    def _pieces(self, chapter: int) -> Iterator[audio.Piece]:
+        takes = takes_folder(self._config.paths.state)
+        for piece in self._ledger.pieces(self._story.id, chapter):
+            yield audio.Piece(execution.take_path(takes, piece.take) if piece.take else None, piece.pause_ms)
+
+    def _timed(self, mastered: audio.Mastered) -> Iterator[tuple[ChunkRow, float, float]]:
+        """Yield every chunk with where it starts and ends in the audio, in seconds."""
+        numbers = (
+            piece.chunk
+            for chapter in range(len(self._head.chapters))
+            for piece in self._ledger.pieces(self._story.id, chapter)
+        )
+        spans = groupby(zip(numbers, mastered.spans, strict=True), key=lambda pair: pair[0])
+        for row, (number, pairs) in zip(self._ledger.chunks(self._story.id), spans, strict=True):
+            assert row.chunk.index == number
+            own = [span for _, span in pairs]
+            yield row, float(own[0][0]) / mastered.sample_rate_hz, float(own[-1][1]) / mastered.sample_rate_hz
+
+    def _plan(self) -> Plan:
+        head = self._head
+        chunks = (row.chunk for row in self._ledger.chunks(self._story.id))
+        return Plan(head.metadata, head.chapters, chunks, voice=head.voice.name, header=head.header)
+
+    def _chunk_logs(self, mastered: audio.Mastered) -> Iterator[runlog.ChunkLog]:
+        seed = self._config.engine.seed
+        for row, start_s, end_s in self._timed(mastered):
+            reasons = [take.stop_reason for take in row.takes]
+            yield runlog.ChunkLog(
+                index=row.chunk.index,
+                chapter=row.chunk.chapter,
+                text_digest=hashlib.sha256(row.chunk.text.encode()).hexdigest(),
+                start_s=start_s,
+                duration_s=end_s - start_s,
+                attempts=sum(take.attempt + 1 for take in row.takes),
+                render_s=sum(take.render_s for take in row.takes),
+                stop_reason=next((reason for reason in reasons if reason != "end"), "end" if reasons else ""),
+                reused=all(take.made_at < self._story.started_at for take in row.takes),
+                takes=tuple(
+                    runlog.TakeLog(
+                        key=take.key, seed=execution.chunk_seed(seed, take.text, take.occurrence, take.attempt)
+                    )
+                    for take in row.takes
+                    if take.key
+                ),
+            )
+
+    def _run_log(self, mastered: audio.Mastered, chapters: list[outbox.ChapterSpan]) -> runlog.RunLog:
+        story, head, info, job = self._story, self._head, self._info, self._story.row.job
+        timings = story.timings
+        audio_s = mastered.samples / mastered.sample_rate_hz
+        rendered, reused = self._ledger.count_rendered(story.id, story.started_at)
+        meta = head.metadata
+        settings: dict[str, Any] = self._config.model_dump(mode="json", include={"engine", "speech", "output"})
+        return runlog.RunLog(
+            job_id=story.id,
+            edition=story.row.edition,
+            run_id=self._run_id,
+            speedd_version=__version__,
+            started_at=datetime.fromtimestamp(story.started_at, UTC),
+            finished_at=datetime.fromtimestamp(self._now(), UTC),
+            end=runlog.EndLog(state=runlog.State.PUBLISHED),
+            job_attempts=max(1, story.row.runs),
+            source=runlog.SourceLog(
+                name=job.name,
+                digest=job.digest,
+                parts=tuple(
+                    runlog.PartLog(role=part.role, name=part.name, digest=part.digest, size_bytes=part.size_bytes)
+                    for part in job.parts
+                ),
+            ),
+            settings=settings,
+            seed=self._config.engine.seed,
+            engine=runlog.EngineLog(
+                name=info.name,
+                version=info.version,
+                model_digest=info.model_digest,
+                device=info.device,
+                numerics=dict(info.numerics),
+            ),
+            voice=runlog.VoiceLog(name=head.voice.name, digest=head.voice.digest),
+            book=runlog.BookLog(
+                title=meta.title,
+                subtitle=meta.subtitle,
+                authors=meta.authors,
+                narrators=meta.narrators,
+                series=meta.series,
+                series_index=meta.series_index,
+                language=meta.language,
+                publisher=meta.publisher,
+                published=meta.published,
+                isbn=meta.isbn,
+                asin=meta.asin,
+                words=head.words,
+                chapters=tuple(
+                    runlog.ChapterLog(title=span.title, start_s=span.start_s, end_s=span.end_s) for span in chapters
+                ),
+            ),
+            skipped=tuple(
+                runlog.SkippedLog(title=one.title, reason=one.reason, words=one.words) for one in head.skipped
+            ),
+            warnings=tuple(story.warnings),
+            stages_s=runlog.StagesLog(
+                read=timings.read,
+                plan=timings.plan,
+                narrate=timings.narrate,
+                master=timings.master,
+                publish=timings.publish,
+            ),
+            audio_s=audio_s,
+            realtime_factor=audio_s / timings.total if timings.total else None,
+            loudness=runlog.LoudnessLog(
+                integrated_lufs=mastered.loudness_lufs,
+                true_peak_dbtp=mastered.true_peak_dbtp,
+                rms_dbfs=mastered.rms_dbfs,
+                gain_db=mastered.gain_db,
+            ),
+            chunks_rendered=rendered,
+            chunks_reused=reused,
+            hardware=runlog.HardwareLog(
+                cpu_count=len(os.sched_getaffinity(0)), platform=f"{platform.system()} {platform.machine()}"
+            ),
+        )

@@ -1,0 +1,214 @@
+"""The story of one book, from a source in the spool to an audiobook in the outbox.
+
+Start reading at `Narrator.narrate`. Every step leaves its result in the ledger or on disk before the next begins, so a
+book that was interrupted anywhere goes on where it stopped: what has a take is not rendered again, and the master is
+always made from stored takes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from speedd import execution, outbox
+from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings
+from speedd.engines.base import EngineInfo
+from speedd.errors import InputError, SpeeddError, TryAgainError
+from speedd.finishing import Finishing
+from speedd.ledger import JobRow, Ledger
+from speedd.model import Chunk
+from speedd.prepare import Head, dump_head, load_chunks, load_head, prepare
+from speedd.rendering import Rendering, TakeKeys
+from speedd.story import Control, Estimate, Story, Watch, takes_folder
+
+CHARS_PER_SECOND = 15.0
+"""Pace of speech for estimates: hibari's heart reads The Time Machine at about 15 characters a second, with pauses."""
+DEFAULT_REALTIME_FACTOR = 100.0
+"""Seconds of audio per second of work, before this machine has narrated anything."""
+
+
+class Narrator:
+    """Narrates books.
+
+    Args:
+        ledger: where every step is recorded.
+        config: what holds for all books.
+        executor: gives the executor for an engine's name.
+        log: where events go.
+        run_id: names this run of the program.
+        pinned: what stands above a book's own settings (command line, environment).
+        chapters: 0-based numbers of the chapters to narrate, for a preview; None for all.
+        now: wall clock, seconds since the epoch.
+        onlook: told whenever a book's `Watch` changed.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        *,
+        executor: Callable[[str], execution.Executor],
+        log: Any,
+        run_id: str,
+        pinned: Mapping[str, Any] | None = None,
+        chapters: range | None = None,
+        now: Callable[[], float] = time.time,
+        onlook: Callable[[Watch], None] = lambda _: None,
+    ) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._executor = executor
+        self._log = log
+        self._run_id = run_id
+        self._pinned = pinned
+        self._chapters = chapters
+        self._now = now
+        self._onlook = onlook
+
+    def narrate(self, row: JobRow, control: Control) -> Path:
+        """Turn a job into an audiobook and return its folder in the outbox.
+
+        Raises:
+            InputError: if the source is at fault.
+            EngineError: if a chunk cannot be spoken, or the engine cannot run.
+            PublishError: if the outbox will not take it.
+            Cancelled: if the book was cancelled.
+            TryAgainError: if something outside passes, or the program is stopping: the job goes back into the queue.
+        """
+        story = Story(row, control, Watch(row.job.id, row.job.name), self._now())
+        self._log.info("job.started", job=story.id, book=row.job.name, src_path=str(row.job.source))
+        head = self._prepare(story)
+        config = book_config(self._config, head)
+        if published := outbox.find_published(config.paths.outbox, outbox.title_folder(head.metadata), story.id):
+            return published  # the last run ended between the rename and the ledger
+        self._estimate(story, head, config)
+        info = self._render(story, head, config)
+        finishing = Finishing(
+            story, ledger=self._ledger, head=head, config=config, info=info, run_id=self._run_id, now=self._now
+        )
+        mastered = finishing.master(lambda: self._onlook(story.watch))
+        return finishing.publish(mastered)
+
+    def _prepare(self, story: Story) -> Head:
+        """Read and plan, unless an earlier run did."""
+        if story.row.head is not None:
+            head = load_head(story.row.head)
+        else:
+            self._onlook(story.watch)
+            job = story.row.job
+            folder = job.spool / "prepared"
+            ended = _asks_to_end(story.control)
+            head = prepare(job, self._config, folder, pinned=self._pinned, ended=ended)
+            story.control.check()
+            chunks = load_chunks(folder)
+            if self._chapters is not None:
+                head, chunks = _only(self._chapters, head, chunks)
+            self._ledger.record_plan(story.id, dump_head(head), head.chapters, chunks)
+            (folder / "chunks.jsonl").unlink()
+        story.timings.read, story.timings.plan = head.read_s, head.plan_s
+        story.watch.title = head.metadata.title
+        story.warnings += head.warnings
+        self._log.info("engine.chosen", job=story.id, engine=head.engine, voice=head.voice.name, reason=head.engine_why)
+        for warning in head.warnings:
+            self._log.warning("job.warned", job=story.id, book=story.row.job.name, reason=warning)
+        return head
+
+    def _estimate(self, story: Story, head: Head, config: Config) -> None:
+        """Say what the book will take, and wait if there is no room for it."""
+        progress = self._ledger.progress(story.id)
+        audio_s = progress.total_chars / CHARS_PER_SECOND / config.speech.speed
+        left = 1 - progress.done_chars / max(1, progress.total_chars)
+        factor = self._ledger.realtime_factor() or DEFAULT_REALTIME_FACTOR
+        published_bytes = audio_s * config.output.bitrate_kbps * 125
+        disk_bytes = int(left * audio_s * execution.TAKE_BYTES_PER_SECOND + 2 * published_bytes)
+        story.watch.estimate = Estimate(audio_s, audio_s / factor, disk_bytes)
+        self._onlook(story.watch)
+        self._log.info(
+            "job.planned",
+            job=story.id,
+            book=story.row.job.name,
+            title=head.metadata.title,
+            chapters=len(head.chapters),
+            chunks=head.chunks,
+            words=head.words,
+            skipped=[f"{part.title} ({part.reason})" for part in head.skipped],
+            audio_s=round(audio_s),
+            work_s=round(audio_s / factor, 1),
+            disk_mb=round(disk_bytes / 2**20, 1),
+        )
+        for place in (config.paths.state, config.paths.outbox):
+            room = shutil.disk_usage(place).free - config.limits.disk_reserve_mb * 2**20
+            if room < disk_bytes:
+                raise TryAgainError(
+                    f"{place} has too little room: the book needs about {disk_bytes / 2**20:.0f} MB, and"
+                    f" {max(0, room) / 2**20:.0f} MB are free above the reserve.",
+                    hint="It goes on by itself when there is room.",
+                )
+
+    def _render(self, story: Story, head: Head, config: Config) -> EngineInfo:
+        """Give every utterance its take."""
+        began = time.monotonic()
+        executor = self._executor(head.engine)
+        info = executor.info
+        if unused := unused_style(info, config.speech):
+            story.warnings.append(unused)
+            self._log.warning("style.unused", job=story.id, engine=info.name, reason=unused)
+        rendering = Rendering(
+            story,
+            ledger=self._ledger,
+            executor=executor,
+            keys=TakeKeys(info, head, config),
+            takes=takes_folder(config.paths.state),
+            log=self._log,
+            onlook=lambda: self._onlook(story.watch),
+        )
+        rendering.run()
+        story.timings.narrate = time.monotonic() - began
+        return info
+
+
+def book_config(config: Config, head: Head) -> Config:
+    """Return the configuration that a book was planned with: its own settings over what holds for all books."""
+    return config.model_copy(
+        update={
+            "engine": EngineSettings.model_validate(head.config["engine"]),
+            "speech": SpeechSettings.model_validate(head.config["speech"]),
+            "output": OutputSettings.model_validate(head.config["output"]),
+        }
+    )
+
+
+def unused_style(info: EngineInfo, speech: SpeechSettings) -> str:
+    """Say which of the style that somebody asked for an engine leaves unused; empty if none."""
+    unused = []
+    if speech.preset != "default" and "exaggeration" not in info.style_fields:
+        unused.append(f"the preset {speech.preset}")
+    if speech.speed != 1.0 and "speed" not in info.style_fields:
+        unused.append(f"the speed {speech.speed}")
+    return f"The engine {info.name} does not use {' and '.join(unused)}." if unused else ""
+
+
+def _asks_to_end(control: Control) -> Callable[[], bool]:
+    def ended() -> bool:
+        try:
+            control.check()
+        except SpeeddError:
+            return True
+        return False
+
+    return ended
+
+
+def _only(wanted: range, head: Head, chunks: Iterator[Chunk]) -> tuple[Head, Iterator[Chunk]]:
+    """Keep some chapters of a plan."""
+    kept = [number for number in wanted if number < len(head.chapters)]
+    if not kept:
+        raise InputError(f"The book has {len(head.chapters)} chapters; there is none of those asked for.")
+    first = kept[0]
+    chosen = (chunk for chunk in chunks if chunk.chapter in kept)
+    moved = (replace(chunk, index=i, chapter=chunk.chapter - first) for i, chunk in enumerate(chosen))
+    return replace(head, chapters=tuple(head.chapters[number] for number in kept)), moved

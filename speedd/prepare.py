@@ -1,0 +1,358 @@
+"""Read and plan a source, in a process of its own.
+
+A book is hostile until it is parsed, and what parses it is large: parsers, sentence and language models take more
+memory than the daemon should hold for months. So both stages run in a child with a cap on memory and time, which leaves
+``head.json`` and ``chunks.jsonl`` and is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from speedd import engines
+from speedd.config import BookSettings, Config, describe_faults, with_book_settings
+from speedd.errors import ConfigError, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
+from speedd.model import Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segment, Skipped, Style, Voice
+
+POLL_S = 0.2
+"""How often a wait for the child looks whether it should end."""
+SETTINGS_MAX_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What reading and planning found out about a source, but for the chunks themselves."""
+
+    metadata: Metadata
+    chapters: tuple[str, ...]
+    engine: str
+    engine_why: str
+    voice: Voice
+    config: dict[str, Any]
+    """The settings of this book: the sections engine, speech and output."""
+    words: int
+    chars: int
+    chunks: int
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+    cover: bool = False
+    """Whether ``cover.jpg`` lies beside the chunks."""
+    header: dict[str, Any] | None = None
+    read_s: float = 0.0
+    plan_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A source, read and ready to be planned as its chunks are walked."""
+
+    plan: Plan
+    engine: str
+    engine_why: str
+    voice: Voice
+    config: Config
+    cover: Cover | None = None
+    skipped: tuple[Skipped, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = None) -> Prepared:
+    """Read a source and begin its plan, in this process.
+
+    Args:
+        job: the source.
+        config: what holds for all books.
+        pinned: what stands above the book's own settings (command line, environment).
+
+    Raises:
+        InputError: if it cannot be narrated.
+        EngineError: if the engine it asks for cannot run here.
+    """
+    # Imported here: the parsers are large, and the main process only ever starts the child.
+    from speedd import planning, reading  # noqa: PLC0415
+
+    settings = read_book_settings(job)
+    try:
+        config = with_book_settings(config, settings, pinned=pinned)
+    except ConfigError as error:
+        raise InputError(error.message, hint="Correct the settings beside the book and drop it again.") from error
+    try:
+        engine, info, why = engines.choose(config.engine.name, {})
+    except EngineError as error:
+        if settings.engine.name:
+            raise InputError(
+                f"The book asks for an engine that is not here. {error.message}", hint=error.hint
+            ) from error
+        raise
+    book = reading.read(job, matter=config.speech.matter) if job.part(Role.BOOK) else None
+    if book is not None:
+        book = replace(book, metadata=_overridden(book.metadata, settings))
+    if chunk_json := job.part(Role.CHUNKS):
+        plan = planning.read_chunk_json(
+            chunk_json.path, book=book, name=job.name, limits=info.limits, speech=config.speech
+        )
+        plan = replace(plan, metadata=_overridden(plan.metadata, settings))
+    elif book is not None:
+        plan = planning.plan_book(book, limits=info.limits, speech=config.speech)
+    else:
+        raise InputError("There is no book and no chunk JSON in it.")
+    _refuse_foreign(plan.metadata.language, engine, info.languages)
+
+    wanted = _wanted_voice(job, config, settings, plan, pinned or {})
+    sample = job.part(Role.VOICE)
+    voice, warning = engines.choose_voice(info, wanted, config.paths.voices)
+    warnings = [*(book.warnings if book else ()), *plan.warnings]
+    if sample and not info.clones_voices:
+        warnings.append(f"The voice sample {sample.name} is not used: {engine} does not clone voices.")
+    elif sample and not settings.engine.voice:
+        voice, warning = Voice(sample.name, sample.digest, sample.path), None
+    if warning:
+        warnings.append(warning)
+    return Prepared(
+        plan=plan,
+        engine=engine,
+        engine_why=why,
+        voice=voice,
+        config=config,
+        cover=book.cover if book else None,
+        skipped=book.skipped if book else (),
+        warnings=warnings,
+    )
+
+
+def read_book_settings(job: Job) -> BookSettings:
+    """Read a book's own settings; the defaults if it brings none.
+
+    Raises:
+        InputError: naming every fault.
+    """
+    import tomllib  # noqa: PLC0415 - only where a book brings settings
+
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    part = job.part(Role.SETTINGS)
+    if part is None:
+        return BookSettings()
+    hint = "Correct it and drop the book again."
+    if part.size_bytes > SETTINGS_MAX_BYTES:
+        raise InputError(f"{part.name} is too large for settings ({part.size_bytes} bytes).", hint=hint)
+    try:
+        return BookSettings.model_validate(tomllib.loads(part.path.read_text(encoding="utf-8-sig")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{part.name} is no TOML: {error}.", hint=hint) from error
+    except ValidationError as error:
+        raise InputError(describe_faults(error, part.name), hint=hint) from error
+
+
+def _overridden(metadata: Metadata, settings: BookSettings) -> Metadata:
+    given = settings.book.model_dump(exclude_none=True)
+    for one, many in (("author", "authors"), ("narrator", "narrators"), ("genre", "genres")):
+        if one in given:
+            given[many] = tuple(name.strip() for name in given.pop(one).split(";" if one == "author" else ","))
+    return replace(metadata, **given)
+
+
+def _wanted_voice(job: Job, config: Config, settings: BookSettings, plan: Plan, pinned: Mapping[str, Any]) -> str:
+    from speedd import planning  # noqa: PLC0415
+
+    if "voice" in pinned.get("engine", {}) or settings.engine.voice:
+        return config.engine.voice
+    log = job.part(Role.LOG)
+    return plan.voice or (planning.voice_from_log(log.path) if log else "") or config.engine.voice
+
+
+def _refuse_foreign(language: str, engine: str, spoken: tuple[str, ...]) -> None:
+    primary = language.replace("_", "-").split("-")[0].lower()
+    if primary and primary not in spoken:
+        raise InputError(
+            f"The book is in the language “{language}”, and the engine {engine} speaks only {', '.join(spoken)}.",
+            hint='If that is wrong, say so in a settings file beside the book: [book] language = "en".',
+        )
+
+
+# --- the child -------------------------------------------------------------------------------------------------------
+
+
+def prepare(
+    job: Job,
+    config: Config,
+    folder: Path,
+    *,
+    pinned: Mapping[str, Any] | None = None,
+    ended: Callable[[], bool] = lambda: False,
+) -> Head:
+    """Read and plan a source in a child process and leave the result in a folder.
+
+    Args:
+        job: the source.
+        config: what holds for all books; its limits cap the child.
+        folder: where ``head.json``, ``chunks.jsonl`` and the cover go; what was there is removed.
+        pinned: what stands above the book's own settings.
+        ended: asked several times a second whether to give up.
+
+    Raises:
+        InputError: if the source cannot be narrated, or breaks what reads it.
+        EngineError: if its engine cannot run here.
+        TryAgainError: if the child was told to give up or there was no room for it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    child = multiprocessing.get_context("spawn").Process(
+        target=_prepare_in_child, args=(job, config, dict(pinned or {}), folder), name=f"speedd-reader-{job.id}"
+    )
+    child.start()
+    deadline = time.monotonic() + config.limits.reader_timeout_s
+    try:
+        while child.is_alive():
+            child.join(POLL_S)
+            if ended():
+                raise TryAgainError("Reading was interrupted.")
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"Reading it took longer than {config.limits.reader_timeout_s:.0f} s.",
+                    hint="If the book is sound, raise limits.reader_timeout_s.",
+                )
+    finally:
+        if child.is_alive():
+            child.kill()
+        child.join()
+    if (folder / "fault.json").exists():
+        raise _fault(json.loads((folder / "fault.json").read_text()))
+    if child.exitcode != 0 or not (folder / "head.json").exists():
+        raise InputError(
+            f"Reading it ended the reader (exit code {child.exitcode}).",
+            hint="The file may be broken in an unusual way, or need more memory than limits.reader_memory_mb allows.",
+        )
+    return load_head(json.loads((folder / "head.json").read_text(encoding="utf-8")))
+
+
+def _prepare_in_child(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> None:
+    from speedd.execution.worker import die_with_parent  # noqa: PLC0415
+
+    die_with_parent()
+    memory = config.limits.reader_memory_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        _write(job, config, pinned, folder)
+    except SpeeddError as error:
+        _leave_fault(folder, type(error).__name__, error.message, error.hint)
+    except MemoryError:
+        hint = "If the book is sound, raise limits.reader_memory_mb."
+        _leave_fault(folder, "InputError", "It needs more memory to read than it may have.", hint)
+    except OSError as error:
+        _leave_fault(folder, "TryAgainError", f"It could not be read: {error}.", "")
+    except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever a hostile file sets off is its own end
+        where = f"{type(error).__name__}: {error}"
+        _leave_fault(folder, "InputError", f"It cannot be read ({where[:300]}).", "The file is probably damaged.")
+
+
+def _write(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> None:
+    started = time.monotonic()
+    prepared = read_and_plan(job, config, pinned)
+    read = time.monotonic()
+    words = chars = chunks = 0
+    with (folder / "chunks.jsonl").open("w", encoding="utf-8") as out:
+        for chunk in prepared.plan.chunks:
+            out.write(json.dumps(asdict(chunk), ensure_ascii=True) + "\n")
+            words += len(chunk.text.split())
+            chars += sum(len(segment.text) for segment in chunk.segments)
+            chunks += 1
+    if not chars:
+        raise InputError("There is nothing in it to read aloud.")
+    cover = _draw_cover(prepared, folder)
+    head = Head(
+        metadata=prepared.plan.metadata,
+        chapters=prepared.plan.chapters,
+        engine=prepared.engine,
+        engine_why=prepared.engine_why,
+        voice=prepared.voice,
+        config=prepared.config.model_dump(mode="json", include={"engine", "speech", "output"}),
+        words=words,
+        chars=chars,
+        chunks=chunks,
+        skipped=prepared.skipped,
+        warnings=tuple(prepared.warnings),
+        cover=cover,
+        header=dict(prepared.plan.header) if prepared.plan.header is not None else None,
+        read_s=read - started,
+        plan_s=time.monotonic() - read,
+    )
+    (folder / "head.json").write_text(json.dumps(dump_head(head)), encoding="utf-8")
+
+
+def _draw_cover(prepared: Prepared, folder: Path) -> bool:
+    """Make the cover a JPEG here, where a hostile picture harms nobody."""
+    from speedd import outbox  # noqa: PLC0415 - the picture libraries stay out of the main process
+
+    if prepared.cover is None:
+        return False
+    try:
+        jpeg, warning = outbox.to_jpeg(prepared.cover)
+    except InputError as error:
+        prepared.warnings.append(error.message)
+        return False
+    if warning:
+        prepared.warnings.append(warning)
+    (folder / "cover.jpg").write_bytes(jpeg)
+    return True
+
+
+def _leave_fault(folder: Path, kind: str, message: str, hint: str) -> None:
+    (folder / "fault.json").write_text(json.dumps({"kind": kind, "message": message, "hint": hint}))
+
+
+def _fault(left: Mapping[str, str]) -> SpeeddError:
+    kinds = {kind.__name__: kind for kind in (DamagedInputError, InputError, EngineError, TryAgainError)}
+    return kinds.get(left["kind"], InputError)(left["message"], hint=left["hint"])
+
+
+# --- as JSON ---------------------------------------------------------------------------------------------------------
+
+
+def dump_head(head: Head) -> dict[str, Any]:
+    """Turn a head into plain JSON values."""
+    values = asdict(head)
+    values["voice"]["path"] = str(head.voice.path) if head.voice.path else None
+    return values
+
+
+def load_head(values: Mapping[str, Any]) -> Head:
+    """Rebuild a head from plain JSON values."""
+    meta: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values["metadata"].items()
+    }
+    voice = values["voice"]
+    return Head(
+        **{
+            **values,
+            "metadata": Metadata(**meta),
+            "chapters": tuple(values["chapters"]),
+            "voice": Voice(voice["name"], voice["digest"], Path(voice["path"]) if voice["path"] else None),
+            "skipped": tuple(Skipped(**one) for one in values["skipped"]),
+            "warnings": tuple(values["warnings"]),
+        }
+    )
+
+
+def load_chunks(folder: Path) -> Iterator[Chunk]:
+    """Yield the chunks that `prepare` left."""
+    with (folder / "chunks.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            values = json.loads(line)
+            yield Chunk(
+                **{
+                    **values,
+                    "segments": tuple(Segment(**segment) for segment in values["segments"]),
+                    "boundary": Boundary(values["boundary"]),
+                    "style": Style(**values["style"]),
+                }
+            )

@@ -1,0 +1,250 @@
+"""Give every utterance of a book a take: adopt what is stored, render the rest, turn down what sounds wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from speedd import audio, execution
+from speedd.config import Config
+from speedd.engines.base import EngineInfo
+from speedd.errors import EngineError
+from speedd.ledger import Ledger, PendingUtterance, Progress
+from speedd.model import Failed, Rendered, Utterance
+from speedd.prepare import Head
+from speedd.story import Story
+
+MAX_ATTEMPTS = 3
+"""A take that is turned down is rendered again with the next seed, at most twice."""
+ADOPT_PAGE = 256
+PROGRESS_S = 30.0
+PROGRESS_SHARE = 0.05
+"""Progress is logged this often, whichever comes first."""
+AUDIBLE_DBFS = -60.0
+"""A take that peaks below this says nothing."""
+
+
+class TakeKeys:
+    """Turns pending utterances into what an engine is asked for, with the key their take will have.
+
+    Args:
+        info: the engine, as it is loaded.
+        head: the book's voice and language.
+        config: the book's settings.
+    """
+
+    def __init__(self, info: EngineInfo, head: Head, config: Config) -> None:
+        self._info = info
+        self._voice = head.voice
+        self._seed = config.engine.seed
+        self._language = head.metadata.language.replace("_", "-").split("-")[0].lower() or info.languages[0]
+        shape = [asdict(info), head.voice.digest, self._seed, self._language]
+        self.fingerprint = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()
+
+    def utterance(self, pending: PendingUtterance, attempt: int) -> Utterance:
+        """Return what the engine is asked for at this attempt."""
+        seed = execution.chunk_seed(self._seed, pending.text, pending.occurrence, attempt)
+        key = execution.take_key(
+            self._info, text=pending.text, voice=self._voice, style=pending.style, seed=seed, language=self._language
+        )
+        return Utterance(key, pending.text, self._voice, pending.style, seed, self._language)
+
+
+class Rendering:
+    """The rendering of one book.
+
+    Args:
+        story: the book at work.
+        ledger: where takes are recorded.
+        executor: who renders.
+        keys: how utterances get their keys.
+        takes: folder of the stored takes.
+        log: where events go.
+        onlook: called when there is progress.
+    """
+
+    def __init__(
+        self,
+        story: Story,
+        *,
+        ledger: Ledger,
+        executor: execution.Executor,
+        keys: TakeKeys,
+        takes: Path,
+        log: Any,
+        onlook: Callable[[], None],
+    ) -> None:
+        self._story = story
+        self._ledger = ledger
+        self._executor = executor
+        self._keys = keys
+        self._takes = takes
+        self._log = log
+        self._onlook = onlook
+        self._asked: dict[str, tuple[PendingUtterance, int]] = {}
+        self._began = time.monotonic()
+        self._progress = Progress(0, 0, 0, 0)
+        self._began_chars = 0
+        self._rendered_s = 0.0
+        self._told = (self._began, 0.0)
+
+    def run(self) -> None:
+        """Render in rounds until every utterance has its take: the takes turned down in one come again in the next.
+
+        Raises:
+            EngineError: if an utterance cannot be spoken; the message names its chunk.
+            TryAgainError: if the program is stopping.
+            Cancelled: if the book was cancelled.
+        """
+        self._ledger.begin_takes(self._story.id, self._keys.fingerprint)
+        gone = [key for key in self._ledger.take_keys(self._story.id) if not self._path(key).exists()]
+        if gone:
+            self._ledger.forget_takes(gone)
+            self._log.warning("takes.missing", job=self._story.id, count=len(gone))
+        self._story.watch.stage = "narrating"
+        self._progress = self._ledger.progress(self._story.id)
+        self._began_chars = self._progress.done_chars
+        self._watch()
+        while self._round():
+            pass
+
+    def _round(self) -> bool:
+        """Go once over what has no take; return whether anything was rendered."""
+        rendered = False
+        for batch in self._executor.run(self._wanted()):
+            rendered = True
+            self._record(batch)
+            self._watch()
+            self._story.control.check()
+        self._story.control.check()
+        return rendered
+
+    def _wanted(self) -> Iterator[Utterance]:
+        """Yield what must be rendered; adopt on the way what is stored already."""
+        adopted: list[tuple[PendingUtterance, str, int]] = []
+        for pending in self._ledger.pending(self._story.id):
+            utterance, attempt = self._next_attempt(pending)
+            if utterance is None:
+                adopted.append((pending, self._best_key(pending), attempt))
+            elif (stored := self._ledger.take(utterance.key)) and self._is_whole(stored):
+                adopted.append((pending, utterance.key if stored.samples else "", attempt))
+            else:
+                self._asked[utterance.key] = pending, attempt
+                yield utterance
+            if len(adopted) >= ADOPT_PAGE:
+                self._adopt(adopted)
+        self._adopt(adopted)
+
+    def _next_attempt(self, pending: PendingUtterance) -> tuple[Utterance | None, int]:
+        for attempt in range(MAX_ATTEMPTS):
+            utterance = self._keys.utterance(pending, attempt)
+            if not self._ledger.fault_of(utterance.key):
+                return utterance, attempt
+        return None, MAX_ATTEMPTS - 1
+
+    def _best_key(self, pending: PendingUtterance) -> str:
+        """Every attempt was turned down: return the first that can be heard at all, or give the book up."""
+        fault = ""
+        for attempt in range(MAX_ATTEMPTS):
+            key = self._keys.utterance(pending, attempt).key
+            stored = self._ledger.take(key)
+            fault = self._ledger.fault_of(key) or fault
+            if stored and stored.samples and stored.peak_dbfs > AUDIBLE_DBFS and self._path(key).exists():
+                warning = f"Chunk {pending.chunk} is kept although {MAX_ATTEMPTS} takes of it were turned down: {fault}"
+                self._story.warnings.append(warning)
+                self._log.warning("chunk.doubtful", job=self._story.id, chunk=pending.chunk, reason=fault)
+                return key
+        raise EngineError(f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {fault}")
+
+    def _is_whole(self, stored: Rendered) -> bool:
+        return not stored.samples or self._path(stored.key).exists()
+
+    def _adopt(self, adopted: list[tuple[PendingUtterance, str, int]]) -> None:
+        if adopted:
+            self._ledger.adopt(self._story.id, ((pending.id, key, attempt) for pending, key, attempt in adopted))
+            self._story.reused += len(adopted)
+            for pending, _, _ in adopted:
+                self._count(pending)
+            adopted.clear()
+            self._watch()
+
+    def _record(self, batch: list[Rendered | Failed]) -> None:
+        """Look at what came back and record it in one commit."""
+        recorded: list[tuple[int, Rendered, int, str]] = []
+        for result in batch:
+            pending, attempt = self._asked.pop(result.key)
+            if isinstance(result, Failed):
+                if result.final:
+                    raise EngineError(
+                        f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {result.reason}"
+                    )
+                fault, rendered = result.reason, _no_take(result.key)
+            else:
+                rendered = result
+                fault = audio.fault_of(result, pending.text, speed=pending.style.speed) or ""
+                self._rendered_s += result.duration_s
+            if fault:
+                self._log.warning(
+                    "chunk.retried", job=self._story.id, chunk=pending.chunk, attempt=attempt + 1, reason=fault
+                )
+            else:
+                self._story.rendered += 1
+                self._count(pending)
+                self._log.debug(
+                    "chunk.rendered",
+                    job=self._story.id,
+                    chunk=pending.chunk,
+                    attempt=attempt + 1,
+                    audio_s=round(rendered.duration_s, 3),
+                    duration_ms=round(rendered.render_s * 1000),
+                    worker=rendered.worker,
+                )
+            recorded.append((pending.id, rendered, attempt, fault))
+        self._ledger.record_takes(self._story.id, recorded)
+
+    def _count(self, done: PendingUtterance) -> None:
+        old = self._progress
+        self._progress = replace(old, done=old.done + 1, done_chars=old.done_chars + len(done.text))
+
+    def _watch(self) -> None:
+        watch = self._story.watch
+        progress = self._progress
+        now = time.monotonic()
+        watch.done, watch.total = progress.done, progress.total
+        watch.share = progress.done_chars / max(1, progress.total_chars)
+        pace = (progress.done_chars - self._began_chars) / max(1e-6, now - self._began)
+        watch.eta_s = (progress.total_chars - progress.done_chars) / pace if pace else None
+        watch.realtime_factor = self._rendered_s / max(1e-6, now - self._began) if self._rendered_s else None
+        self._onlook()
+        if now - self._told[0] >= PROGRESS_S or watch.share - self._told[1] >= PROGRESS_SHARE:
+            self._told = (now, watch.share)
+            self._log.info(
+                "job.progress",
+                job=self._story.id,
+                book=self._story.row.job.name,
+                chunk=progress.done,
+                chunks=progress.total,
+                share=round(watch.share, 3),
+                eta_s=round(watch.eta_s) if watch.eta_s is not None else None,
+                realtime_factor=round(watch.realtime_factor, 1) if watch.realtime_factor else None,
+            )
+
+    def _path(self, key: str) -> Path:
+        return execution.take_path(self._takes, key)
+
+
+def _no_take(key: str) -> Rendered:
+    nothing = float("-inf")
+    return Rendered(
+        key, 0, 1, nothing, nothing, finite=True, render_s=0.0, stop_reason="failed", size_bytes=0, worker=-1
+    )
+
+
+def _beginning(text: str) -> str:
+    return textwrap.shorten(text, 60, placeholder=" …")
