@@ -66,7 +66,7 @@ def _drawing(data: bytes, max_px: int) -> tuple[bytes, str | None]:
         if not drawing.pictures:
             raise
         picture = max(drawing.pictures, key=len)
-        return _raster(picture, max_px), f"Of the cover only the picture is used, without lettering: {error.message}"
+        return _raster(picture, max_px), f"{error.message} Only the picture inside it is used, without lettering."
     jpeg = _raster(png, max_px)
     warning = None
     if drawing.outside_links:

@@ -88,9 +88,9 @@ def render(drawing: Drawing, max_px: int) -> bytes:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError("Its drawing takes too long to render.") from error
+        raise InputError("The cover is a drawing that takes too long to render.") from error
     if child.returncode != 0 or not child.stdout:
-        raise InputError("Its drawing cannot be rendered.")
+        raise InputError("The cover is a drawing that cannot be rendered.")
     png: bytes = child.stdout
     return png
 
