@@ -27,7 +27,8 @@ JOURNAL_SOCKET: Final = Path("/run/systemd/journal/socket")
 FIELD_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 """What journald takes as a field's name from a client; it drops others without a word."""
 
-_RETRY_S: Final = 0.25
+_FIRST_RETRY_S: Final = 0.001
+_LAST_RETRY_S: Final = 0.25
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
@@ -62,8 +63,8 @@ def encode_fields(fields: Mapping[str, str]) -> bytes:
 class JournalSender:
     """A bounded queue and the thread that empties it into journald.
 
-    `send` never waits and never raises. When the queue is full, entries are dropped and counted; as soon as journald
-    takes entries again, one entry tells how many were lost. While no journald is to be found, entries go to
+    `send` never waits and never raises. When the queue is full, entries are dropped and counted; once it is empty
+    again, one entry tells how many were lost. While no journald is to be found, entries go to
     ``fallback``.
 
     Args:
@@ -115,7 +116,7 @@ class JournalSender:
                 self._give_up_at = time.monotonic() + timeout_s
             self._changed.notify()
         # Longer than the thread needs: only a fallback that hangs could keep it, and that must not keep us.
-        self._thread.join(timeout_s + 4 * _RETRY_S)
+        self._thread.join(timeout_s + 4 * _LAST_RETRY_S)
 
     def _count_lost(self) -> None:
         self.dropped += 1
@@ -123,14 +124,16 @@ class JournalSender:
 
     def _run(self) -> None:
         while (entry := self._next()) is not None:
-            if not self._deliver(entry):
-                with self._changed:
+            delivered = self._deliver(entry)
+            with self._changed:
+                if not delivered:
                     self._count_lost()
-            elif (lost := self._take_unreported()) and not self._deliver(self._describe_loss(lost)):
+                lost = 0 if self._waiting else self._unreported
+            if lost and self._deliver(self._describe_loss(lost)):
                 with self._changed:
-                    self._unreported += lost
-        if lost := self._take_unreported():
-            self._fallback(self._describe_loss(lost).line)
+                    self._unreported -= lost
+        if self._unreported:
+            self._fallback(self._describe_loss(self._unreported).line)
         self._socket.close()
 
     def _next(self) -> Entry | None:
@@ -138,14 +141,10 @@ class JournalSender:
             self._changed.wait_for(lambda: self._waiting or self._give_up_at is not None)
             return self._waiting.popleft() if self._waiting else None
 
-    def _take_unreported(self) -> int:
-        with self._changed:
-            lost, self._unreported = self._unreported, 0
-            return lost
-
     def _deliver(self, entry: Entry) -> bool:
         """Send an entry, waiting while journald is stalled. Returns False if `close` ran out of patience."""
         payload = encode_fields(entry.fields)
+        retry_s = _FIRST_RETRY_S
         while True:
             try:
                 self._transmit(payload)
@@ -159,7 +158,8 @@ class JournalSender:
             if self._give_up_at is not None and time.monotonic() >= self._give_up_at:
                 return False
             # poll() calls an unconnected datagram socket writable at all times, so look again now and then.
-            time.sleep(_RETRY_S)
+            time.sleep(retry_s)
+            retry_s = min(2 * retry_s, _LAST_RETRY_S)
 
     def _transmit(self, payload: bytes) -> None:
         try:

@@ -59,12 +59,12 @@ class LogHandle:
         """Entries lost because the journal was busy for too long."""
         return self._sink.dropped
 
-    def close(self) -> None:
-        """Send what waits, for two seconds at most, and give logging back as it was."""
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Send what waits, for ``timeout_s`` seconds at most, and give logging back as it was."""
         logging.captureWarnings(capture=False)
         logging.getLogger().removeHandler(self._bridge)
         structlog.reset_defaults()
-        self._sink.close()
+        self._sink.close(timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -187,7 +187,7 @@ class _Sink(Protocol):
     @property
     def dropped(self) -> int: ...
     def write(self, event: Mapping[str, Any]) -> None: ...
-    def close(self) -> None: ...
+    def close(self, timeout_s: float) -> None: ...
 
 
 class _StreamSink:
@@ -208,7 +208,7 @@ class _StreamSink:
             self._stream.write(line + "\n")
             self._stream.flush()
 
-    def close(self) -> None:
+    def close(self, timeout_s: float) -> None:
         """Nothing waits."""
 
 
@@ -231,8 +231,8 @@ class _JournalSink:
     def write(self, event: Mapping[str, Any]) -> None:
         self._sender.send(_journal_entry(event))
 
-    def close(self) -> None:
-        self._sender.close()
+    def close(self, timeout_s: float) -> None:
+        self._sender.close(timeout_s)
 
 
 class _Outlet:

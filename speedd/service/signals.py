@@ -9,14 +9,14 @@ from queue import SimpleQueue
 from types import FrameType
 
 
-def stop_on_signals(stop: threading.Event, *, rescan: Callable[[], None] | None = None) -> Callable[[], None]:
-    """Set ``stop`` on SIGTERM or SIGINT and call ``rescan`` on SIGHUP. Call it from the main thread.
+def stop_on_signals(stop: threading.Event, *, rescan: threading.Event | None = None) -> Callable[[], None]:
+    """Set ``stop`` on SIGTERM or SIGINT and ``rescan`` on SIGHUP. Call it from the main thread.
 
     After the first SIGINT the next one ends the process by Python's default means, at once.
 
     Args:
-        stop: the event to set.
-        rescan: called in a thread of its own for every SIGHUP; by default SIGHUP does nothing.
+        stop: what to set when the program is to end.
+        rescan: what to set when somebody wants the inbox looked at now; without it SIGHUP does nothing.
     Returns:
         a function that puts the former signal handlers back.
     """
@@ -32,9 +32,9 @@ def stop_on_signals(stop: threading.Event, *, rescan: Callable[[], None] | None 
             if signum != signal.SIGHUP:
                 stop.set()
             elif rescan is not None:
-                rescan()
+                rescan.set()
 
-    # The handler must not set the event itself: it interrupts the main thread anywhere, also inside stop.wait(), which
+    # The handler must not set the events itself: it interrupts the main thread anywhere, also inside stop.wait(), which
     # holds the very lock that stop.set() takes. SimpleQueue.put is made to be called from a signal handler.
     threading.Thread(target=obey, name="signals", daemon=True).start()
     former = {signum: signal.signal(signum, note) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}

@@ -1,9 +1,11 @@
 """A real systemd with a real journald, booted in namespaces of its own: the machine around it is not touched."""
 
 import contextlib
+import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -82,6 +84,62 @@ class Machine:
         return Path(f"/proc/{self.pid}/root") / path.lstrip("/")
 
 
+@dataclass(frozen=True)
+class Journald:
+    """A journald beside the machine's own, if it has one: systemd calls it a journal namespace."""
+
+    namespace: str
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return Path(f"/run/systemd/journal.{self.namespace}/socket")
+
+    def entries(self, *matches: str) -> list[dict[str, str]]:
+        """Return what it has taken so far, oldest first."""
+        ask = ["journalctl", f"--namespace={self.namespace}", "--no-pager"]
+        subprocess.run([*ask, "--sync"], check=True, capture_output=True, timeout=60)
+        out = subprocess.run([*ask, "-o", "json", "--all", *matches], check=True, capture_output=True, timeout=60)
+        return [json.loads(line) for line in out.stdout.splitlines()]
+
+    def freeze(self) -> None:
+        """Stop it in its tracks, as a full disk under the journal does."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def running_journald() -> Iterator[Journald]:
+    """Run a journald with a journal of its own. Skips the test where that cannot be done."""
+    if os.geteuid() != 0:
+        pytest.skip("a journald of our own needs root")
+    if not JOURNALD.exists():
+        pytest.skip("systemd is not installed")
+    namespace = f"speedd-test-{os.getpid()}"
+    place = Path(f"/run/systemd/journal.{namespace}")
+    place.mkdir(parents=True)
+    Path("/run/log/journal").mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen([JOURNALD, namespace], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + BOOT_TIMEOUT_S
+        while not (place / "io.systemd.journal").exists():
+            assert process.poll() is None, "journald ended"
+            assert time.monotonic() < deadline, "journald does not listen"
+            time.sleep(0.01)
+        yield Journald(namespace, process)
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(place)
+        for kept in (Path("/run/log/journal"), Path("/var/log/journal")):
+            for journal in kept.glob(f"*.{namespace}"):
+                shutil.rmtree(journal)
+
+
 def require_systemd() -> None:
     if os.geteuid() != 0:
         pytest.skip("a systemd of our own needs root")
@@ -98,8 +156,8 @@ def booted_systemd(
 ) -> Iterator[Machine]:
     """Boot systemd with these units (name or ``NAME.d/x.conf`` → text), journald and nothing else.
 
-    ``/etc`` is a copy under ``folder/etc``; ``/opt``, ``/srv``, ``/var``, ``/run`` and ``/tmp`` are empty, apart from ``binds``
-    (a place in ``/opt`` or ``/srv`` → what is seen there). Skips the test where that cannot be done.
+    ``/etc`` is a copy under ``folder/etc``; ``/opt``, ``/srv``, ``/var``, ``/run`` and ``/tmp`` are empty, apart from
+    ``binds`` (a place in ``/opt`` or ``/srv`` → what is seen there). Skips the test where that cannot be done.
     """
     require_systemd()
     if not (folder / "etc").exists():
@@ -134,7 +192,7 @@ def _wait_until_booted(boot: "subprocess.Popen[bytes]", folder: Path) -> Machine
     deadline = time.monotonic() + BOOT_TIMEOUT_S
     while time.monotonic() < deadline and boot.poll() is None:
         children = Path(f"/proc/{boot.pid}/task/{boot.pid}/children").read_text().split()
-        if children and os.readlink(f"/proc/{children[0]}/exe").endswith("/systemd"):
+        if children and Path(f"/proc/{children[0]}/exe").readlink().name == "systemd":
             machine = Machine(int(children[0]))
             if machine.run("systemctl", "is-active", "multi-user.target", check=False).stdout.strip() == "active":
                 return machine
