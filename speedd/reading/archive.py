@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 from urllib.parse import unquote
 
 from speedd.errors import DamagedInputError, InputError
@@ -19,8 +20,8 @@ MAX_MEMBER_BYTES = 64 << 20
 MAX_READ_BYTES = 512 << 20
 """Of all members that are read."""
 MAX_RATIO = 200
-"""Unpacked to packed size of a member over 1 MiB. Prose packs about 3 times, the most repetitive real text some 30 times;
-deflate ends at 1,032."""
+"""Unpacked to packed size of a member over 1 MiB. Prose packs about 3 times, the most repetitive real text some 30
+times; deflate ends at 1,032."""
 
 _END_RECORD = struct.Struct("<4s4H2LH")
 _LONGEST_COMMENT_BYTES = 0xFFFF
@@ -51,7 +52,7 @@ class Archive:
         self._members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
         self._by_fold = {filename.casefold(): filename for filename in self._members}
 
-    def __enter__(self) -> Archive:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -72,12 +73,12 @@ class Archive:
         """Return a member's bytes.
 
         Raises:
-            DamagedInputError: if it is missing, torn, or fails its checksum.
-            InputError: if it is too large, packed beyond reason, or locked with a password.
+            DamagedInputError: if it is torn or fails its checksum.
+            InputError: if it is missing, too large, packed beyond reason, or locked with a password.
         """
         stored = self.find(name)
         if stored is None:
-            raise DamagedInputError(f"{self._name} is damaged: {name} is missing from it.")
+            raise InputError(f"{self._name} is incomplete: {name} is missing from it.")
         info = self._members[stored]
         limit = min(MAX_MEMBER_BYTES, self._left_bytes)
         packed_limit = max(_RATIO_FLOOR_BYTES, info.compress_size * MAX_RATIO)

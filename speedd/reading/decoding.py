@@ -14,13 +14,13 @@ _CP1252_HOLES = b"\x81\x8d\x8f\x90\x9d"
 
 
 def decode_text(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
-    """Decode a text file.
+    r"""Decode a text file.
 
     Args:
         data: its bytes.
         name: what to call it in messages.
     Returns:
-        its text with ``\\n`` line ends and without NUL bytes, and warnings.
+        its text with ``\n`` line ends and without NUL bytes, and warnings.
     Raises:
         InputError: if it is no text.
     """
@@ -38,7 +38,7 @@ def decode_text(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
 def _decode(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not data.startswith(codecs.BOM_UTF32_LE):
         return _decode_marked(data, "utf-16", name)
-    if data.startswith(codecs.BOM_UTF32_LE) or data.startswith(codecs.BOM_UTF32_BE):
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return _decode_marked(data, "utf-32", name)
     if guess := _utf16_without_mark(data[:_SAMPLE_BYTES]):
         text, _ = _decode_marked(data, guess, name)

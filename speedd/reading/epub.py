@@ -6,21 +6,22 @@ Written against EPUB 3.3 (W3C) and OPF/NCX 2.0.1, and against what real books ma
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from speedd.errors import DamagedInputError, InputError
+from speedd.errors import InputError
 from speedd.model import ParagraphKind
 from speedd.reading.archive import Archive
 from speedd.reading.cover import find_cover
-from speedd.reading.manuscript import Block, Manuscript, count_words
-from speedd.reading.markup import attribute, children, decode_markup, descendants, parse_page, parse_xml, text_of
+from speedd.reading.manuscript import Block, Manuscript, count_words, uniform_matter
+from speedd.reading.markup import children, decode_markup, descendants, parse_page, parse_xml
 from speedd.reading.matter import is_body, matter_of_file_name, matter_of_title, matter_of_types
-from speedd.reading.outline import Point, cut, points_of_headings
+from speedd.reading.outline import LEAST_CHAPTER_WORDS, Point, cut, points_of_headings
 from speedd.reading.package import Item, Package, parse_package
 from speedd.reading.page import Page, read_page
-from speedd.reading.titles import TitleKind, parse_title, tokens
+from speedd.reading.titles import TitleKind, parse_title
 from speedd.reading.toc import Landmark, TocEntry, parse_nav, parse_ncx
 
 _CONTAINER = "META-INF/container.xml"
@@ -37,7 +38,6 @@ _LONGEST_MATTER_BY_NAME_WORDS = 1500
 """A "title page" or "cover" longer than this is a mistake of the guide, or a chapter in a file of that name."""
 _LIST_REASONS = frozenset({"endnotes", "footnotes", "index", "bibliography"})
 _MOST_OWN_WORDS = 50
-_LEAST_CHAPTER_WORDS = 400
 
 
 def read_epub(path: Path, name: str) -> Manuscript:
@@ -134,15 +134,14 @@ class _Text:
     """All pages of the spine in one run."""
 
     blocks: list[Block] = field(default_factory=list)
-    documents: list[_Document] = field(default_factory=list)
+    documents: dict[str, _Document] = field(default_factory=dict)
+    """By path, in reading order."""
     warnings: list[str] = field(default_factory=list)
 
     def position(self, entry: TocEntry) -> int | None:
         """The block at which an entry of the table of contents points; None if it points nowhere."""
-        document = next((document for document in self.documents if document.path == entry.path), None)
-        if document is None or not entry.path:
-            return None
-        return document.anchors.get(entry.fragment, document.start)
+        document = self.documents.get(entry.path)
+        return document.anchors.get(entry.fragment, document.start) if document else None
 
 
 def _read_spine(archive: Archive, package: Package, landmarks: Sequence[Landmark]) -> _Text:
@@ -152,7 +151,8 @@ def _read_spine(archive: Archive, package: Package, landmarks: Sequence[Landmark
         if item.media_type not in _PAGE_TYPES and not item.path.lower().endswith((".xhtml", ".html", ".htm")):
             continue
         if not archive.find(item.path):
-            raise DamagedInputError(f"The book is damaged: {item.path} is named in it but missing.")
+            text.warnings.append(f"{item.path} belongs to the book but is missing from the file.")
+            continue
         root = parse_page(decode_markup(archive.read(item.path)))
         if root is None:
             text.warnings.append(f"{item.path} could not be read as a page and was left out.")
@@ -164,7 +164,7 @@ def _read_spine(archive: Archive, package: Package, landmarks: Sequence[Landmark
         start = len(text.blocks)
         text.blocks.extend(page.blocks)
         anchors = {anchor: start + index for anchor, index in page.anchors.items()}
-        text.documents.append(_Document(item.path, start, len(text.blocks), anchors, page.title))
+        text.documents[item.path] = _Document(item.path, start, len(text.blocks), anchors, page.title)
     return text
 
 
@@ -246,7 +246,7 @@ def _are_chapters(text: _Text, entry: TocEntry, below: Sequence[TocEntry], index
     own = [block for block in text.blocks[index:first] if block.kind is ParagraphKind.TEXT]
     if count_words(own) > _MOST_OWN_WORDS:
         return False
-    return count_words(text.blocks[first:stop]) >= _LEAST_CHAPTER_WORDS * len(below)
+    return count_words(text.blocks[first:stop]) >= LEAST_CHAPTER_WORDS * len(below)
 
 
 def _document_points(text: _Text, points: Sequence[Point], deepest: int = 6) -> list[Point]:
@@ -257,28 +257,38 @@ def _document_points(text: _Text, points: Sequence[Point], deepest: int = 6) -> 
         points: the points known so far.
         deepest: the deepest level of heading with which a chapter begins in this book.
     """
-    found: list[Point] = []
     known = sorted(points, key=lambda point: point.index)
-    for document in text.documents:
+    places = [point.index for point in known]
+    found: list[Point] = []
+    for document in text.documents.values():
         start, end = document.start, document.end
-        if start == end or any(
-            start <= point.index < end and not count_words(text.blocks[start : point.index]) for point in known
-        ):
+        blocks = text.blocks[start:end]
+        after = bisect_left(places, start)
+        opened = places[after] if after < len(places) else end
+        if opened < end and not count_words(text.blocks[start:opened]):
+            continue  # a point says what this page is
+        if not count_words(blocks):
             continue
-        before = max((*known, *found), key=lambda point: (point.index < start) * (point.index + 1), default=None)
-        before = before if before and before.index < start else None
-        first = text.blocks[start]
-        reason = _uniform(text.blocks[start:end]) or _matter_of_name(text.blocks[start:end], document.path)
+        before = known[after - 1] if after else None
+        if found and (before is None or found[-1].index > before.index):
+            before = found[-1]
+        reason = uniform_matter(blocks) or _matter_of_name(blocks, document.path)
         if reason:
-            for index in range(start, end):
-                block = text.blocks[index]
-                text.blocks[index] = Block(block.text, block.kind, block.level, block.matter or reason, block.marked)
+            text.blocks[start:end] = [replace(block, matter=block.matter or reason) for block in blocks]
             found.append(Point(start, fallback=reason.capitalize()))
-        elif first.kind is ParagraphKind.HEADING and (first.level <= deepest or _is_chapter_title(first.text)):
+        elif blocks[0].kind is ParagraphKind.HEADING and (
+            blocks[0].level <= deepest or _is_chapter_title(blocks[0].text)
+        ):
             found.append(Point(start))
         elif before is None or _is_matter(text, before, start):
-            found.append(Point(start, fallback=document.title))
+            found.append(Point(start, fallback=_own_title(document)))
     return found
+
+
+def _own_title(document: _Document) -> str:
+    """The title of a page, unless it is one that a converter made up."""
+    made_up = "split" in document.title or document.title.lower() in {"unknown", "untitled", "cover"}
+    return "" if made_up or "." in document.title else document.title
 
 
 def _is_chapter_title(title: str) -> bool:
@@ -288,12 +298,7 @@ def _is_chapter_title(title: str) -> bool:
 
 def _is_matter(text: _Text, point: Point, end: int) -> bool:
     """Say whether the section before is not read out, so that a page without a title cannot belong to it."""
-    return bool(matter_of_title(point.title) or _uniform(text.blocks[point.index : end]))
-
-
-def _uniform(blocks: Sequence[Block]) -> str:
-    reasons = [block.matter for block in blocks if block.words]
-    return reasons[0] if reasons and all(reasons) else ""
+    return bool(matter_of_title(point.title) or uniform_matter(text.blocks[point.index : end]))
 
 
 def _matter_of_name(blocks: Sequence[Block], path: str) -> str:

@@ -40,9 +40,11 @@ class Section:
     """A stretch of the source under one title."""
 
     title: str
+    """Empty where it has none; a list of chapters then shows the book's own."""
     blocks: tuple[Block, ...]
     """Without the blocks that are the title itself."""
     announced: bool = True
+    """Whether the title stands in the source, so that it is spoken."""
     matter: str = ""
     """Why the whole section is not read out; empty for the book's own text."""
     heading_words: int = 0
@@ -75,11 +77,12 @@ def assemble(manuscript: Manuscript, matter: MatterChoice) -> Book:
     skipped: list[Skipped] = []
     strewn: Counter[str] = Counter()  # notes and the like inside chapters, in words by reason
     for section in manuscript.sections:
-        reason = "" if matter == "keep" else section.matter or _uniform_matter(section.blocks)
+        title = section.title or manuscript.metadata.title or "Untitled"
+        reason = "" if matter == "keep" else section.matter or uniform_matter(section.blocks)
         if reason:
             words = count_words(section.blocks) + section.heading_words
             if words:
-                skipped.append(Skipped(section.title, reason, words))
+                skipped.append(Skipped(title, reason, words))
             continue
         spoken = [block for block in section.blocks if matter == "keep" or not block.matter]
         for block in section.blocks:
@@ -87,7 +90,7 @@ def assemble(manuscript: Manuscript, matter: MatterChoice) -> Book:
                 strewn[block.matter] += block.words
         paragraphs = _paragraphs(spoken)
         if paragraphs or section.heading_words:
-            chapters.append(Chapter(section.title, paragraphs, section.announced))
+            chapters.append(Chapter(title, paragraphs, section.announced and bool(section.title)))
     skipped.extend(Skipped(reason.capitalize(), f"{reason} inside chapters", words) for reason, words in strewn.items())
     book = Book(manuscript.metadata, tuple(chapters), manuscript.cover, tuple(skipped), manuscript.warnings)
     if matter == "skip" and skipped and not has_text(book):
@@ -106,7 +109,7 @@ def has_text(book: Book) -> bool:
     )
 
 
-def _uniform_matter(blocks: Iterable[Block]) -> str:
+def uniform_matter(blocks: Iterable[Block]) -> str:
     """The reason why none of these blocks is read out; empty if one of them is, or if there are none."""
     reasons = [block.matter for block in blocks if block.words]
     return reasons[0] if reasons and all(reasons) else ""

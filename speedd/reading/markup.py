@@ -9,13 +9,15 @@ from typing import Any
 
 from lxml import etree
 
-from speedd.errors import DamagedInputError
+from speedd.errors import InputError
 
 _OPS = "{http://www.idpf.org/2007/ops}type"
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _DECLARED_ENCODING = re.compile(rb"""^[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9._-]+)""", re.IGNORECASE)
 _DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
+_DOCTYPE_CHARS = 1 << 16
+"""How far to look for a DTD; one that goes on longer is left to the parser, which expands nothing."""
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,30});")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
@@ -45,8 +47,9 @@ def decode_markup(data: bytes) -> str:
 def _prepare(text: str) -> str:
     """Take out what a parser could trip over or be attacked with: declaration, DTD, named HTML entities, controls."""
     text = _ILLEGAL.sub("", text)
-    text = _DOCTYPE.sub("", _DECLARATION.sub("", text, count=1), count=1)
-    return _ENTITY.sub(_named_character, text)
+    text = _DECLARATION.sub("", text, count=1)
+    head, rest = text[:_DOCTYPE_CHARS], text[_DOCTYPE_CHARS:]
+    return _ENTITY.sub(_named_character, _DOCTYPE.sub("", head, count=1) + rest)
 
 
 def _named_character(match: re.Match[str]) -> str:
@@ -56,8 +59,9 @@ def _named_character(match: re.Match[str]) -> str:
     return html.escape(character) if character != match[0] else match[0]
 
 
-def _xml_parser() -> etree.XMLParser:
+def _xml_parser(*, recover: bool = False) -> etree.XMLParser:
     return etree.XMLParser(
+        recover=recover,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -70,15 +74,20 @@ def _xml_parser() -> etree.XMLParser:
 
 
 def parse_xml(data: bytes, name: str) -> Element:
-    """Parse a small XML file such as an OPF.
+    """Parse a small XML file such as an OPF. What is not well-formed is read as far as it makes sense.
 
     Raises:
-        DamagedInputError: if it is not well-formed.
+        InputError: if nothing in it does.
     """
-    try:
-        return etree.fromstring(_prepare(decode_markup(data)).encode(), _xml_parser())
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise DamagedInputError(f"{name} is damaged: {error}.") from error
+    prepared = _prepare(decode_markup(data)).encode()
+    for recover in (False, True):
+        try:
+            root = etree.fromstring(prepared, _xml_parser(recover=recover))
+        except (etree.XMLSyntaxError, ValueError):
+            continue
+        if root is not None:
+            return root
+    raise InputError(f"{name} is no XML.")
 
 
 def parse_page(text: str) -> Element | None:

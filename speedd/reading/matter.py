@@ -49,10 +49,11 @@ _REASONS = {
     "errata": "errata",
 }
 
-_BODY = frozenset(
-    "bodymatter chapter part volume division prologue epilogue preface foreword introduction preamble afterword "
-    "conclusion dedication epigraph appendix acknowledgments subchapter".split()
-)
+_BODY = frozenset({
+    "bodymatter", "chapter", "part", "volume", "division", "prologue", "epilogue", "preface", "foreword",
+    "introduction", "preamble", "afterword", "conclusion", "dedication", "epigraph", "appendix", "acknowledgments",
+    "subchapter",
+})  # fmt: skip
 
 _TITLES = {
     "cover": "cover",

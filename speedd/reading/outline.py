@@ -11,11 +11,15 @@ from speedd.reading.manuscript import Block, Section, count_words
 from speedd.reading.matter import matter_of_title
 from speedd.reading.titles import TitleKind, is_within, join_titles, parse_title, tokens
 
+LEAST_CHAPTER_WORDS = 400
+"""Stretches that are shorter on average are passages of a chapter, not chapters, where nothing else tells."""
+
 _MOST_TITLE_BLOCKS = 4
 _LONGEST_TITLE_PAGE_WORDS = 40
-_TITLE_PAGE_WORDS = frozenset(
-    "by a an the and of novel story stories tale tales book edition written author ebook volume in words".split()
-)
+_TITLE_PAGE_WORDS = frozenset({
+    "by", "a", "an", "the", "and", "of", "novel", "story", "stories", "tale", "tales", "book", "edition", "written",
+    "author", "ebook", "volume", "in", "words",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def _section(point: Point, blocks: Sequence[Block], known: Metadata) -> Section:
     rest = tuple(blocks[taken:])
     heading_words = count_words(blocks[:taken])
     announced = bool(title)
-    title = title or point.fallback or known.title or "Untitled"
+    title = title or ("" if tokens(point.fallback) == tokens(known.title) else point.fallback)
     reason = "" if any(block.marked for block in blocks) else matter_of_title(title)
     if not reason and not point.part and _is_title_page(blocks, known):
         reason = "title page"
@@ -164,8 +168,9 @@ def points_of_headings(blocks: Sequence[Block]) -> list[Point]:
     if not headings:
         return []
     chapter_level = repeated[0] if repeated else levels[-1]
+    chapter_level = min([chapter_level, *(block.level for _, block in headings if _is_chapter_label(block.text))])
     part_level = 0
-    if repeated and len(repeated) > 1 and _are_parts(blocks, headings, repeated[0], repeated[1]):
+    if len(repeated) > 1 and repeated[0] == chapter_level and _are_parts(blocks, headings, repeated[0], repeated[1]):
         part_level, chapter_level = repeated[0], repeated[1]
     points: list[Point] = []
     for index, block in headings:
@@ -180,12 +185,15 @@ def points_of_headings(blocks: Sequence[Block]) -> list[Point]:
 
 
 def _are_parts(blocks: Sequence[Block], headings: Sequence[tuple[int, Block]], upper: int, lower: int) -> bool:
-    """Say whether the headings of the upper level are parts: most are followed at once by one of the lower."""
+    """Say whether the headings of the upper level are parts, and those of the lower their chapters."""
     uppers = [index for index, block in headings if block.level == upper]
-    labelled = sum(1 for index in uppers if _is_part_label(blocks[index].text))
+    if any(_is_chapter_label(blocks[index].text) for index in uppers):
+        return False
+    if sum(1 for index in uppers if _is_part_label(blocks[index].text)) * 2 > len(uppers):
+        return True
     followed = sum(1 for index in uppers if index + 1 < len(blocks) and blocks[index + 1].level == lower)
-    chapters = sum(1 for index in uppers if _is_chapter_label(blocks[index].text))
-    return chapters == 0 and (labelled * 2 > len(uppers) or followed * 2 > len(uppers))
+    lowers = sum(1 for _, block in headings if block.level == lower)
+    return followed * 2 > len(uppers) and count_words(blocks) >= LEAST_CHAPTER_WORDS * lowers
 
 
 def _is_part_label(text: str) -> bool:

@@ -58,7 +58,7 @@ def parse_package(data: bytes, path: str) -> Package:
         data: its bytes.
         path: its name in the archive, to which its references are relative.
     Raises:
-        DamagedInputError: if it is no XML.
+        InputError: if it is no XML.
     """
     root = parse_xml(data, path)
     items = tuple(_item(element, path) for part in children(root, "manifest") for element in children(part, "item"))

@@ -14,22 +14,25 @@ from speedd.reading.matter import is_body, matter_of_types
 from speedd.reading.titles import join_heading_lines, join_titles
 from speedd.reading.wording import fold, is_ornament
 
-_BLOCKS = frozenset(
-    "html body p div section article aside header footer main nav ul ol li dl dt dd blockquote figure figcaption table "
-    "caption thead tbody tfoot tr td th pre h1 h2 h3 h4 h5 h6 hgroup address form fieldset legend center details "
-    "summary hr".split()
-)
-_SILENT = frozenset(
-    "head script style template svg img image object embed video audio iframe noscript canvas map button input select "
-    "textarea rt rp".split()
-)
+_BLOCKS = frozenset({
+    "html", "body", "p", "div", "section", "article", "aside", "header", "footer", "main", "nav", "ul", "ol", "li",
+    "dl", "dt", "dd", "blockquote", "figure", "figcaption", "table", "caption", "thead", "tbody", "tfoot", "tr",
+    "td", "th", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "hgroup", "address", "form", "fieldset", "legend",
+    "center", "details", "summary", "hr",
+})  # fmt: skip
+_SILENT = frozenset({
+    "head", "script", "style", "template", "svg", "img", "image", "object", "embed", "video", "audio", "iframe",
+    "noscript", "canvas", "map", "button", "input", "select", "textarea", "rt", "rp",
+})  # fmt: skip
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
-_PAGE_NUMBER_CLASSES = frozenset("pagenum pagenumber page-number pageno pagebreak page-break pb".split())
+_PAGE_NUMBER_CLASSES = frozenset({"pagenum", "pagenumber", "page-number", "pageno", "pagebreak", "page-break", "pb"})
 _PAGE_NUMBER = re.compile(r"\W*(?:pg|page|p)?\W*[\divxlc]{0,6}\W*", re.IGNORECASE)
 _NOTE_MARK = re.compile(r"[\[(]?(?:\d{1,4}|[*†‡§¶]{1,4}|[a-z]|[ivx]{1,5})[\])]?", re.IGNORECASE)
 _INVISIBLE_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _LINE = "\n"
 _CELL = "\x1f"
+_LONGEST_HEADING_CHARS = 300
+"""A longer one is a paragraph that was marked as a heading for its looks."""
 _LEAST_TOC_LINKS = 5
 _TOC_LINK_SHARE = 0.7
 
@@ -178,7 +181,8 @@ class _Writer:
         if frame.hgroup:
             self._hgroup.append(text)
             return
-        kind = ParagraphKind.HEADING if frame.level else ParagraphKind.TEXT
+        heading = bool(frame.level) and len(text) <= _LONGEST_HEADING_CHARS
+        kind = ParagraphKind.HEADING if heading else ParagraphKind.TEXT
         if is_ornament(text):
             kind, text = ParagraphKind.BREAK, ""
         self.page.blocks.append(Block(text, kind, frame.level, frame.matter, frame.marked))

@@ -23,7 +23,7 @@ _PICTURE = re.compile(r"\[\s*Illustration\b[^\]]*\]", re.IGNORECASE)
 _PRODUCED = re.compile(
     r"(?:Produced|E-?text prepared|This e-?text was (?:produced|prepared)|Transcribed) (?:by|from)\b"
 )
-_ITALICS = re.compile(r"(?<![^\W_])_(?=\S)([^_]+?)(?<=\S)_(?![^\W_])")
+_ITALICS = re.compile(r"(?<![^\W_])_(?=\S)([^_]{1,2000}?)(?<=\S)_(?![^\W_])")
 
 _WRAPPED_CHARS = 100
 """Lines up to this long come from a hard-wrapped text; longer ones are whole paragraphs."""
@@ -43,16 +43,17 @@ def read_plain(text: str) -> Manuscript:
     """
     lines, licence, header = _without_licence(text.split("\n"))
     stanzas = [stanza for stanza in _stanzas(lines) if not _PICTURE.fullmatch(fold(" ".join(stanza)))]
-    known = metadata_of_pairs(parse_pairs(header))
+    # A date in the header is that of the electronic text, not of the book.
+    known = replace(metadata_of_pairs(parse_pairs(header)), published="")
     heads = _heads(stanzas)
     first = heads[0].index if heads else len(stanzas)
-    opening = _read_opening(stanzas[:first], has_heads=bool(heads))
+    opening = _read_opening(stanzas[:first], known, has_heads=bool(heads))
     metadata = replace(known, title=known.title or opening.title, authors=known.authors or opening.authors)
-    sections = [*licence[:1]] if header else []
+    sections = licence[:1] if header else []
     if opening.taken:
         words = sum(len(" ".join(stanza).split()) for stanza in stanzas[: opening.taken])
         sections.append(Section("Title page", (), matter="title page", heading_words=words))
-    sections.extend(_sections(stanzas, heads, opening.taken, metadata))
+    sections.extend(_sections(stanzas, heads, opening.taken))
     sections.extend(licence[1:] if header else licence)
     return Manuscript(metadata, tuple(sections))
 
@@ -100,7 +101,7 @@ def _stanzas(lines: Sequence[str]) -> list[list[str]]:
     lengths = [len(line) for group in groups if len(group) > 1 for line in group]
     if not lengths:
         return groups
-    if max(lengths) > _WRAPPED_CHARS and statistics.quantiles([*lengths, *lengths], n=20)[-1] > _WRAPPED_CHARS:
+    if statistics.quantiles(lengths, n=20)[-1] > _WRAPPED_CHARS:
         return [[line] for group in groups for line in group]
     return [stanza for group in groups for stanza in _split_at_indents(group)]
 
@@ -233,10 +234,10 @@ def _without_listings(heads: list[_Head], stanzas: Sequence[Sequence[str]]) -> l
     """Drop the titles of a table of contents: a row of them without text, which come again later."""
     kept: list[_Head] = []
     row: list[_Head] = []
+    last = {tokens(head.title)[:2]: at for at, head in enumerate(heads)}
     for at, head in enumerate(heads):
         after = heads[at + 1].index if at + 1 < len(heads) else len(stanzas)
-        later = {tokens(other.title)[:2] for other in heads[at + 1 :]}
-        if head.line and after == head.index + head.count and tokens(head.title)[:2] in later:
+        if head.line and after == head.index + head.count and last[tokens(head.title)[:2]] > at:
             row.append(head)
             continue
         if len(row) < _LEAST_EMPTY_TITLES:
@@ -261,54 +262,61 @@ class _Opening:
     """How many paragraphs it takes."""
 
 
-def _read_opening(stanzas: Sequence[Sequence[str]], *, has_heads: bool) -> _Opening:
+def _read_opening(stanzas: Sequence[Sequence[str]], known: Metadata, *, has_heads: bool) -> _Opening:
     """Find title and author in the first lines: a short line, then "by" somebody.
 
     Args:
         stanzas: what stands before the first title.
+        known: what the header says.
         has_heads: whether there is a first title at all.
     """
     start = 1 if stanzas and _PRODUCED.match(_unwrap(stanzas[0])) else 0
-    texts = [_unwrap(stanza) for stanza in stanzas[start : start + 4]]
-    if not texts:
+    if start == len(stanzas):
         return _Opening(taken=start)
     first = [fold(line) for line in stanzas[start]]
+    texts = [_unwrap(stanza) for stanza in stanzas[start : start + 4]]
     pairs = parse_pairs(first)
+    match = _BY.fullmatch(first[-1])
     if "title" in pairs:
-        known = metadata_of_pairs(pairs)
-        return _Opening(known.title, known.authors, start + 1)
-    if len(first) > 1 and len(first) <= _MOST_TITLE_LINES and (match := _BY.fullmatch(first[-1])):
-        return _Opening(" ".join(first[:-1]), _names(match["names"]), start + 1)
+        named = metadata_of_pairs(pairs)
+        opening = _Opening(named.title, named.authors, 1)
+    elif match and 1 < len(first) <= _MOST_TITLE_LINES:
+        opening = _Opening(" ".join(first[:-1]), _names(match["names"]), 1)
+    else:
+        opening = _read_by_line(texts)
+    alone = has_heads and len(stanzas) == start + 1 and _is_name(texts[0])
+    if not opening.taken and (alone or (known.title and tokens(texts[0]) == tokens(known.title))):
+        opening = _Opening(texts[0], (), 1)
+    return replace(opening, taken=start + opening.taken)
+
+
+def _read_by_line(texts: Sequence[str]) -> _Opening:
+    """Find a "by" line in one of the paragraphs after the first."""
     if len(texts[0]) > _MOST_TITLE_CHARS:
-        return _Opening(taken=start)
-    for at in (1, 2):
-        line = texts[at] if at < len(texts) else ""
+        return _Opening()
+    for at, line in list(enumerate(texts))[1:3]:
         if (match := _BY.fullmatch(line)) and len(line) <= _MOST_TITLE_CHARS:
-            return _Opening(texts[0], _names(match["names"]), start + at + 1)
+            return _Opening(texts[0], _names(match["names"]), at + 1)
         if line.lower() == "by" and at + 1 < len(texts) and len(texts[at + 1]) <= _MOST_TITLE_CHARS:
-            return _Opening(texts[0], _names(texts[at + 1]), start + at + 2)
-    if has_heads and len(stanzas) == start + 1 and _is_name(texts[0]):
-        return _Opening(texts[0], (), start + 1)
-    return _Opening(taken=start)
+            return _Opening(texts[0], _names(texts[at + 1]), at + 2)
+    return _Opening()
 
 
 def _names(names: str) -> tuple[str, ...]:
     """Authors of a "by" line: its full stop goes, that of an initial or a "Jr." stays."""
-    last = names.split()[-1]
+    last = names.rsplit(maxsplit=1)[-1]
     if last.endswith(".") and len(last) > len("Jr."):
         names = names[:-1]
     return split_names(names)
 
 
-def _sections(
-    stanzas: Sequence[Sequence[str]], heads: Sequence[_Head], start: int, metadata: Metadata
-) -> list[Section]:
+def _sections(stanzas: Sequence[Sequence[str]], heads: Sequence[_Head], start: int) -> list[Section]:
     sections: list[Section] = []
     ends = [head.index for head in heads[1:]] + [len(stanzas)]
     first = heads[0].index if heads else len(stanzas)
     opening = tuple(_block(stanza) for stanza in stanzas[start:first])
     if count_words(opening):
-        sections.append(Section(metadata.title or "Text", opening, announced=False))
+        sections.append(Section("", opening, announced=False))
     for head, end in zip(heads, ends, strict=True):
         body = stanzas[head.index + head.count : end]
         words = sum(len(" ".join(stanza).split()) for stanza in stanzas[head.index : head.index + head.count])
@@ -320,5 +328,5 @@ def _sections(
         blocks = tuple(_block(stanza) for stanza in body[:listed])
         sections.append(Section(head.title, blocks, matter=head.matter, heading_words=words))
         if rest := tuple(_block(stanza) for stanza in body[listed:]):
-            sections.append(Section(metadata.title or "Text", rest, announced=False))
+            sections.append(Section("", rest, announced=False))
     return sections

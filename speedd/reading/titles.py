@@ -37,6 +37,7 @@ _NAMED = re.compile(
 )
 _SEPARATOR = re.compile(r"\s*[.:;,—–-]+\s*")
 _LONGEST_TITLE_WORDS = 14
+_LONGEST_TITLE_CHARS = 200
 
 
 class TitleKind(StrEnum):
@@ -86,21 +87,34 @@ def parse_title(line: str) -> TitleLine | None:
     A `TitleKind.NUMBER` is only a candidate: "I" may also be a word.
     """
     line = line.strip()
-    if not line or len(line.split()) > _LONGEST_TITLE_WORDS:
+    if not line or len(line) > _LONGEST_TITLE_CHARS or len(line.split()) > _LONGEST_TITLE_WORDS:
         return None
+    return _parse_label(line) or _parse_name(line) or _parse_number(line)
+
+
+def _parse_label(line: str) -> TitleLine | None:
+    """Read "Chapter One", "PART II. The Return"."""
     if (match := _LABEL.fullmatch(line)) and (value := number(match["number"])) is not None:
         rest = match["rest"]
         if not _is_subtitle(rest):
             return None
         kind = TitleKind.PART if match["kind"].lower() in {"part", "book", "volume"} else TitleKind.CHAPTER
         return TitleLine(kind, value, bare=not any(letter.isalnum() for letter in rest))
-    if match := _NAMED.fullmatch(line):
-        return TitleLine(TitleKind.NAMED, bare=False) if _is_subtitle(match["rest"]) else None
+    return None
+
+
+def _parse_name(line: str) -> TitleLine | None:
+    """Read "Prologue", "Epilogue: Ten Years On"."""
+    match = _NAMED.fullmatch(line)
+    return TitleLine(TitleKind.NAMED, bare=False) if match and _is_subtitle(match["rest"]) else None
+
+
+def _parse_number(line: str) -> TitleLine | None:
+    """Read "XII", "12.", "1. The Beginning", "IV. A Letter", but not "12 men came in." or "I saw him"."""
     if (match := _NUMBERED.fullmatch(line)) and (value := number(match["number"])) is not None:
         rest = match["rest"].lstrip(".:)").strip()
         if not rest:
             return TitleLine(TitleKind.NUMBER, value)
-        # "1. The Beginning" and "IV. A Letter", but not "12 men came in." or "I saw him".
         separated = match["rest"][0] in ".:)"
         if separated and looks_titled(rest):
             return TitleLine(TitleKind.NUMBER, value, bare=False)
