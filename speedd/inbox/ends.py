@@ -102,8 +102,8 @@ def _move(candidate: Candidate, target: Path, inbox: Path) -> Path | None:
         target.mkdir(parents=True, exist_ok=True)
         place = _free(target, candidate.source.name)
         candidate.source.rename(place)
-        _tidy(candidate, inbox)
         _fsync(target, candidate.source.parent)
+        _tidy(candidate, inbox)
         return place
     members = _unchanged(candidate)
     if not members:
@@ -122,8 +122,8 @@ def _move(candidate: Candidate, target: Path, inbox: Path) -> Path | None:
     for old, new in moves:
         new.parent.mkdir(parents=True, exist_ok=True)
         old.rename(new)
+    _fsync(target, candidate.base)
     _tidy(candidate, inbox)
-    _fsync(target, candidate.base if candidate.base.exists() else inbox)
     return place
 
 
@@ -194,12 +194,14 @@ def _write_reason(folder: Path, candidate: Candidate, reason: str, hint: str, wh
 
 
 def _fsync(*folders: Path) -> None:
+    # Some network file systems cannot sync a folder. A move that a power cut undoes is done again: the ledger knows.
     for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 @contextmanager

@@ -147,7 +147,9 @@ class Scanner:
                 postponed = self._postponed.get(candidate.source)
                 if postponed and postponed.signature == candidate.signature and now_s < postponed.until_s:
                     due.append(postponed.until_s)
-                    self._wait(candidate.name, seen.first_s, now_s, postponed.why, postponed.until_s)
+                    self._wait(
+                        names.readable(candidate.source.name), seen.first_s, now_s, postponed.why, postponed.until_s
+                    )
                 elif not self._known(candidate):
                     ready.append((seen.first_s, candidate))
         if all(seen.candidates is not None for seen in self._seen.values()):
