@@ -26,19 +26,20 @@ _CHUNKS_LINE = '  "chunks": [\n'
 _MAX_HEAD_CHARS = 16 * 1024 * 1024
 
 
-def _in_ms(seconds: float) -> float:
-    return round(seconds, 3)
+def _to_thousandths(value: float) -> float:
+    return round(value, 3)
 
 
 def _finite_or_none(level: Any) -> Any:
-    return None if isinstance(level, float) and not math.isfinite(level) else level
+    return round(level, 2) if isinstance(level, int | float) and math.isfinite(level) else None
 
 
 def _to_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Seconds = Annotated[float, Field(ge=0), AfterValidator(_in_ms)]
+Seconds = Annotated[float, Field(ge=0), AfterValidator(_to_thousandths)]
+Factor = Annotated[float, Field(ge=0), AfterValidator(_to_thousandths)]
 Decibels = Annotated[float | None, BeforeValidator(_finite_or_none)]
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -202,7 +203,7 @@ class RunLog(_Entry):
     warnings: tuple[str, ...] = ()
     stages_s: StagesLog = StagesLog()
     audio_s: Seconds = Field(default=0.0, description="Length of the published audio.")
-    realtime_factor: float | None = Field(
+    realtime_factor: Factor | None = Field(
         default=None, description="audio_s over the sum of stages_s: above 1 is faster than listening."
     )
     loudness: LoudnessLog | None = None

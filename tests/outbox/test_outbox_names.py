@@ -101,6 +101,11 @@ def test_a_cut_falls_between_characters_as_readers_see_them(unit, whole):
     assert safe_name(unit * 200) == unicodedata.normalize("NFC", unit) * whole
 
 
+@pytest.mark.parametrize("room", range(12, 48))
+def test_a_family_is_not_torn_apart_wherever_the_cut_falls(room):
+    assert safe_name("x" * 11 + FAMILY * 9, room) == "x" * 11 + FAMILY * ((room - 11) // len(FAMILY.encode()))
+
+
 def test_where_a_book_goes():
     metadata = Metadata(title="The Time Machine", authors=("H. G. Wells",))
     assert title_folder(metadata) == PurePosixPath("H. G. Wells/The Time Machine")
