@@ -36,10 +36,10 @@ _MOST_LISTED_CHARS = 200
 
 
 def read_plain(text: str) -> Manuscript:
-    """Read a plain text.
+    r"""Read a plain text.
 
     Args:
-        text: with ``\\n`` line ends.
+        text: with ``\n`` line ends.
     """
     lines, licence, header = _without_licence(text.split("\n"))
     stanzas = [stanza for stanza in _stanzas(lines) if not _PICTURE.fullmatch(fold(" ".join(stanza)))]

@@ -15,7 +15,7 @@ _NUMBER_WORDS = {word: n for n, word in enumerate(_ONES.split(), 1)}
 _NUMBER_WORDS |= {word: n for n, word in enumerate(_ORDINAL_ONES.split(), 1)}
 _NUMBER_WORDS |= {word: n for n, word in zip(range(20, 100, 10), _TENS.split(), strict=True)}
 _NUMBER_WORDS |= {word[:-1] + "ieth": n for n, word in zip(range(20, 100, 10), _TENS.split(), strict=True)}
-_NUMBER_WORDS |= {"hundred": 100, "last": 0}
+_NUMBER_WORDS |= {"last": 0}
 
 _ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
 _ROMAN = re.compile(r"m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})", re.IGNORECASE)
