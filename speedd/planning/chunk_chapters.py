@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,10 +16,12 @@ from speedd.planning.spoken import looks_like_heading
 
 _OPENING = "Opening"
 _MOST_OPENING_WORDS = 30  # "Title, by Author" and a dedication; more than that is front matter
-_NEEDLE_WORDS = 14
+_NEEDLE_WORDS = 20
+_NEEDLE_CHARS = 400  # of one paragraph: more than enough for its words
 _FEWEST_NEEDLE_WORDS = 3
 _LEAST_AGREEMENT = 0.6
-_MOST_PLACES = 16  # considered per chapter
+_MOST_PLACES = 16  # considered per chapter, and one more for every chapter that begins alike
+_MOST_SHIFT = 3  # words that may have been put in or left out near a chapter's start
 _MOST_TITLE_WORDS = 12
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\u00ad’'")
@@ -128,7 +130,11 @@ class _Place:
 
     word: int
     agreement: int
-    """How many pairs of neighbouring words agree with the chapter's first words here."""
+    """How many pairs of neighbouring words agree with the chapter's first words about here."""
+    begins: bool
+    """Whether the chapter's first two words stand exactly here."""
+    votes: int
+    """How many pairs agree exactly."""
 
 
 def _aligned(entries: Sequence[Entry], chapters: Sequence[Chapter]) -> tuple[list[tuple[int, str]], list[str]]:
@@ -146,15 +152,15 @@ def _aligned(entries: Sequence[Entry], chapters: Sequence[Chapter]) -> tuple[lis
         taken = starts[-1][0] if starts else -1
         if position <= taken:
             position = bisect_right(first_word, word) - 1
+        where = f"chunk {position + 1} (counted from 1)"
         if position <= taken:
             warnings.append(
-                f"The chapter “{chapter.title}” starts in chunk {position + 1}, as “{starts[-1][1]}” does; "
-                "it has no mark of its own."
+                f"The chapter “{chapter.title}” starts in {where}, as “{starts[-1][1]}” does: it has no mark."
             )
             continue
         starts.append((position, chapter.title))
         if not clean:
-            warnings.append(f"The chapter “{chapter.title}” starts inside chunk {position + 1}; its mark is set there.")
+            warnings.append(f"The chapter “{chapter.title}” starts inside {where}; its mark is set there.")
     return starts, warnings
 
 
@@ -177,7 +183,7 @@ def _first_words(chapter: Chapter) -> list[str]:
     words: list[str] = []
     for paragraph in chapter.paragraphs:
         if paragraph.kind is not ParagraphKind.BREAK:
-            words += _words(paragraph.text[:400])
+            words += _words(paragraph.text[:_NEEDLE_CHARS])
         if len(words) >= _NEEDLE_WORDS:
             break
     if len(words) < _FEWEST_NEEDLE_WORDS:
@@ -191,18 +197,36 @@ def _places(words: list[str], needles: list[list[str]]) -> list[list[_Place]]:
     for number, needle in enumerate(needles):
         for offset, pair in enumerate(pairwise(needle)):
             wanted[pair].append((number, offset))
-    votes: list[dict[int, int]] = [defaultdict(int) for _ in needles]
+    votes: list[Counter[int]] = [Counter() for _ in needles]
+    begins: list[set[int]] = [set() for _ in needles]
     for at, pair in enumerate(pairwise(words)):
         for number, offset in wanted.get(pair, ()):
             votes[number][at - offset] += 1
+            if offset == 0:
+                begins[number].add(at)
+    alike = Counter(map(tuple, needles))
+    return [
+        _good_places(vote, begin, _LEAST_AGREEMENT * (len(needle) - 1), _MOST_PLACES + alike[tuple(needle)])
+        for needle, vote, begin in zip(needles, votes, begins, strict=True)
+    ]
+
+
+def _good_places(votes: Counter[int], begins: set[int], needed: float, most: int) -> list[_Place]:
+    """The best of the places that enough pairs of words vote for, in order."""
     places = []
-    for needle, vote in zip(needles, votes, strict=True):
-        needed = _LEAST_AGREEMENT * (len(needle) - 1)
-        # A word too many or too few shifts what follows it by one.
-        scored = [_Place(max(0, at), n + max(vote.get(at - 1, 0), vote.get(at + 1, 0))) for at, n in vote.items()]
-        good = sorted((place for place in scored if place.agreement >= needed), key=lambda p: (-p.agreement, p.word))
-        places.append(sorted(good[:_MOST_PLACES], key=lambda place: place.word) if len(needle) > 1 else [])
-    return places
+    for at in votes:
+        # Words too many or too few shift the votes of what follows them.
+        agreement = sum(votes[near] for near in range(at - _MOST_SHIFT, at + _MOST_SHIFT + 1) if near in votes)
+        if agreement >= needed > 0:
+            places.append(_Place(max(0, at), agreement, begins=at in begins, votes=votes[at]))
+    places.sort(key=lambda place: (-place.agreement, not place.begins, -place.votes, place.word))
+    taken: set[int] = set()
+    good: list[_Place] = []
+    for place in places:
+        if len(good) < most and place.word not in taken:
+            good.append(place)
+            taken.update(range(place.word - _MOST_SHIFT, place.word + _MOST_SHIFT + 1))
+    return sorted(good, key=lambda place: place.word)
 
 
 class _Chain(NamedTuple):

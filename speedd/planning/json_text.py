@@ -18,6 +18,7 @@ _MAX_DIGITS = 300  # more than a double can hold
 _MOST_SHOWN = 20  # characters of a number, in a message
 _ODD_ESCAPE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NUMBER_REST = re.compile(r"\.|[eE][+-]?")  # what is left where "1.5e-3" ends too soon
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _COMMENT_LINES = re.compile(r"(?:[ \t]*(?://[^\n]*)?\r?\n)+")
 _HINT = "Mend it or take it out of the inbox; without it the book is read from its text."
@@ -89,10 +90,19 @@ def _decoded(data: bytes) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        if "end of data" in error.reason or "truncated" in error.reason:
+        if encoding == "utf-16" or _ends_in_mid_character(data[error.start :]):
             raise _cut_short(f"after {len(data)} bytes") from error
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"The chunk file is no UTF-8 text: the fault is in line {line}.", hint=_HINT) from error
+
+
+def _ends_in_mid_character(rest: bytes) -> bool:
+    """Whether a torn copy explains what UTF-8 cannot: nothing but filling follows the beginning of a character."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        return not decoder.decode(rest.rstrip(b"\0\r\n\t "), final=False)
+    except UnicodeDecodeError:
+        return False
 
 
 def _parsed(text: str) -> Any:
@@ -141,10 +151,11 @@ def _is_cut_short(text: str, error: json.JSONDecodeError) -> bool:
     if not rest or error.msg.startswith("Unterminated string"):
         return True
     in_escape = error.msg.startswith("Invalid \\") and len(rest) < len("\\uXXXX")
+    in_number = _NUMBER_REST.fullmatch(rest) is not None
     in_literal = any(literal.startswith(rest) for literal in ("true", "false", "null", "-", "NaN", "Infinity"))
     # A string that runs into zeros stops at the first of them.
     in_zeros = len(whole) < len(text) and error.pos >= len(whole)
-    return in_escape or in_literal or in_zeros
+    return in_escape or in_number or in_literal or in_zeros
 
 
 def _cut_short(where: str) -> DamagedInputError:

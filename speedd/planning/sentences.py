@@ -28,12 +28,13 @@ _STARTERS = _words(
 )
 _LAST_WORD = re.compile(r"(?:^|[\s(\[“\"‘'—–-])([^\W\d_]+)\.$")
 _FIRST_WORD = re.compile(r"[\"'“‘«(\[]*([^\W_]+)")
-_NUMBER = re.compile(r"(?:\d|[IVXLC]+\b)")
+_ROMAN = re.compile(r"[IVXLC]+\b")
 _CONTINUES = re.compile(r"[\"'“‘«(\[]*(?:[a-zà-öø-ÿ]|[—–-])")
 _LEADING_CLOSERS = re.compile(r"[”’»)\]]+(?= |$)")
-# "… vitamin C. Then he left.": an initial, but what follows is no surname.
-_INITIAL_THEN_STARTER = re.compile(
-    r"(?<=[ (“‘][A-Z]\.) (?=(?:He|She|It|They|We|You|The|Then|There|This|That|But|And|So|My|His|Her|When|What)\b)"
+# Ends that nupunkt takes for abbreviations: "No. “Why?”"; "… vitamin C. Then he left."
+_MISSED = re.compile(
+    r"(?<=\bNo\.) (?=[“‘\"(]?[A-Z])"
+    r"|(?<=[ (“‘][A-Z]\.) (?=(?:He|She|It|They|We|You|The|Then|There|This|That|But|And|So|My|His|Her|When|What)\b)"
 )
 _MAYBE_SEVERAL = re.compile(r"[.!?…][^\w\s]*\s")
 
@@ -59,7 +60,7 @@ def split_sentences(text: str) -> list[str]:
 
 def _proposed_starts(text: str) -> set[int]:
     """Where a sentence may start, the first one excepted; always just after a space."""
-    starts = {match.end() for match in _INITIAL_THEN_STARTER.finditer(text)}
+    starts = {match.end() for match in _MISSED.finditer(text)}
     for start, _ in sent_spans(text):
         # A closing quote that stands alone ("Go. ” Then") belongs to the sentence before it.
         closers = _LEADING_CLOSERS.match(text, start)
@@ -93,7 +94,7 @@ def _ends(left: str, right: str) -> bool:
     if word in _NEVER_ENDS:
         return False
     if word in _NUMBERED:
-        return not _NUMBER.match(right)
+        return not (right[:1].isdigit() or (word != "No" and _ROMAN.match(right)))
     if word in _SELDOM_ENDS or (len(word) == 1 and word.isupper() and word != "I"):
         return following in _STARTERS or not following[:1].isupper()
     return word != "I" or not re.match(r"[A-Z]\. ", right)
