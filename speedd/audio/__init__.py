@@ -1,7 +1,7 @@
 """Look at takes, join and master them."""
 
 from speedd.audio.check import fault_of
-from speedd.audio.master import Mastered, master
+from speedd.audio.mastering import Mastered, master
 from speedd.audio.mp4 import ChapterMark
 from speedd.audio.timeline import Piece, TakeError, Track
 from speedd.audio.trim import trim_silence

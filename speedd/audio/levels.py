@@ -24,7 +24,8 @@ PAUSE_BELOW_LOUDNESS_DB = 27.0
 """A frame this far below the programme's loudness holds no speech. Levels of hibari's frames have two humps, speech and
 its noise between words, with the valley 28 to 32 dB below its loudness."""
 PAUSE_CUT_DB = 18.0
-"""How much pauses are lowered: hibari's noise at commas is at -60 dBFS (median, 5 % above -47) once the level is set."""
+"""How much pauses are lowered: hibari's noise at commas is at -60 dBFS (median; 5 % above -47) once the book has its
+loudness."""
 HOLD_BEFORE_FRAMES = 4
 HOLD_AFTER_FRAMES = 5
 """Frames around speech that are left alone: weak consonants and the fall of a voice."""

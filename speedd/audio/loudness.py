@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 CELLS_PER_S = 10
 """Energies are kept per 100 ms, the step at which BS.1770's blocks of 400 ms follow each other."""
 CELLS_PER_BLOCK = 4
+CELLS_AT_ONCE = 32
+"""Cells per FFT call: what they need stays in the cache, and little of it is needed."""
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 OFFSET_LU = -0.691
 OVERSAMPLING = 8
 """At 24 kHz this is the 192 kHz that BS.1770 asks for."""
 PHASE_TAPS = 48
-"""hibari's sibilants reach up to half the sampling rate, where a short interpolator reads up to 2 dB too little (12 taps
-per phase); 48 stay within 0.35 dB of an endless one, 0.2 dB in all but one of a thousand peaks."""
+"""hibari's sibilants reach up to half the sampling rate, where a short interpolator reads up to 2 dB too little (12
+taps per phase); 48 stay within 0.35 dB of an endless one, 0.2 dB in all but one of a thousand peaks."""
 BLOCK_RISE = 0.6
 """Between samples the wave may rise to 1 / 0.6 of the highest sample of its block (measured: 1 / 0.64)."""
 
@@ -86,11 +88,13 @@ def cell_energies(wave: Waveform, sample_rate_hz: int) -> npt.NDArray[np.float32
     """
     size = sample_rate_hz // CELLS_PER_S
     cells = wave[: wave.size // size * size].reshape(-1, size)
-    spectrum = np.fft.rfft(cells, axis=1)
-    power = np.square(spectrum.real)
-    power += np.square(spectrum.imag)
-    # einsum and not a matrix product: BLAS may split the work by the number of threads, and bits with it.
-    return np.asarray(np.einsum("ij,j->i", power, k_weights(sample_rate_hz)), dtype=np.float32)
+    energies = np.empty(len(cells), dtype=np.float32)
+    for at in range(0, len(cells), CELLS_AT_ONCE):
+        spectrum = np.fft.rfft(cells[at : at + CELLS_AT_ONCE], axis=1)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        # einsum and not a matrix product: BLAS may split the work by the number of threads, and bits with it.
+        energies[at : at + CELLS_AT_ONCE] = np.einsum("ij,j->i", power, k_weights(sample_rate_hz))
+    return energies
 
 
 def integrated_lufs(cells: npt.NDArray[np.float32]) -> float:

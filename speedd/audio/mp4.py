@@ -1,8 +1,9 @@
 """Write an M4B: one AAC track, chapters, cover and tags in an ISO base media file (ISO/IEC 14496-12 and -14).
 
-Why not FFmpeg's muxer: it keeps 69 bytes in memory for every AAC frame, 19 MB for a book of three hours and 190 MB for
-one of thirty, and it drops the tags that audiobook servers read (series, ISBN, ASIN, language). This one keeps four bytes
-per frame, puts the index first, so that players can start before the file has come, and reports a full disk as such.
+Why not FFmpeg's muxer: it keeps 69 bytes in memory for every AAC frame, 19 MB for a book of three hours and 190 MB
+for one of thirty, and it drops the tags that audiobook servers read (series, ISBN, ASIN, language). This one keeps four
+bytes per frame, puts the index first, so that players can start before the file has come, and reports a full disk as
+what it is.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ def _moov(
 
 
 def _dated(kind: bytes, flags: int, between: bytes, duration: int, *rest: bytes) -> bytes:
-    """Return a box with times in it, in the version that holds the duration. No dates: the same book, the same bytes."""
+    """Return a box with times in it, in the version that holds the duration. Dates are 0: same book, same bytes."""
     if duration < FIRST_64_BIT:
         return _full(kind, 0, flags, bytes(8), between, struct.pack(">I", duration), *rest)
     return _full(kind, 1, flags, bytes(16), between, struct.pack(">Q", duration), *rest)

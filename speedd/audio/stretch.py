@@ -23,8 +23,9 @@ from speedd.audio.timeline import Placed, render
 if TYPE_CHECKING:
     from speedd.model import Waveform
 
-HEADROOM_DB = 1.2
-"""How far under the allowed true peak the limiter stays, because the coder adds noise to every peak."""
+HEADROOM_DB = 1.5
+"""How far under the allowed true peak the limiter stays, because the coder adds noise to every peak. Of 91 stretches of
+hibari at 64 kbit/s, 1 had to be encoded again with 1.5 dB, 8 with 1.2 dB; more headroom gains nothing."""
 GUARD_DB = 0.1
 """How far under it the decoded audio must stay by our meter, which may read 0.2 dB too little."""
 MOST_ROUNDS = 8
@@ -132,7 +133,9 @@ def make(stretch: Stretch, sound: Sound) -> Made:
         raw = render(stretch.takes, window.start, window.stop, rate)
     ceilings = np.full(raw.size // block, amplitude(sound.true_peak_dbtp - HEADROOM_DB), dtype=np.float32)
     own_blocks = slice((stretch.start - window.start) // block, -(-(stretch.stop - window.start) // block))
-    for rounds in range(1, MOST_ROUNDS + 1):
+    rounds = 0
+    while True:
+        rounds += 1
         with counted(cpu_s, "level"):
             wave, quiet = levels.level(
                 raw, rate, gain_db=sound.gain_db, loudness_lufs=sound.loudness_lufs, ceilings=ceilings
@@ -144,7 +147,7 @@ def make(stretch: Stretch, sound: Sound) -> Made:
             wave[window.coded] = aac.decode(frames, sound.setup)[aac.PRIMING :]
             peaks = block_true_peaks(wave, block, of_interest=allowed)
             true_peak = float(peaks[own_blocks].max())
-        if true_peak <= allowed:
+        if true_peak <= allowed or rounds == MOST_ROUNDS:
             break
         ceilings = _lowered(ceilings, peaks, allowed)
     with counted(cpu_s, "verify"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,7 +176,7 @@ def cut_into_stretches(
         else:
             cuts.append(cuts[-1] + longest // grid * grid)
     cuts.append(total)
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(pairwise(cuts))
 
 
 def render(takes: Iterable[Placed], start: int, stop: int, sample_rate_hz: int) -> Waveform:

@@ -41,13 +41,13 @@ from speedd.config import OutputSettings
 from speedd.errors import InputError
 from speedd.model import Metadata
 
-PIECES_PER_SURVEY = 12
-SHORTEST_STRETCH_S = 15
-LONGEST_STRETCH_S = 30
+PIECES_PER_SURVEY = 6
+SHORTEST_STRETCH_S = 12
+LONGEST_STRETCH_S = 25
 """Short enough to hold many at once and to encode one again for a single peak, long enough that the frames it is
 rendered with on both sides cost 1 %."""
 PROBED_STRETCHES = 8
-PROBED_ABOVE_DB = (0.0, 1.0, 2.0, 4.0, 7.0)
+PROBED_ABOVE_DB = (0.0, 1.0, 3.0, 7.0)
 """Gains at which the limiter's cost is looked at, above what the loudness alone asks for."""
 HIGHEST_GAIN_DB = 40.0
 CLOSE_ENOUGH_LU = 0.3
