@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from speedd.errors import InputError
@@ -201,7 +202,8 @@ def _heading_level(blocks: Sequence[Block], index: int) -> int:
 def _toc_points(text: _Text, entries: Sequence[TocEntry], end: int) -> list[Point]:
     points: list[Point] = []
     flat = _linked(entries, text)
-    for entry, following in zip(flat, [*flat[1:], None], strict=True):
+    for entry, following in pairwise((*flat, None)):
+        assert entry is not None  # only the last of a pair can be
         index = text.position(entry)
         if index is None:
             continue
