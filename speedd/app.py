@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from speedd.config import Config
 from speedd.errors import ConfigError, TryAgainError
-from speedd.execution import Executor, PoolStatus, WorkerPool
+from speedd.execution import Executor, ExecutorStatus, WorkerPool
 from speedd.ledger import Ledger
 from speedd.narrator import Narrator
 from speedd.story import Watch, takes_folder
@@ -92,11 +92,11 @@ class App:
             pool = self._pools.get(engine)
             if pool is None:
                 takes = takes_folder(self.config.paths.state)
-                pool = WorkerPool(engine, {}, takes=takes, workers=self.config.engine.workers, log=self.log)
+                pool = WorkerPool(engine, {}, takes=takes, workers=self.config.engine.workers)
                 self._pools[engine] = pool
         return pool
 
-    def engines(self) -> dict[str, PoolStatus]:
+    def engines(self) -> dict[str, ExecutorStatus]:
         """Return how the workers of each engine are."""
         with self._pools_lock:
             return {engine: pool.status() for engine, pool in self._pools.items()}

@@ -54,7 +54,7 @@ def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -
     notifier = Notifier(os.environ)
     show = once or sys.stdout.isatty()
     with _logging(config) as (log, run_id), Display(enabled=show) as display:
-        restore = stop_on_signals(stop, rescan=wake.set)
+        restore = stop_on_signals(stop, rescan=wake)
         try:
             log.info("service.started", version=__version__, pid=os.getpid())
             with App(config, log=log, run_id=run_id, pinned=pinned_values(overrides, os.environ)) as app:
@@ -183,12 +183,12 @@ def plan_book(book: Path, out: Path | None, file: Path | None, overrides: Mappin
         for warning in prepared.warnings:
             print(f"speedd: {warning}", file=sys.stderr)  # noqa: T201
         if out is None:
-            planning.write_chunk_json(sys.stdout, made, generated_at=when)
+            planning.write_chunk_json(sys.stdout, made, generated=when)
             return
         unfinished = out.with_name(f".{out.name}.part")
         try:
             with unfinished.open("w", encoding="utf-8") as stream:
-                count = planning.write_chunk_json(stream, made, generated_at=when)
+                count = planning.write_chunk_json(stream, made, generated=when)
             unfinished.replace(out)
         except OSError as error:
             raise UsageError(f"{out} cannot be written: {error.strerror}.") from error
@@ -333,7 +333,7 @@ def _find(ledger: Ledger, job: str) -> JobRow:
     return (exact or found)[0]
 
 
-# --- looking at the machine --------------------------------------------------------------------------------------------
+# --- looking at the machine ------------------------------------------------------------------------------------------
 
 
 def list_voices(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -346,7 +346,9 @@ def list_voices(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, An
     ]
     folder = config.paths.voices
     if info.clones_voices:
-        found += [{"name": path.stem, "engine": engine, "origin": str(path)} for path in engines.samples(folder)]
+        found += [
+            {"name": name, "engine": engine, "origin": str(path)} for name, path in engines.samples(folder).items()
+        ]
     return {
         "engine": engine,
         "why": why,

@@ -73,18 +73,19 @@ class Finishing:
         cover = self._story.row.job.spool / "prepared" / "cover.jpg"
         tracks = [audio.Track(title, partial(self._pieces, number)) for number, title in enumerate(self._head.chapters)]
         scratch = self._stage / "scratch"
-        scratch.mkdir()
-        mastered = audio.master(
-            tracks,
-            self._stage / self._names.audio,
-            settings=self._config.output,
-            metadata=self._head.metadata,
-            cover_jpeg=cover.read_bytes() if self._head.cover else None,
-            threads=max(1, len(os.sched_getaffinity(0))),
-            scratch=scratch,
-            progress=progress,
-        )
-        shutil.rmtree(scratch)
+        with outbox.plain_errors(f"write into {self._stage}"):
+            scratch.mkdir()
+            mastered = audio.master(
+                tracks,
+                self._stage / self._names.audio,
+                settings=self._config.output,
+                metadata=self._head.metadata,
+                cover_jpeg=cover.read_bytes() if self._head.cover else None,
+                threads=max(1, len(os.sched_getaffinity(0))),
+                scratch=scratch,
+                progress=progress,
+            )
+            shutil.rmtree(scratch)
         self._story.timings.master = time.monotonic() - began
         return mastered
 
@@ -94,7 +95,7 @@ class Finishing:
         watch = self._story.watch
         watch.stage, watch.share, watch.eta_s = "publishing", 0.0, None
         stage, rate = self._stage, mastered.sample_rate_hz
-        chapters = [outbox.ChapterSpan(title, start / rate, end / rate) for title, start, end in mastered.chapters]
+        chapters = [outbox.ChapterSpan(mark.title, mark.start / rate, mark.stop / rate) for mark in mastered.chapters]
         with outbox.plain_errors(f"write into {stage}"):
             outbox.write_json(stage / outbox.METADATA_NAME, outbox.metadata_json(self._head.metadata, chapters))
             with (stage / self._names.captions).open("w", encoding="utf-8") as out:

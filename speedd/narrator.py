@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from speedd import execution, outbox
+from speedd import audio, execution, outbox
 from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings
 from speedd.engines.base import EngineInfo
 from speedd.errors import InputError, SpeeddError, TryAgainError
@@ -29,6 +29,9 @@ CHARS_PER_SECOND = 15.0
 """Pace of speech for estimates: hibari's heart reads The Time Machine at about 15 characters a second, with pauses."""
 DEFAULT_REALTIME_FACTOR = 100.0
 """Seconds of audio per second of work, before this machine has narrated anything."""
+
+MAX_REPAIRS = 100
+"""Damaged takes that are mended in one run of a book; more than that, and the disk is failing."""
 
 
 class Narrator:
@@ -83,15 +86,21 @@ class Narrator:
         self._log.info("job.started", job=story.id, book=row.job.name, src_path=str(row.job.source))
         head = self._prepare(story)
         config = book_config(self._config, head)
-        if published := outbox.find_published(config.paths.outbox, outbox.title_folder(head.metadata), story.id):
+        folder = outbox.title_folder(head.metadata)
+        if published := outbox.find_published(config.paths.outbox, folder, story.id, edition=row.edition):
             return published  # the last run ended between the rename and the ledger
         self._estimate(story, head, config)
-        info = self._render(story, head, config)
-        finishing = Finishing(
-            story, ledger=self._ledger, head=head, config=config, info=info, run_id=self._run_id, now=self._now
-        )
-        mastered = finishing.master(lambda: self._onlook(story.watch))
-        return finishing.publish(mastered)
+        while True:
+            info = self._render(story, head, config)
+            finishing = Finishing(
+                story, ledger=self._ledger, head=head, config=config, info=info, run_id=self._run_id, now=self._now
+            )
+            try:
+                mastered = finishing.master(lambda: self._onlook(story.watch))
+            except audio.TakeError as error:
+                self._repair(story, error)
+            else:
+                return finishing.publish(mastered)
 
     def _prepare(self, story: Story) -> Head:
         """Read and plan, unless an earlier run did."""
@@ -148,6 +157,15 @@ class Narrator:
                     f" {max(0, room) / 2**20:.0f} MB are free above the reserve.",
                     hint="It goes on by itself when there is room.",
                 )
+
+    def _repair(self, story: Story, error: audio.TakeError) -> None:
+        """A stored take is missing or damaged: have it rendered again, but not for ever."""
+        story.repairs += 1
+        if story.repairs > MAX_REPAIRS:
+            raise error
+        self._log.warning("takes.missing", job=story.id, count=1, reason=str(error))
+        error.path.unlink(missing_ok=True)
+        self._ledger.forget_takes([error.path.stem])
 
     def _render(self, story: Story, head: Head, config: Config) -> EngineInfo:
         """Give every utterance its take."""

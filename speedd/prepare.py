@@ -7,10 +7,14 @@ memory than the daemon should hold for months. So both stages run in a child wit
 
 from __future__ import annotations
 
+import contextlib
 import json
-import multiprocessing
+import os
+import pickle
 import resource
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +24,8 @@ from typing import Any
 from speedd import engines
 from speedd.config import BookSettings, Config, describe_faults, with_book_settings
 from speedd.errors import ConfigError, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
+from speedd.execution.child import child_environment
+from speedd.execution.worker import tie_to_parent
 from speedd.model import Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segment, Skipped, Style, Voice
 
 POLL_S = 0.2
@@ -205,39 +211,54 @@ def prepare(
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    child = multiprocessing.get_context("spawn").Process(
-        target=_prepare_in_child, args=(job, config, dict(pinned or {}), folder), name=f"speedd-reader-{job.id}"
+    order = pickle.dumps((os.getpid(), job, config, dict(pinned or {}), folder))
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "speedd.prepare"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=child_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
-    child.start()
-    deadline = time.monotonic() + config.limits.reader_timeout_s
     try:
-        while child.is_alive():
-            child.join(POLL_S)
-            if ended():
-                raise TryAgainError("Reading was interrupted.")
-            if time.monotonic() > deadline:
-                raise InputError(
-                    f"Reading it took longer than {config.limits.reader_timeout_s:.0f} s.",
-                    hint="If the book is sound, raise limits.reader_timeout_s.",
-                )
+        _wait_for(child, order, config.limits.reader_timeout_s, ended)
     finally:
-        if child.is_alive():
-            child.kill()
-        child.join()
+        child.kill()
+        child.wait()
     if (folder / "fault.json").exists():
         raise _fault(json.loads((folder / "fault.json").read_text()))
-    if child.exitcode != 0 or not (folder / "head.json").exists():
+    if child.returncode != 0 or not (folder / "head.json").exists():
         raise InputError(
-            f"Reading it ended the reader (exit code {child.exitcode}).",
+            f"Reading it ended the reader (exit code {child.returncode}).",
             hint="The file may be broken in an unusual way, or need more memory than limits.reader_memory_mb allows.",
         )
     return load_head(json.loads((folder / "head.json").read_text(encoding="utf-8")))
 
 
-def _prepare_in_child(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> None:
-    from speedd.execution.worker import die_with_parent  # noqa: PLC0415
+def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, ended: Callable[[], bool]) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it is dead: its exit code says why
+        child.stdin.write(order)
+        child.stdin.close()
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            child.wait(POLL_S)
+        except subprocess.TimeoutExpired:
+            if ended():
+                raise TryAgainError("Reading was interrupted.") from None
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"Reading it took longer than {timeout_s:.0f} s.",
+                    hint="If the book is sound, raise limits.reader_timeout_s.",
+                ) from None
+        else:
+            return
 
-    die_with_parent()
+
+def main() -> None:
+    """Be the child: read the order from stdin, leave the result or the fault in its folder."""
+    parent, job, config, pinned, folder = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
+    tie_to_parent(parent)
     memory = config.limits.reader_memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -356,3 +377,7 @@ def load_chunks(folder: Path) -> Iterator[Chunk]:
                     "style": Style(**values["style"]),
                 }
             )
+
+
+if __name__ == "__main__":
+    main()

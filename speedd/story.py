@@ -90,6 +90,8 @@ class Story:
     """Takes made in this run."""
     reused: int = 0
     """Takes that were there already."""
+    repairs: int = 0
+    """Takes that turned out damaged when they were mastered, and were rendered again."""
     warnings: list[str] = field(default_factory=list)
 
     @property

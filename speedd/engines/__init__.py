@@ -13,7 +13,7 @@ from speedd.model import Voice
 
 T = TypeVar("T")
 
-__all__ = ["available", "choose", "choose_voice", "find"]
+__all__ = ["available", "choose", "choose_voice", "find", "samples"]
 
 AUTO = "auto"
 PREFERRED = "chatterbox"
@@ -60,7 +60,7 @@ def choose_voice(info: EngineInfo, wanted: str, voices_dir: Path) -> tuple[Voice
         name = stem
     if name.casefold() in {"", DEFAULT_VOICE}:
         return default, None
-    samples = _samples(voices_dir)
+    samples = samples(voices_dir)
     own = {voice.name: voice for voice in info.voices}
     if info.clones_voices and (sample := _match(name, samples)) is not None:
         return _sampled(sample), None
@@ -74,7 +74,7 @@ def choose_voice(info: EngineInfo, wanted: str, voices_dir: Path) -> tuple[Voice
     return default, f'The voice "{name}" cannot be used: {reason}. The voice "{default.name}" speaks instead.'
 
 
-def _samples(folder: Path) -> dict[str, Path]:
+def samples(folder: Path) -> dict[str, Path]:
     """Name the samples in a folder by their stems; of several with one stem the first by name counts."""
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SAMPLE_SUFFIXES and path.is_file())

@@ -1,1 +1,16 @@
 """Run utterances through engine workers."""
+
+from speedd.execution.base import Executor, ExecutorStatus
+from speedd.execution.pool import WorkerPool
+from speedd.execution.takes import TAKE_BYTES_PER_SECOND, chunk_seed, discard_partial_files, take_key, take_path
+
+__all__ = [
+    "TAKE_BYTES_PER_SECOND",
+    "Executor",
+    "ExecutorStatus",
+    "WorkerPool",
+    "chunk_seed",
+    "discard_partial_files",
+    "take_key",
+    "take_path",
+]

@@ -23,9 +23,7 @@ class Child:
 
     def __init__(self, setup: Setup, *, single_threaded: bool) -> None:
         ours, theirs = socket.socketpair()
-        environment = dict(os.environ)
-        # The child finds the same packages as we, and nothing that lies in the working directory by chance (-P).
-        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+        environment = child_environment()
         if single_threaded:
             environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         descriptor = theirs.fileno()
@@ -68,3 +66,11 @@ class Child:
         if status == -9:  # noqa: PLR2004
             return "it was killed; if nobody did that, the machine ran out of memory"
         return f"it was ended by signal {-status}" if status < 0 else f"it ended with status {status}"
+
+
+def child_environment() -> dict[str, str]:
+    """Return an environment in which a child finds the same packages as we.
+
+    Start it with ``-P``, so that it finds nothing that lies in the working directory by chance.
+    """
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}

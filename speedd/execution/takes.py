@@ -1,25 +1,21 @@
-"""What a take is called, and how it gets to disk so that it stays."""
+"""What a take is called and where it lies."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from speedd.engines.base import EngineInfo
     from speedd.model import Style, Voice
 
 KEY_VERSION = 1
 """Raised when the same facts come to sound different, or are stored in another way."""
+
+TAKE_BYTES_PER_SECOND = 26_000
+"""What a second of a take needs on disk, for estimates: hibari's speech at 24 kHz, 16 bits, in FLAC."""
 
 PARTIAL_FOLDER = ".partial"
 """Folder below the root for files being written; their names end in the pid of the writer."""
@@ -71,48 +67,6 @@ def take_path(root: Path, key: str) -> Path:
     return root / key[:2] / f"{key}.flac"
 
 
-def to_pcm16(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """Round float samples in [-1, 1] to 16 bits, clipping what lies outside."""
-    import numpy as np
-
-    return np.clip(np.rint(wave * 32768.0), -32768, 32767).astype(np.int16)
-
-
-def write_take(root: Path, key: str, wave: npt.NDArray[np.float32] | npt.NDArray[np.int16], rate_hz: int) -> int:
-    """Store a take as 16-bit FLAC; when this returns it survives a power cut.
-
-    Args:
-        root: folder of all takes.
-        key: its name.
-        wave: mono, shape [n_samples], n_samples > 0: finite float32 in [-1, 1], or int16.
-        rate_hz: sample rate.
-    Returns:
-        The size of the file in bytes.
-    Raises:
-        ValueError: if there are no samples, or a sample is not finite.
-        OSError: if the disk does not take it; then nothing is left behind.
-    """
-    import numpy as np
-    import soundfile
-
-    if not len(wave) or not np.isfinite(wave).all():
-        raise ValueError("a take to store has samples, all of them finite")
-    pcm = wave if wave.dtype == np.int16 else to_pcm16(wave.astype(np.float32))
-    # Encoded in memory: libsndfile would swallow what a full disk says to its callbacks.
-    encoded = io.BytesIO()
-    soundfile.write(encoded, pcm, rate_hz, format="FLAC", subtype="PCM_16")
-    final = take_path(root, key)
-    _make_folder(final.parent)
-    with _partial(root, key) as partial:
-        with partial.open("wb") as file:
-            file.write(encoded.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(final)
-    _sync_folder(final.parent)
-    return encoded.tell()
-
-
 def discard_partial_files(root: Path, *, pid: int | None = None) -> None:
     """Remove files that a killed writer left half written.
 
@@ -124,28 +78,3 @@ def discard_partial_files(root: Path, *, pid: int | None = None) -> None:
         writer = path.suffix.removeprefix(".")
         if writer == str(pid) or (pid is None and not Path("/proc", writer).exists()):
             path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _partial(root: Path, key: str) -> Iterator[Path]:
-    path = root / PARTIAL_FOLDER / f"{key}.{os.getpid()}"
-    _make_folder(path.parent)
-    try:
-        yield path
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

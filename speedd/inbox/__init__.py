@@ -4,3 +4,31 @@
 read, `scanner` waits until they have settled, `spool` takes the private copy, and `ends` moves the source away when it
 is done with. `doorbell` only rings so that the next scan comes sooner; `mounts` knows where nobody rings.
 """
+
+from speedd.inbox.doorbell import Doorbell
+from speedd.inbox.ends import archive, delete, reject
+from speedd.inbox.grouping import Candidate, candidates_at
+from speedd.inbox.listing import InboxUnavailableError
+from speedd.inbox.mounts import cadence, file_system, network_file_system
+from speedd.inbox.scanner import Scanner, Waiting
+from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, sweep
+
+__all__ = [
+    "Candidate",
+    "Doorbell",
+    "InboxUnavailableError",
+    "Scanner",
+    "StillChangingError",
+    "Waiting",
+    "accept",
+    "archive",
+    "cadence",
+    "candidates_at",
+    "delete",
+    "digest_of",
+    "file_system",
+    "load_candidate",
+    "network_file_system",
+    "reject",
+    "sweep",
+]
