@@ -39,13 +39,16 @@ def cut_long(text: str, max_chars: int) -> list[str]:
     anywhere, and between two digits only if there is nowhere else. A word longer than ``max_chars`` stays whole.
     """
     pieces = []
-    while len(text) > max_chars:
-        cut = _best_cut(text, max_chars)
-        if cut < 0:
+    begin = 0
+    while len(text) - begin > max_chars:
+        # Looking only at what lies in reach, so that a sentence of a megabyte costs no more than its length.
+        cut = _best_cut(text[begin : begin + max_chars + 2], len(text) - begin, max_chars)
+        end = begin + cut if cut else text.find(" ", begin + max_chars)
+        if end < 0:
             break
-        pieces.append(text[:cut])
-        text = text[cut + 1 :]
-    return [*pieces, text]
+        pieces.append(text[begin:end])
+        begin = end + 1
+    return [*pieces, text[begin:]]
 
 
 def cut_hard(text: str, max_chars: int) -> list[str]:
@@ -57,22 +60,18 @@ def cut_hard(text: str, max_chars: int) -> list[str]:
     ]
 
 
-def _best_cut(text: str, max_chars: int) -> int:
-    """The position of the space to cut at; -1 if there is none."""
-    # Looking at what lies in reach only, so that a paragraph of a megabyte costs no more than its length.
-    reach = text[: max_chars + 1]
-    target = len(text) / -(-len(text) // max_chars) if len(text) < 4 * max_chars else max_chars
+def _best_cut(reach: str, rest_chars: int, max_chars: int) -> int:
+    """The position of the space to cut at in ``reach``, the next of ``rest_chars`` characters; 0 if there is none."""
+    target = rest_chars / -(-rest_chars // max_chars)
     ranked: dict[int, list[int]] = {}
-    for match in _SPACE.finditer(reach):
-        at = match.start()
-        if 0 < at < len(text) - 1:
-            ranked.setdefault(_rank(text, at), []).append(at)
+    for match in _SPACE.finditer(reach, 1, max_chars + 1):
+        ranked.setdefault(_rank(reach, match.start()), []).append(match.start())
     for rank in range(_AT_SPACE):
         near = [at for at in ranked.get(rank, ()) if at >= target / 2]
         if near:
             return min(near, key=lambda at: abs(at - target))
-    anywhere = ranked.get(_AT_SPACE) or [at for places in ranked.values() for at in places]
-    return max(anywhere) if anywhere else text.find(" ", max_chars)
+    in_number = ranked.pop(_IN_NUMBER, [0])
+    return max((at for places in ranked.values() for at in places), default=in_number[-1])
 
 
 def _rank(text: str, at: int) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from nupunkt import sent_spans
 
+_LOOK = 64  # characters on either side of a cut that decide
+
 
 def _words(line: str) -> frozenset[str]:
     return frozenset(line.split())
@@ -71,21 +73,23 @@ def _proposed_starts(text: str) -> set[int]:
 
 
 def _mended(text: str, starts: list[int]) -> Iterator[str]:
-    begin = 0
+    begin = seen = 0
+    has_word = False  # in what stands since begin; kept along, as a sentence may be a megabyte of dots
     for start in starts:
-        left, right = text[begin : start - 1], text[start : start + 80]
-        if _ends(left, right):
-            yield left
+        has_word = has_word or _has_word(text[seen : start - 1])
+        seen = start
+        if has_word and _ends(text[max(begin, start - _LOOK) : start - 1], text[start : start + _LOOK]):
+            yield text[begin : start - 1]
             begin = start
-    if begin < len(text):
-        yield text[begin:].rstrip()
+            has_word = False
+    yield text[begin:]
 
 
 def _ends(left: str, right: str) -> bool:
-    """Whether a sentence ends between these two."""
-    if _CONTINUES.match(right) or not _has_word(left) or not _has_word(right):
+    """Whether a sentence ends between these two stretches of text, neither of which need be whole."""
+    if _CONTINUES.match(right) or not _has_word(right):
         return False
-    last = _LAST_WORD.search(left[-32:])
+    last = _LAST_WORD.search(left)
     if last is None:
         return True
     word = last[1]
