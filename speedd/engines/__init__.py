@@ -60,13 +60,13 @@ def choose_voice(info: EngineInfo, wanted: str, voices_dir: Path) -> tuple[Voice
         name = stem
     if name.casefold() in {"", DEFAULT_VOICE}:
         return default, None
-    samples = samples(voices_dir)
+    cloneable = samples(voices_dir)
     own = {voice.name: voice for voice in info.voices}
-    if info.clones_voices and (sample := _match(name, samples)) is not None:
+    if info.clones_voices and (sample := _match(name, cloneable)) is not None:
         return _sampled(sample), None
     if (voice := _match(name, own)) is not None:
         return voice, None
-    if _match(name, samples) is not None:
+    if _match(name, cloneable) is not None:
         reason = f"{info.name} cannot clone a voice from a sample"
     else:
         places = f"{voices_dir} or among the voices of {info.name}" if info.clones_voices else f"{info.name}"

@@ -66,7 +66,8 @@ class Source(Protocol):
     def take(self, max_rows: int, *, block: bool) -> list[Utterance]:
         """Return up to ``max_rows`` utterances; with ``block`` wait for at least one.
 
-        An engine blocks only when it is speaking nothing. Returns an empty list when nothing is ready and ``block`` is False, or when the source is closed and drained.
+        An engine blocks only when it is speaking nothing. Returns an empty list when nothing is ready and ``block`` is
+        False, or when the source is closed and drained.
         """
 
     @property
@@ -132,7 +133,7 @@ def find(name: str) -> EngineFactory:
         if name in EXTRAS:
             raise EngineError(
                 f"The engine {name!r} is not part of this installation (installed: {installed}).",
-                hint=f"It needs: pip install 'speedd[{EXTRAS[name]}]'. A version of speedd without it cannot use it yet.",
+                hint=f"It needs pip install 'speedd[{EXTRAS[name]}]' and comes with a later version of speedd.",
             )
         raise EngineError(
             f"There is no engine {name!r} (installed: {installed}).",

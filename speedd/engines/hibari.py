@@ -50,7 +50,7 @@ class HibariFactory:
         """
         try:
             from hibari.dsp import FFT_BACKEND
-            from hibari.voices import ASSETS, VOICES, voice_path
+            from hibari.voices import DEFAULT, VOICES, voice_path
 
             release = version("hibari-tts")
             runtime = version("onnxruntime")
@@ -59,7 +59,7 @@ class HibariFactory:
                 f"The engine hibari is not completely installed: {error}.", hint="Try: pip install hibari-tts"
             ) from error
         voices = []
-        for name in sorted(VOICES, key=lambda name: not VOICES[name].get("bundled")):
+        for name in sorted(VOICES, key=lambda name: (name != DEFAULT, name)):
             try:
                 path = Path(voice_path(name, download_missing=False))
                 digest = _digest(path)
@@ -67,13 +67,13 @@ class HibariFactory:
                 continue
             if digest == VOICES[name]["sha256"]:  # a torn download is no voice
                 voices.append(Voice(name=name, digest=digest))
-        if not voices:
+        if not voices or voices[0].name != DEFAULT:
             raise EngineError("The voice that comes with hibari is missing or damaged.", hint="Install hibari again.")
         fft = FFT_BACKEND if FFT_BACKEND != "numpy" else f"numpy-{version('numpy')}"
         return EngineInfo(
             name="hibari",
             version=release,
-            model_digest=_digest(Path(ASSETS) / VOICES["heart"]["file"]),
+            model_digest=voices[0].digest,
             sample_rate_hz=SAMPLE_RATE_HZ,
             languages=("en",),
             style_fields=("speed",),

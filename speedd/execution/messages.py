@@ -90,7 +90,9 @@ class Broken:
     """Something failed that is nobody's text's fault; the worker ends."""
 
     reason: str
-    """Type and place of the error: no book text."""
+    """In words, without any book text."""
+    trace: tuple[str, ...]
+    """Where it happened, outermost first: ``file:line function``."""
 
 
 @dataclass(frozen=True, slots=True)

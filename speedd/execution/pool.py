@@ -1,7 +1,7 @@
 """The worker pool: shares a few engine workers among the books that are open, and survives the workers' deaths.
 
-Callers of `WorkerPool.run` and one supervisor thread meet under one lock. A caller pulls its utterances, hands them over
-and waits for results; the supervisor alone starts workers, talks to them, and buries them.
+Callers of `WorkerPool.run` and one supervisor thread meet under one lock. A caller pulls its utterances, hands them
+over and waits for results; the supervisor alone starts workers, talks to them, and buries them.
 """
 
 from __future__ import annotations
@@ -310,10 +310,10 @@ class WorkerPool:
                             self._receive(slot)
                     self._end_overdue_and_idle()
         except Exception as error:  # the boundary of the thread: callers must not wait for it for ever
-            log.exception("executor.failed")
             with self._lock:
                 self._closing = True
                 self._fail_runs(EngineError(f"The worker pool failed: {type(error).__name__}."))
+            log.exception("executor.failed")
         finally:
             self._stop_all()
 
@@ -415,6 +415,7 @@ class WorkerPool:
                 slot.rss_bytes = report.rss_bytes
             case Broken():
                 slot.fault = report.reason
+                log.warning("worker.broke", worker=slot.index, reason=report.reason, trace=report.trace)
             case Refused():
                 self._fail_runs(EngineError(report.message, hint=report.hint))
 

@@ -1,7 +1,7 @@
 """Engines that need no model and go wrong on demand. Workers find them through the dist-info folder beside this file.
 
-All speak like `tone`: a sine whose length follows the text and whose pitch follows the seed. A text that holds ``FAIL`` is
-answered with `Failed` by every one of them. What else they do:
+All speak like `tone`: a sine whose length follows the text and whose pitch follows the seed. A text that holds ``FAIL``
+is answered with `Failed` by every one of them. What else they do:
 
 - ``silent``: takes of the right length with nothing in them.
 - ``slow``: sleeps SPEEDD_TEST_SLOW_S seconds (0.05) over each utterance, in small naps.
@@ -10,7 +10,7 @@ answered with `Failed` by every one of them. What else they do:
 - ``oom_at_rows``: claims 8 rows, has memory for 3: a larger batch is halved until it fits, and the budget says 3.
 - ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
 
-With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted there: a file per process, a key per line.
+With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted there: a file per process, a key a line.
 """
 
 import os
@@ -26,6 +26,12 @@ from speedd.model import Failed, Take, TextLimits, Voice
 
 RATE_HZ = 24_000
 S_PER_CHAR = 0.06
+
+
+def note(utterance):
+    if folder := os.environ.get("SPEEDD_TEST_TRACE"):
+        with (Path(folder) / str(os.getpid())).open("a") as trace:
+            trace.write(utterance.key + "\n")
 
 
 class Tone:
@@ -44,12 +50,10 @@ class Tone:
     def synthesize(self, source):
         while utterances := source.take(1, block=True):
             for utterance in utterances:
+                note(utterance)
                 yield self.speak(utterance)
 
     def speak(self, utterance):
-        if folder := os.environ.get("SPEEDD_TEST_TRACE"):
-            with (Path(folder) / str(os.getpid())).open("a") as trace:
-                trace.write(utterance.key + "\n")
         if "FAIL" in utterance.text:
             return Failed(utterance.key, "it was asked to fail")
         if not any(char.isalnum() for char in utterance.text):
@@ -118,6 +122,7 @@ class OomAtRows(Tone):
             yield from self.batch(rows[half:])
         else:
             for utterance in reversed(rows):
+                note(utterance)
                 yield self.speak(utterance)
 
 

@@ -1,0 +1,153 @@
+"""How a take gets to disk so that it stays there."""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+
+from speedd.execution.messages import Done, NotStored, Setup
+from speedd.execution.takes import PARTIAL_FOLDER, take_path
+from speedd.model import Rendered, Take
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from speedd.engines.base import Engine
+    from speedd.execution.line import Line
+
+STORE_QUEUE_TAKES = 2
+"""Takes spoken and not yet on disk before the engine waits."""
+
+
+class Store:
+    """Stores takes in a thread of its own and reports each when it is safe on disk."""
+
+    def __init__(self, setup: Setup, engine: Engine, line: Line) -> None:
+        self._setup = setup
+        self._engine = engine
+        self._line = line
+        self._takes: queue.Queue[tuple[Take, float] | None] = queue.Queue(STORE_QUEUE_TAKES)
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._thread.start()
+
+    def put(self, take: Take, render_s: float) -> None:
+        """Hand over a take; waits while the disk is behind."""
+        self._takes.put((take, render_s))
+
+    def finish(self) -> None:
+        """Store what was handed over."""
+        self._takes.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (job := self._takes.get()) is not None:
+                self._line.send(self._stored(*job))
+        except Exception as error:  # noqa: BLE001  # the boundary of a thread
+            self._line.break_down(error)
+
+    def _stored(self, take: Take, render_s: float) -> Done | NotStored:
+        finite = bool(np.isfinite(take.wave).all())
+        pcm = to_pcm16(take.wave if finite else take.wave[np.isfinite(take.wave)])
+        size_bytes = 0
+        if finite and len(pcm):
+            try:
+                size_bytes = write_take(self._setup.takes, take.key, pcm, take.sample_rate_hz)
+            except OSError as error:
+                return NotStored(take.key, error.strerror or type(error).__name__)
+        return Done(
+            Rendered(
+                key=take.key,
+                samples=len(take.wave),
+                sample_rate_hz=take.sample_rate_hz,
+                peak_dbfs=_dbfs(pcm, "peak"),
+                rms_dbfs=_dbfs(pcm, "rms"),
+                finite=finite,
+                render_s=render_s,
+                stop_reason=take.stop_reason,
+                size_bytes=size_bytes,
+                worker=self._setup.index,
+            ),
+            self._engine.budget(),
+        )
+
+
+def to_pcm16(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """Round float samples in [-1, 1] to 16 bits, clipping what lies outside."""
+    pcm: npt.NDArray[np.int16] = np.clip(np.rint(wave * 32768.0), -32768, 32767).astype(np.int16)
+    return pcm
+
+
+def write_take(root: Path, key: str, wave: npt.NDArray[np.float32] | npt.NDArray[np.int16], rate_hz: int) -> int:
+    """Store a take as 16-bit FLAC; when this returns it survives a power cut.
+
+    Args:
+        root: folder of all takes.
+        key: its name.
+        wave: mono, shape [n_samples], n_samples > 0: finite float32 in [-1, 1], or int16.
+        rate_hz: sample rate.
+    Returns:
+        The size of the file in bytes.
+    Raises:
+        ValueError: if there are no samples, or a sample is not finite.
+        OSError: if the disk does not take it; then nothing is left behind.
+    """
+    if not len(wave) or not np.isfinite(wave).all():
+        raise ValueError("a take to store has samples, all of them finite")
+    pcm = wave if wave.dtype == np.int16 else to_pcm16(wave.astype(np.float32))
+    # Encoded in memory: libsndfile would swallow what a full disk says to its callbacks.
+    encoded = io.BytesIO()
+    soundfile.write(encoded, pcm, rate_hz, format="FLAC", subtype="PCM_16")
+    final = take_path(root, key)
+    _make_folder(final.parent)
+    with _partial(root, key) as partial:
+        with partial.open("wb") as file:
+            file.write(encoded.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(final)
+    _sync_folder(final.parent)
+    return encoded.getbuffer().nbytes
+
+
+def _dbfs(pcm: npt.NDArray[np.int16], kind: str) -> float:
+    """Level of 16-bit samples, -inf for silence."""
+    if not len(pcm) or not pcm.any():
+        return float("-inf")
+    wave = pcm.astype(np.float64) / 32768.0
+    level = np.abs(wave).max() if kind == "peak" else np.sqrt(np.mean(wave * wave))
+    return float(20.0 * np.log10(level))
+
+
+@contextmanager
+def _partial(root: Path, key: str) -> Iterator[Path]:
+    path = root / PARTIAL_FOLDER / f"{key}.{os.getpid()}"
+    _make_folder(path.parent)
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

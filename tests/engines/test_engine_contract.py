@@ -1,0 +1,227 @@
+"""What every engine promises, asked of every engine."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speedd.engines import available, find
+from speedd.engines.base import Engine
+from speedd.model import Failed, Style, Take, Utterance
+
+ENGINES = ("hibari", "tone", "silent", "slow", "crash_on_chunk", "hang", "oom_at_rows")
+TEXTS = (
+    "“I have thought since how particularly ill-equipped I was,” said the Time Traveller.",
+    "It was at ten o’clock to-day that the first of all Time Machines began its career!",
+    "Why?",
+    "Weena, when it grew dark, wanted me to light a fire in the year 802,701.",
+)
+
+
+class Company:
+    """A source that hands out what it has, and is closed once that is gone."""
+
+    def __init__(self, utterances):
+        self.waiting = list(utterances)
+
+    @property
+    def closed(self):
+        return not self.waiting
+
+    def take(self, max_rows, *, block):
+        assert max_rows >= 1
+        taken, self.waiting = self.waiting[:max_rows], self.waiting[max_rows:]
+        return taken
+
+
+def utterances(info, texts=TEXTS, *, seed=11, speed=1.0):
+    voice = info.voices[0]
+    return [Utterance(f"key of {text}", text, voice, Style(speed=speed), seed) for text in texts]
+
+
+def spoken(engine, work):
+    answers = list(engine.synthesize(Company(work)))
+    assert sorted(answer.key for answer in answers) == sorted(one.key for one in work)
+    return {answer.key: answer for answer in answers}
+
+
+def digests(answers):
+    return {key: hashlib.sha256(answer.wave.tobytes()).hexdigest() for key, answer in answers.items()}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def factory(request):
+    return find(request.param)
+
+
+@pytest.fixture(scope="module")
+def engine(factory):
+    engine = factory.load({})
+    yield engine
+    engine.close()
+
+
+def test_all_are_installed():
+    assert set(ENGINES) <= set(available())
+
+
+def test_a_description_is_complete(factory):
+    info = factory.describe({})
+    assert info.name
+    assert info.version
+    assert len(info.model_digest) == 64
+    assert info.sample_rate_hz >= 8000
+    assert all(language == language.lower() for language in info.languages)
+    assert set(info.style_fields) <= {field.name for field in fields(Style)}
+    assert 1 <= info.limits.min_chars <= info.limits.best_chars <= info.limits.max_chars
+    assert info.voices
+    assert len({voice.name.casefold() for voice in info.voices}) == len(info.voices)
+    assert all(len(voice.digest) == 64 for voice in info.voices)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_describing_imports_no_model_library(name):
+    program = (
+        "import sys; from speedd.engines import find\n"
+        f"find({name!r}).describe({{}})\n"
+        "print([m for m in ('torch', 'onnxruntime', 'tensorflow', 'jax') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_loaded_engine_is_what_was_described(factory, engine):
+    assert isinstance(engine, Engine)
+    assert engine.info == factory.describe({})  # for an engine whose numerics are known beforehand
+
+
+def test_a_take_has_the_promised_form(engine):
+    for take in spoken(engine, utterances(engine.info)).values():
+        assert isinstance(take, Take)
+        assert take.wave.dtype == np.float32
+        assert take.wave.ndim == 1
+        assert take.sample_rate_hz == engine.info.sample_rate_hz
+        assert 0.1 < len(take.wave) / take.sample_rate_hz < 30
+        assert np.isfinite(take.wave).all()
+        assert np.abs(take.wave).max() <= 1.0
+        assert take.stop_reason == "end"
+
+
+def test_the_same_bits_in_any_company_and_order(engine):
+    work = utterances(engine.info)
+    together = digests(spoken(engine, work))
+    assert digests(spoken(engine, work[::-1])) == together
+    for one in work:
+        assert digests(spoken(engine, [one])) == {one.key: together[one.key]}
+
+
+def test_the_same_bits_in_another_process(factory, engine):
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import json; from test_engine_contract import *\n"
+        "engine = find(sys.argv[1]).load({})\n"
+        "print(json.dumps(digests(spoken(engine, utterances(engine.info)))))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", program, engine.info.name], capture_output=True, text=True, check=True
+    )
+    assert json.loads(other.stdout) == digests(spoken(engine, utterances(engine.info)))
+
+
+def test_the_seed_and_the_style_are_heard(engine):
+    if engine.info.name == "silent":
+        pytest.skip("silence has no seed")
+    (plain,) = spoken(engine, utterances(engine.info, TEXTS[:1])).values()
+    (other,) = spoken(engine, utterances(engine.info, TEXTS[:1], seed=12)).values()
+    (fast,) = spoken(engine, utterances(engine.info, TEXTS[:1], speed=1.5)).values()
+    assert not np.array_equal(plain.wave, other.wave)
+    assert "speed" not in engine.info.style_fields or len(fast.wave) < 0.8 * len(plain.wave)
+
+
+@pytest.mark.parametrize("text", ["", " ", "* * *", "…", "—", "?!", "⁂", "\u200b"])
+def test_nothing_to_speak_gives_no_samples_and_is_no_fault(engine, text):
+    (take,) = spoken(engine, utterances(engine.info, [text])).values()
+    assert isinstance(take, Take)
+    assert len(take.wave) == 0
+    assert take.stop_reason == "nothing_to_speak"
+
+
+@pytest.mark.parametrize("text", ["1" * 500, "\ud800 lone", "\x00", "a" * 2000, "word " * 400, "😀 ok", "\u202e" * 50])
+def test_an_odd_text_is_spoken_or_fails_as_a_value_and_the_next_is_spoken(engine, text):
+    work = utterances(engine.info, [text, TEXTS[2]])
+    odd, good = (spoken(engine, work)[one.key] for one in work)
+    assert isinstance(good, Take)
+    if isinstance(odd, Failed):
+        assert odd.reason
+        assert text not in odd.reason
+    else:
+        assert np.isfinite(odd.wave).all()
+
+
+def test_a_closed_source_ends_it(engine):
+    assert list(engine.synthesize(Company([]))) == []
+
+
+def test_it_blocks_only_while_it_is_speaking_nothing(engine):
+    """A batching engine that blocked with rows in hand would stall them, and a scheduler could never give it more."""
+    answered = 0
+    held_when_it_blocked = []
+
+    class Counting(Company):
+        given = 0
+
+        def take(self, max_rows, *, block):
+            if block:
+                held_when_it_blocked.append(self.given - answered)
+            taken = super().take(max_rows, block=block)
+            self.given += len(taken)
+            return taken
+
+    for _ in engine.synthesize(Counting(utterances(engine.info) * 3)):
+        answered += 1
+    assert answered == 3 * len(TEXTS)
+    assert set(held_when_it_blocked) == {0}
+
+
+def test_it_waits_for_work_that_comes_later(engine):
+    """A take that blocks until an utterance arrives, as a worker's does."""
+    arrived = threading.Event()
+    work = utterances(engine.info, TEXTS[2:3])
+
+    class Later(Company):
+        def take(self, max_rows, *, block):
+            if block:
+                arrived.wait()
+            return super().take(max_rows, block=block)
+
+    source = Later(work)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.extend(engine.synthesize(source)))
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    arrived.set()
+    thread.join()
+    assert len(answers) == 1
+
+
+def test_its_budget_is_a_budget(engine):
+    budget = engine.budget()
+    assert budget.rows >= 1
+    assert budget.free_bytes >= 0
+    assert budget.row_bytes > 0
+
+
+def test_prewarming_changes_nothing(engine):
+    work = utterances(engine.info, TEXTS[:1])
+    before = digests(spoken(engine, work))
+    for voice in engine.info.voices[:1]:
+        engine.prewarm(voice)
+        engine.prewarm(voice)
+    assert digests(spoken(engine, work)) == before
