@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 from speedd.errors import InputError
@@ -202,8 +201,8 @@ def _heading_level(blocks: Sequence[Block], index: int) -> int:
 def _toc_points(text: _Text, entries: Sequence[TocEntry], end: int) -> list[Point]:
     points: list[Point] = []
     flat = _linked(entries, text)
-    for entry, following in pairwise((*flat, None)):
-        assert entry is not None  # only the last of a pair can be
+    for at, entry in enumerate(flat):
+        following = flat[at + 1] if at + 1 < len(flat) else None
         index = text.position(entry)
         if index is None:
             continue

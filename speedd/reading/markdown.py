@@ -31,9 +31,8 @@ _FRONT_LIST = re.compile(r"\s*\[(.*)\]\s*")
 _BY = re.compile(r"(?:written\s+)?by[:\s]\s*(?P<names>\S.*)", re.IGNORECASE)
 _MOST_BY_CHARS = 80
 
-# A mark's two ends lie within so many characters: without a bound, a line of a million lone marks would take hours.
-_REACH = 4000
-_CODE = re.compile(rf"(?<!`)(`{{1,4}})(?!`)(.{{1,{_REACH}}}?)(?<!`)\1(?!`)", re.DOTALL)
+# Between the two ends of a mark stands no other of its kind: every pattern is linear, whatever comes in.
+_CODE = re.compile(r"(`{1,4})([^`]+)\1")
 _IMAGE = re.compile(r"!\[[^\[\]]{0,1000}\](?:\([^()\n]{0,2000}\)|\[[^\[\]]{0,200}\])?")
 _NOTE_MARK = re.compile(r"\[\^[^\[\]]{1,200}\]")
 _LINK = re.compile(
@@ -42,12 +41,14 @@ _LINK = re.compile(
 _AUTOLINK = re.compile(r"<((?:https?|mailto):[^<>\s]{1,2000})>")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,2000}>")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_STARRED = re.compile(rf"(\*{{1,3}})(?=[^\s*])(.{{1,{_REACH}}}?)(?<=[^\s*])\1", re.DOTALL)
-_UNDERSCORED = re.compile(
-    rf"(?<![^\W_])(_{{1,3}})(?=[^\s_])(.{{1,{_REACH}}}?)(?<=[^\s_])\1(?![^\W_])",
-    re.DOTALL,
+_LITERAL = re.compile(r"(?<=\s)[*_]+(?=\s)|(?<=[^\W_])_+(?=[^\W_])")
+"""A mark between spaces or inside a word: "5 * 3", "snake_case"."""
+_EMPHASIS = tuple(
+    re.compile(rf"(?<!{mark})({mark}{{{count}}})(?=[^\s{mark}])([^{mark}]+)(?<=[^\s{mark}])\1(?!{mark})")
+    for count in (3, 1, 2)
+    for mark in (r"\*", "_")
 )
-_STRUCK = re.compile(rf"~~(?=\S)(.{{1,{_REACH}}}?)(?<=\S)~~", re.DOTALL)
+_STRUCK = re.compile(r"~~(?=\S)([^~]+)(?<=\S)~~")
 _KEPT = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -206,8 +207,9 @@ def plain_text(text: str) -> str:
     text = _NOTE_MARK.sub("", _IMAGE.sub("", text))
     text = _AUTOLINK.sub(r"\1", _LINK.sub(r"\1", text))
     text = _TAG.sub("", text)
-    for _ in range(3):  # emphasis inside emphasis
-        text = _UNDERSCORED.sub(r"\2", _STARRED.sub(r"\2", text))
+    text = _LITERAL.sub(lambda match: keep(match[0]), text)
+    for pattern in (*_EMPHASIS, *_EMPHASIS):  # twice, for emphasis inside emphasis
+        text = pattern.sub(r"\2", text)
     text = html.unescape(_STRUCK.sub(r"\1", text)).replace("\\\n", "\n")
     for _ in range(2):  # code may hold an escape
         text = _KEPT.sub(lambda match: kept[int(match[1])], text)

@@ -312,12 +312,12 @@ def _names(names: str) -> tuple[str, ...]:
 
 def _sections(stanzas: Sequence[Sequence[str]], heads: Sequence[_Head], start: int) -> list[Section]:
     sections: list[Section] = []
-    ends = [head.index for head in heads[1:]] + [len(stanzas)]
-    first = heads[0].index if heads else len(stanzas)
+    starts = [*(head.index for head in heads), len(stanzas)]
+    first = starts[0]
     opening = tuple(_block(stanza) for stanza in stanzas[start:first])
     if count_words(opening):
         sections.append(Section("", opening, announced=False))
-    for head, end in zip(heads, ends, strict=True):
+    for head, end in zip(heads, starts[1:], strict=True):
         body = stanzas[head.index + head.count : end]
         words = sum(len(" ".join(stanza).split()) for stanza in stanzas[head.index : head.index + head.count])
         listed = len(body)
