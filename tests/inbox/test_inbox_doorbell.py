@@ -148,6 +148,14 @@ def test_a_missing_inbox_is_said_and_mended(bell, ring, inbox):
     assert bell.fault == ""
 
 
+def test_an_inbox_that_vanishes_while_it_starts_leaves_no_thread(bell, inbox, monkeypatch):
+    before = threads_and_files()
+    monkeypatch.setattr(bell, "_look", lambda: (inbox.rmdir(), (1, 1))[1])
+    assert not bell.start()
+    assert bell.fault
+    assert until(lambda: threads_and_files() == before)
+
+
 def test_without_inotify_it_says_so_and_leaves_no_thread(inbox, ring):
     before = threading.active_count()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
