@@ -104,7 +104,8 @@ class Finishing:
                     (outbox.Cue(start, end, row.chunk.text) for row, start, end in self._timed(mastered) if row.takes),
                 )
             with (stage / outbox.CHUNKS_NAME).open("w", encoding="utf-8") as out:
-                planning.write_chunk_json(out, self._plan())
+                when = datetime.fromtimestamp(self._now()).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+                planning.write_chunk_json(out, self._plan(), generated=when, total_chunks=self._head.chunks)
             cover = self._story.row.job.spool / "prepared" / "cover.jpg"
             if self._head.cover:
                 shutil.copyfile(cover, stage / outbox.COVER_NAME)
