@@ -254,8 +254,8 @@ def test_markdown_with_one_heading_is_one_story(read_md):
 
 def test_markdown_front_matter_is_metadata(read_md):
     book = read_md(
-        "---\ntitle: 'The Lantern'\nauthor:\n  - Ann Lee\n  - Bo Ray\ntags: [Sea, Night]\ndate: 2019-03-01\nlang: en-GB\n"
-        f"description: >\n  A light\n  in a window.\n---\n\n# Chapter One\n\n{PROSE}\n"
+        "---\ntitle: 'The Lantern'\nauthor:\n  - Ann Lee\n  - Bo Ray\ntags: [Sea, Night]\ndate: 2019-03-01\n"
+        f"lang: en-GB\ndescription: >\n  A light\n  in a window.\n---\n\n# Chapter One\n\n{PROSE}\n"
     )
     known = book.metadata
     assert (known.title, known.authors, known.genres) == ("The Lantern", ("Ann Lee", "Bo Ray"), ("Sea", "Night"))
