@@ -139,15 +139,13 @@ def master(
         )
         sound = replace(sound, gain_db=_find_gain(tracks, timeline, sound, pool, cpu_s))
         frames = scratch / f"{out.name}.frames"
-        encoded = 0
         try:
-            for _ in range(MOST_PASSES):
-                made = _encode(tracks, timeline, sound, pool, threads, frames, cpu_s, progress)
-                encoded += made.encoded
-                off_lu = settings.loudness_lufs - made.loudness_lufs
-                if abs(off_lu) <= CLOSE_ENOUGH_LU or not math.isfinite(off_lu) or sound.gain_db >= HIGHEST_GAIN_DB:
-                    break
-                sound = replace(sound, gain_db=min(HIGHEST_GAIN_DB, sound.gain_db + off_lu))
+            passes: list[_Encoded] = []
+            while not passes or (len(passes) < MOST_PASSES and _is_off(passes[-1], settings)):
+                if passes:
+                    sound = replace(sound, gain_db=_better_gain(passes, settings.loudness_lufs))
+                passes.append(_encode(tracks, timeline, sound, pool, threads, frames, cpu_s, progress))
+            made = passes[-1]
             audio = AudioTrack(rate, settings.bitrate_kbps, sound.setup, made.frame_bytes)
             assert audio.samples == timeline.total
             with counted(cpu_s, "write"):
@@ -168,7 +166,7 @@ def master(
         gain_db=made.gain_db,
         coder=coder,
         stretches=len(timeline.stretches),
-        encoded_again=encoded - len(timeline.stretches),
+        encoded_again=sum(one.encoded for one in passes) - len(timeline.stretches),
         seconds={**cpu_s, "wall": time.perf_counter() - begun},
     )
 
@@ -295,7 +293,7 @@ def _find_gain(
     """
     raw_lufs = integrated_lufs(timeline.cells)
     if not math.isfinite(raw_lufs):
-        return 0.0
+        return HIGHEST_GAIN_DB  # fainter than the gate of loudness metering opens for
     plain_db = min(HIGHEST_GAIN_DB, sound.loudness_lufs - raw_lufs)
     gains_db = [plain_db + above for above in PROBED_ABOVE_DB]
     step = max(1, len(timeline.stretches) // PROBED_STRETCHES)
@@ -319,6 +317,20 @@ def _find_gain(
         return plain_db  # what was probed is silence
     reached = np.asarray(limited_lufs) - free_lufs + sound.loudness_lufs
     return float(min(HIGHEST_GAIN_DB, np.interp(sound.loudness_lufs, np.maximum.accumulate(reached), gains_db)))
+
+
+def _is_off(made: _Encoded, settings: OutputSettings) -> bool:
+    off_lu = abs(made.loudness_lufs - settings.loudness_lufs)
+    return math.isfinite(off_lu) and off_lu > CLOSE_ENOUGH_LU and made.gain_db < HIGHEST_GAIN_DB
+
+
+def _better_gain(passes: Sequence[_Encoded], wanted_lufs: float) -> float:
+    """Return the gain for another pass; how much of a step the limiter leaves is read off the last two."""
+    last, slope = passes[-1], 1.0
+    if len(passes) > 1:
+        risen_db = last.gain_db - passes[-2].gain_db
+        slope = min(1.0, max(0.2, (last.loudness_lufs - passes[-2].loudness_lufs) / risen_db)) if risen_db else 1.0
+    return min(HIGHEST_GAIN_DB, last.gain_db + (wanted_lufs - last.loudness_lufs) / slope)
 
 
 def _encode(
