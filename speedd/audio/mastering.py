@@ -227,13 +227,13 @@ def _survey(
     silences = array("q")
 
     def batches() -> Iterator[Callable[[], tuple[Survey, Counter[str]]]]:
-        for number, track in enumerate(tracks):
-            pieces = iter(track.pieces())
-            while batch := list(islice(pieces, PIECES_PER_SURVEY)):
-                counts[number] += len(batch)
-                silences.extend(silence_after(piece, rate) for piece in batch)
-                yield partial(_surveyed, batch, rate)
-            progress((number + 1) / len(tracks))
+        numbered = ((number, piece) for number, track in enumerate(tracks) for piece in track.pieces())
+        while batch := list(islice(numbered, PIECES_PER_SURVEY)):
+            for number, piece in batch:
+                counts[number] += 1
+                silences.append(silence_after(piece, rate))
+            yield partial(_surveyed, [piece for _, piece in batch], rate)
+            progress(batch[-1][0] / len(tracks))
 
     bounds, cells = [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
     for seen, spent_s in _in_order(pool, batches(), threads):
