@@ -80,7 +80,10 @@ def samples(folder: Path) -> dict[str, Path]:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SAMPLE_SUFFIXES and path.is_file())
     except OSError:
         return {}
-    return {path.stem: path for path in reversed(files)}
+    found: dict[str, Path] = {}
+    for path in files:
+        found.setdefault(path.stem, path)
+    return found
 
 
 def _match(name: str, among: Mapping[str, T]) -> T | None:

@@ -85,11 +85,10 @@ def test_a_description_is_complete(factory):
     assert all(len(voice.digest) == 64 for voice in info.voices)
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_describing_imports_no_model_library(name):
+def test_describing_imports_no_model_library():
     program = (
         "import sys; from speedd.engines import find\n"
-        f"find({name!r}).describe({{}})\n"
+        f"for name in {ENGINES!r}: find(name).describe({{}})\n"
         "print([m for m in ('torch', 'onnxruntime', 'tensorflow', 'jax') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -135,12 +134,10 @@ def test_the_same_bits_in_another_process(factory, engine):
 
 
 def test_the_seed_and_the_style_are_heard(engine):
-    if engine.info.name == "silent":
-        pytest.skip("silence has no seed")
     (plain,) = spoken(engine, utterances(engine.info, TEXTS[:1])).values()
     (other,) = spoken(engine, utterances(engine.info, TEXTS[:1], seed=12)).values()
     (fast,) = spoken(engine, utterances(engine.info, TEXTS[:1], speed=1.5)).values()
-    assert not np.array_equal(plain.wave, other.wave)
+    assert engine.info.name == "silent" or not np.array_equal(plain.wave, other.wave)
     assert "speed" not in engine.info.style_fields or len(fast.wave) < 0.8 * len(plain.wave)
 
 

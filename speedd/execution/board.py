@@ -1,0 +1,161 @@
+"""Who wants what spoken: the runs that are open, what of them waits, and the credits that bound what a crash can cost.
+
+Plain bookkeeping under one lock, between the callers' threads and the crew's. Every method expects the lock to be held.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from speedd.execution.base import WorkerState
+
+if TYPE_CHECKING:
+    from speedd.engines.base import Budget
+    from speedd.errors import SpeeddError
+    from speedd.execution.child import Child
+    from speedd.model import Failed, Rendered, Utterance
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """An utterance on its way."""
+
+    utterance: Utterance
+    run: Run
+    slot: Slot | None = None
+    """Whose credit it holds."""
+    deaths: int = 0
+    """Workers that died while their engine had it."""
+    started_s: float | None = None
+    """Monotonic time at which an engine took it."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One call of `WorkerPool.run`."""
+
+    changed: threading.Condition
+    waiting: deque[Item] = field(default_factory=deque)
+    ready: list[tuple[Rendered | Failed, Item]] = field(default_factory=list)
+    unanswered: int = 0
+    """Pulled from the caller and not in `ready` yet."""
+    held: int = 0
+    """Sent to workers and not committed."""
+    served: int = 0
+    """Its last turn, as a count: the one that waited longest goes first."""
+    error: SpeeddError | None = None
+    closed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A place for a worker. It outlives the processes that fill it: what they stored still waits to be committed."""
+
+    index: int
+    child: Child | None = None
+    state: WorkerState = WorkerState.STOPPED
+    outstanding: list[Item] = field(default_factory=list)
+    """Sent and not answered."""
+    uncommitted: int = 0
+    """Sent and not committed by the caller of `run`."""
+    budget: Budget | None = None
+    rss_bytes: int = 0
+    restarts: int = 0
+    since_s: float = 0.0
+    """Monotonic time of the last step forward: started, ready, an answer, or work sent to an idle worker."""
+    start_at_s: float = 0.0
+    """When it may be filled again."""
+    fault: str = ""
+    """Why its worker is about to end, where that is known."""
+
+    def find(self, key: str) -> Item:
+        """Find an utterance that the worker has; two of one key sound the same, so either may stand for the other."""
+        return next(item for item in self.outstanding if item.utterance.key == key)
+
+
+class Board:
+    """The runs of a pool."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.runs: list[Run] = []
+        self.suspects: deque[Item] = deque()
+        """In an engine when it died. They go first and alone, until it is known which of them was the cause."""
+        self._turn = 0
+
+    def open(self) -> Run:
+        """Add a run."""
+        run = Run(threading.Condition(self.lock))
+        self.runs.append(run)
+        return run
+
+    def close(self, run: Run) -> None:
+        """Drop what is left of a run. What workers are speaking of it comes to nothing when it is done."""
+        run.closed = True
+        run.waiting.clear()
+        self.suspects = deque(item for item in self.suspects if item.run is not run)
+        for _, item in run.ready:
+            self.release(item)
+        run.ready.clear()
+        self.runs.remove(run)
+
+    @property
+    def waiting(self) -> int:
+        """Utterances that no worker has."""
+        return len(self.suspects) + sum(len(run.waiting) for run in self.runs if run.error is None)
+
+    def add(self, run: Run, utterance: Utterance) -> None:
+        """Let an utterance wait for a worker."""
+        run.waiting.append(Item(utterance, run))
+        run.unanswered += 1
+
+    def next_item(self) -> Item | None:
+        """Choose what is spoken next: of the run that has the least in hand, of these the one served longest ago."""
+        runs = [run for run in self.runs if run.waiting and run.error is None]
+        return min(runs, key=lambda run: (run.held, run.served)).waiting.popleft() if runs else None
+
+    def assign(self, item: Item, slot: Slot) -> None:
+        """Give an utterance to a worker, on the worker's credit."""
+        self._turn += 1
+        item.run.served = self._turn
+        item.run.held += 1
+        item.slot = slot
+        item.started_s = None
+        slot.uncommitted += 1
+        slot.outstanding.append(item)
+
+    def answer(self, item: Item, result: Rendered | Failed) -> None:
+        """Hand a result to its run. Its credit comes back when the caller has committed it."""
+        item.run.unanswered -= 1
+        if item.run.closed:
+            self.release(item)
+        else:
+            item.run.ready.append((result, item))
+            item.run.changed.notify()
+
+    def release(self, item: Item) -> None:
+        """Let the worker take on another utterance in place of this one."""
+        if item.slot is not None:
+            item.slot.uncommitted -= 1
+            item.slot = None
+            item.run.held -= 1
+
+    def put_back(self, item: Item) -> bool:
+        """Take an utterance from a dead worker; return whether anyone still wants it."""
+        self.release(item)
+        return not item.run.closed and item.run.error is None
+
+    def fail(self, run: Run, error: SpeeddError) -> None:
+        """End a run with an error, after the results that are ready."""
+        run.error = run.error or error
+        run.waiting.clear()
+        self.suspects = deque(item for item in self.suspects if item.run is not run)
+        run.changed.notify()
+
+    def fail_all(self, error: SpeeddError) -> None:
+        """End all runs with an error."""
+        for run in self.runs:
+            self.fail(run, error)

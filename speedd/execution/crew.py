@@ -1,0 +1,389 @@
+"""The crew: engine workers in their slots, and the one thread that starts them, talks to them and buries them."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from speedd.errors import EngineError, TryAgainError
+from speedd.execution.base import WorkerState, WorkerStatus
+from speedd.execution.board import Board, Item, Slot
+from speedd.execution.child import Child
+from speedd.execution.messages import Broken, Done, Heartbeat, NotStored, Ready, Refused, Setup, Speak, Started, Stop
+from speedd.execution.scheduler import window
+from speedd.execution.takes import discard_partial_files
+from speedd.model import Failed, Utterance
+
+if TYPE_CHECKING:
+    from speedd.engines.base import EngineInfo
+
+log = structlog.get_logger()
+
+DEATHS_TO_FAIL = 3
+"""An utterance in the engine at so many deaths of a worker is taken to be the cause."""
+FAILED_STARTS_TO_GIVE_UP = 5
+FRUITLESS_DEATHS_TO_GIVE_UP = 15
+"""Deaths in a row, of whatever worker, without one answer. Five bad texts in a row reach it."""
+FIRST_BACK_OFF_S = 0.1
+LONGEST_BACK_OFF_S = 30.0
+STOP_S = 0.7
+"""How long workers may take to end by themselves before they are killed."""
+OVERDUE_S = 10.0
+"""How far past its deadline a worker is still no sign that the crew itself is stuck."""
+
+
+def default_deadline_s(utterance: Utterance) -> float:
+    """Allow a minute and a quarter of a second per character: some thirty times what the slowest machine needs."""
+    return 60.0 + 0.25 * len(utterance.text)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTimes:
+    """How patient a pool is, in seconds."""
+
+    deadline_s: Callable[[Utterance], float] = default_deadline_s
+    """From the moment an engine takes an utterance until its take is stored."""
+    load_s: float = 600.0
+    heartbeat_s: float = 1.0
+    idle_release_s: float = 600.0
+    """Workers without work for so long are ended: only that gives their memory back."""
+
+
+class Crew:
+    """Engine workers. Its public methods expect the board's lock to be held, but for `ring` and `stop`.
+
+    Args:
+        board: where the work is.
+        info: the engine, as it describes itself.
+        options: passed to the engine.
+        takes: folder in which takes are stored.
+        workers: how many.
+        nice: added to the workers' nice value.
+        times: how patient it is.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        info: EngineInfo,
+        options: Mapping[str, Any],
+        *,
+        engine: str,
+        takes: Path,
+        workers: int,
+        nice: int,
+        times: PoolTimes,
+        clock: Callable[[], float],
+    ) -> None:
+        self.info = info
+        self.rendered = 0
+        self.failed = 0
+        self.closing = False
+        self._board = board
+        self._setup = Setup(0, engine, dict(options), takes, nice, times.heartbeat_s)
+        self._times = times
+        self._clock = clock
+        self._slots = [Slot(index) for index in range(workers)]
+        self._supervisor: threading.Thread | None = None
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._failed_starts = 0
+        self._fruitless_deaths = 0
+
+    @property
+    def places(self) -> int:
+        """How many utterances the workers may hold in all."""
+        return sum(self._window(slot) for slot in self._slots)
+
+    @property
+    def in_flight(self) -> int:
+        """How many they hold that they have not answered."""
+        return sum(len(slot.outstanding) for slot in self._slots)
+
+    def status(self) -> tuple[WorkerStatus, ...]:
+        """Describe each worker."""
+        now_s = self._clock()
+        return tuple(
+            WorkerStatus(
+                index=slot.index,
+                pid=slot.child.pid if slot.child else None,
+                state=slot.state,
+                rss_bytes=slot.rss_bytes if slot.child else 0,
+                restarts=slot.restarts,
+                in_flight=len(slot.outstanding),
+                uncommitted=slot.uncommitted,
+                overdue=now_s > self._deadline_s(slot) + OVERDUE_S,
+            )
+            for slot in self._slots
+        )
+
+    def begin(self) -> None:
+        """Start the thread, if it has not been started."""
+        # PDEATHSIG fires when the thread that started a child ends, so one thread starts them all and stays.
+        if self._supervisor is None and not self.closing:
+            self._supervisor = threading.Thread(target=self._supervise, name="workers", daemon=True)
+            self._supervisor.start()
+
+    def ring(self) -> None:
+        """Tell the thread that the board has changed."""
+        with self._board.lock:
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
+
+    def stop(self) -> None:
+        """End the workers and the thread; runs must have been failed before."""
+        self.ring()
+        if self._supervisor is not None:
+            self._supervisor.join()
+        with self._board.lock:
+            if self._wake >= 0:
+                os.close(self._wake)
+            self._wake = -1
+
+    # --- the thread ------------------------------------------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        # Children inherit the mask: a Ctrl-C at their birth, before they can ignore it, would kill them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            while self._turn():
+                pass
+        except Exception as error:  # the boundary of the thread: callers must not wait for it for ever
+            with self._board.lock:
+                self.closing = True
+                self._board.fail_all(EngineError(f"The worker pool failed: {type(error).__name__}."))
+            log.exception("executor.failed")
+        finally:
+            self._stop_all()
+
+    def _turn(self) -> bool:
+        """Do what can be done, wait until something happens, take note of it; False at the end."""
+        with self._board.lock:
+            if self.closing:
+                return False
+            self._start_workers()
+            self._dispatch()
+            lines = {slot.child.connection: slot for slot in self._slots if slot.child}
+            timeout_s = self._timeout_s()
+        heard = wait([self._wake, *lines], timeout_s)
+        with self._board.lock:
+            if self._wake in heard:
+                os.eventfd_read(self._wake)
+            for line, slot in lines.items():
+                if line in heard:
+                    self._receive(slot)
+            self._end_overdue()
+            self._release_idle()
+        return True
+
+    def _timeout_s(self) -> float | None:
+        """How long nothing can happen unless a worker or a caller does something."""
+        now_s = self._clock()
+        moments = [self._deadline_s(slot) for slot in self._slots if slot.child]
+        if self._board.waiting:
+            moments += [slot.start_at_s for slot in self._slots if slot.child is None and slot.start_at_s > now_s]
+        if not self._board.runs:
+            release_s = self._times.idle_release_s
+            moments += [slot.since_s + release_s for slot in self._slots if slot.state is WorkerState.IDLE]
+        soonest_s = min(moments, default=math.inf)
+        return None if soonest_s == math.inf else max(0.0, soonest_s - now_s) + 0.001
+
+    # --- work ------------------------------------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        """Send waiting utterances to workers that may take on more, the least busy first."""
+        while True:
+            slots = [
+                slot
+                for slot in self._slots
+                if slot.state in {WorkerState.IDLE, WorkerState.BUSY}
+                and slot.uncommitted < self._window(slot)
+                and not any(item.deaths for item in slot.outstanding)  # a suspect runs alone
+            ]
+            if not slots:
+                return
+            slot = min(slots, key=lambda slot: len(slot.outstanding))
+            if self._board.suspects:
+                if slot.outstanding:
+                    return  # nothing new starts until a worker is empty
+                item: Item | None = self._board.suspects.popleft()
+            else:
+                item = self._board.next_item()
+            if item is None:
+                return
+            if not slot.outstanding:
+                slot.since_s = self._clock()
+            slot.state = WorkerState.BUSY
+            self._board.assign(item, slot)
+            assert slot.child is not None
+            slot.child.send(Speak(item.utterance))
+
+    def _window(self, slot: Slot) -> int:
+        return window(slot.budget.rows if slot.budget else 1, self.info.device)
+
+    def _receive(self, slot: Slot) -> None:
+        """Read all that a worker has to say, its death included."""
+        assert slot.child is not None
+        try:
+            while slot.child.connection.poll():
+                self._hear(slot, slot.child.connection.recv())
+        except (EOFError, OSError):
+            self._bury(slot)
+
+    def _hear(self, slot: Slot, report: object) -> None:
+        match report:
+            case Ready():
+                slot.state = WorkerState.IDLE
+                slot.budget = report.budget
+                slot.rss_bytes = report.rss_bytes
+                slot.since_s = self._clock()
+                self.info = report.info
+                self._failed_starts = 0
+                log.info("worker.ready", worker=slot.index, load_s=round(report.load_s, 3), rss_bytes=report.rss_bytes)
+            case Started():
+                for key in report.keys:
+                    slot.find(key).started_s = self._clock()
+            case Done():
+                slot.budget = report.budget
+                self._fruitless_deaths = 0
+                if isinstance(report.result, Failed):
+                    self.failed += 1
+                else:
+                    self.rendered += 1
+                self._board.answer(self._take_from(slot, report.result.key), report.result)
+            case NotStored():
+                item = self._take_from(slot, report.key)
+                self._board.release(item)
+                message = f"A take cannot be stored in {self._setup.takes}: {report.reason}."
+                self._board.fail(
+                    item.run, TryAgainError(message, hint="Free some space there, or make it writable again.")
+                )
+            case Heartbeat():
+                slot.rss_bytes = report.rss_bytes
+            case Broken():
+                slot.fault = report.reason
+                log.warning("worker.broke", worker=slot.index, reason=report.reason, trace=report.trace)
+            case Refused():
+                self._board.fail_all(EngineError(report.message, hint=report.hint))
+
+    def _take_from(self, slot: Slot, key: str) -> Item:
+        item = slot.find(key)
+        slot.outstanding.remove(item)
+        slot.since_s = self._clock()
+        if not slot.outstanding:
+            slot.state = WorkerState.IDLE
+        return item
+
+    # --- life and death --------------------------------------------------------------------------------------------
+
+    def _start_workers(self) -> None:
+        """Start workers for which there is work, unless they died just now."""
+        wanted = self._board.waiting + self.in_flight
+        alive = sum(slot.child is not None for slot in self._slots)
+        for slot in self._slots:
+            if slot.child is None and alive < wanted and self._clock() >= slot.start_at_s:
+                setup = replace(self._setup, index=slot.index)
+                slot.child = Child(setup, single_threaded=self.info.device == "cpu")
+                slot.state = WorkerState.LOADING
+                slot.since_s = self._clock()
+                slot.fault = ""
+                alive += 1
+                log.debug("worker.started", worker=slot.index, pid=slot.child.pid)
+
+    def _bury(self, slot: Slot) -> None:
+        """Give a dead worker's work to others, and plan its replacement."""
+        assert slot.child is not None
+        end = slot.child.bury()
+        reason = slot.fault or end
+        discard_partial_files(self._setup.takes, pid=slot.child.pid)
+        log.warning(
+            "worker.died", worker=slot.index, pid=slot.child.pid, reason=reason, in_flight=len(slot.outstanding)
+        )
+        self._failed_starts += slot.state is WorkerState.LOADING
+        self._fruitless_deaths += 1
+        orphans, slot.outstanding = slot.outstanding, []
+        slot.child = None
+        slot.budget = None
+        slot.restarts += 1
+        slot.state = WorkerState.WAITING
+        back_off_s = FIRST_BACK_OFF_S * 2 ** (self._fruitless_deaths - 1)
+        slot.start_at_s = self._clock() + min(back_off_s, LONGEST_BACK_OFF_S)
+        for item in reversed(orphans):
+            if self._board.put_back(item):
+                self._judge(item, reason)
+        if self._failed_starts >= FAILED_STARTS_TO_GIVE_UP or self._fruitless_deaths >= FRUITLESS_DEATHS_TO_GIVE_UP:
+            message = (
+                f"The engine {self._setup.engine} stopped working {self._fruitless_deaths} times in a row; "
+                f"the last time {reason}."
+            )
+            self._failed_starts = self._fruitless_deaths = 0
+            self._board.fail_all(EngineError(message, hint="Try: speedd check"))
+
+    def _judge(self, item: Item, reason: str) -> None:
+        """Decide what becomes of an utterance that a dead worker had."""
+        if item.started_s is None:
+            item.run.waiting.appendleft(item)
+            return
+        item.deaths += 1
+        if item.deaths < DEATHS_TO_FAIL:
+            self._board.suspects.appendleft(item)
+            return
+        self.failed += 1
+        text = f"The engine stopped working {item.deaths} times while it spoke this text; the last time {reason}."
+        self._board.answer(item, Failed(item.utterance.key, text))
+
+    def _end_overdue(self) -> None:
+        for slot in self._slots:
+            if slot.child is not None and not slot.fault and self._clock() > self._deadline_s(slot):
+                slot.fault = "it did not answer in time"
+                slot.child.kill()
+
+    def _release_idle(self) -> None:
+        if self._board.runs:
+            return
+        for slot in self._slots:
+            idle_since_s = slot.since_s if slot.state is WorkerState.IDLE else math.inf
+            if slot.child is not None and self._clock() >= idle_since_s + self._times.idle_release_s:
+                slot.child.bury()
+                slot.child = None
+                slot.state = WorkerState.STOPPED
+                log.debug("worker.released", worker=slot.index)
+
+    def _deadline_s(self, slot: Slot) -> float:
+        """When a worker must have shown something, on the monotonic clock."""
+        if slot.state is WorkerState.LOADING:
+            return slot.since_s + self._times.load_s
+        if not slot.outstanding:
+            return math.inf
+        allowed_s = self._times.deadline_s
+        started = [(item, item.started_s) for item in slot.outstanding if item.started_s is not None]
+        if not started:
+            return slot.since_s + allowed_s(slot.outstanding[0].utterance)
+        return min(since_s + allowed_s(item.utterance) for item, since_s in started)
+
+    def _stop_all(self) -> None:
+        """End the workers: those that speak after a moment, whatever they do."""
+        with self._board.lock:
+            children = [slot.child for slot in self._slots if slot.child]
+            for child in children:
+                child.send(Stop())
+        give_up_s = time.monotonic() + STOP_S
+        for child in children:
+            child.has_ended(max(0.0, give_up_s - time.monotonic()))
+        with self._board.lock:
+            for child in children:
+                child.bury()
+                discard_partial_files(self._setup.takes, pid=child.pid)
+            for slot in self._slots:
+                slot.child = None
+                slot.state = WorkerState.STOPPED
