@@ -49,6 +49,8 @@ _EMPHASIS = tuple(
     for mark in (r"\*", "_")
 )
 _STRUCK = re.compile(r"~~(?=\S)([^~]+)(?<=\S)~~")
+_LONGEST_MARKED_CHARS = 1_000_000
+"""A longer paragraph is no Markdown that anybody wrote; it is read as it stands."""
 _KEPT = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -194,6 +196,8 @@ class _Walker:
 
 def plain_text(text: str) -> str:
     """Take the marks out of a paragraph: emphasis, links, code, images, note marks, tags, escapes."""
+    if len(text) > _LONGEST_MARKED_CHARS:
+        return fold(text)
     kept: list[str] = []
 
     def keep(characters: str) -> str:

@@ -19,6 +19,8 @@ _DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>", re.DOTALL | re.IGNORECA
 _DOCTYPE_CHARS = 1 << 16
 """How far to look for a DTD; one that goes on longer is left to the parser, which expands nothing."""
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,30});")
+_NUMBERED_CHARACTER = re.compile(r"&#(?:[xX]([0-9A-Fa-f]+)|([0-9]+));?")
+_LONGEST_CODE_POINT = 7  # digits, in either base
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _SELF_CLOSED = re.compile(
@@ -49,7 +51,19 @@ def _prepare(text: str) -> str:
     text = _ILLEGAL.sub("", text)
     text = _DECLARATION.sub("", text, count=1)
     head, rest = text[:_DOCTYPE_CHARS], text[_DOCTYPE_CHARS:]
-    return _ENTITY.sub(_named_character, _DOCTYPE.sub("", head, count=1) + rest)
+    text = _DOCTYPE.sub("", head, count=1) + rest
+    return _ENTITY.sub(_named_character, _NUMBERED_CHARACTER.sub(_numbered_character, text))
+
+
+def _numbered_character(match: re.Match[str]) -> str:
+    """Resolve a character reference as HTML does: ``&#151;`` is a dash; what is no character, a surrogate say, goes.
+
+    libxml2's recovering parsers let surrogates through, which no Python string can take.
+    """
+    digits = (match[1] or match[2]).lstrip("0")
+    if not digits or len(digits) > _LONGEST_CODE_POINT:
+        return ""
+    return html.escape(_ILLEGAL.sub("", html.unescape(f"{match[0].removesuffix(';')};")).replace("\ufffd", ""))
 
 
 def _named_character(match: re.Match[str]) -> str:

@@ -334,6 +334,11 @@ def test_an_entity_bomb_stays_small(epub, padding):
     assert sum(map(len, texts(book))) < 10_000
 
 
+def test_references_to_no_character_are_dropped(epub):
+    broken = '<p title="&#xD800;">One&#xD800; &#0;two&#151;three &#60;four&#x1F600; &#99999999999999; <i>open</p>'
+    assert texts(read(epub({"a.xhtml": broken}))) == ["One two—three <four😀 open"]
+
+
 def test_a_zip_bomb_is_not_opened(epub):
     with pytest.raises(InputError, match="200 times its size"):
         read(epub({"a.xhtml": f"<p>{'a' * 8_000_000}</p>"}))
