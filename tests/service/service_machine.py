@@ -192,12 +192,20 @@ def _wait_until_booted(boot: "subprocess.Popen[bytes]", folder: Path) -> Machine
     deadline = time.monotonic() + BOOT_TIMEOUT_S
     while time.monotonic() < deadline and boot.poll() is None:
         children = Path(f"/proc/{boot.pid}/task/{boot.pid}/children").read_text().split()
-        if children and Path(f"/proc/{children[0]}/exe").readlink().name == "systemd":
+        if children and _program(children[0]) == "systemd":
             machine = Machine(int(children[0]))
             if machine.run("systemctl", "is-active", "multi-user.target", check=False).stdout.strip() == "active":
                 return machine
         time.sleep(0.1)
     raise AssertionError(f"systemd did not boot:\n{(folder / 'console.log').read_text(errors='replace')}")
+
+
+def _program(pid: str) -> str:
+    """The name of the program a process runs, empty if it has just ended (before systemd come mount and mkdir)."""
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:
+        return ""
 
 
 def _remove_group(blanks: Mapping[str, object]) -> None:
