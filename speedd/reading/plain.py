@@ -51,8 +51,8 @@ def read_plain(text: str) -> Manuscript:
     metadata = replace(known, title=known.title or opening.title, authors=known.authors or opening.authors)
     sections = licence[:1] if header else []
     if opening.taken:
-        words = sum(len(" ".join(stanza).split()) for stanza in stanzas[: opening.taken])
-        sections.append(Section("Title page", (), matter="title page", heading_words=words))
+        page = tuple(_block(stanza) for stanza in stanzas[: opening.taken])
+        sections.append(Section("Title page", page, announced=False, matter="title page"))
     sections.extend(_sections(stanzas, heads, opening.taken))
     sections.extend(licence[1:] if header else licence)
     return Manuscript(metadata, tuple(sections))
@@ -326,7 +326,7 @@ def _sections(stanzas: Sequence[Sequence[str]], heads: Sequence[_Head], start: i
             listed = next((at for at, stanza in enumerate(body) if len(_unwrap(stanza)) > _MOST_LISTED_CHARS), listed)
             listed = listed or len(body[:1])
         blocks = tuple(_block(stanza) for stanza in body[:listed])
-        sections.append(Section(head.title, blocks, matter=head.matter, heading_words=words))
+        sections.append(Section(head.title, blocks, bool(head.count), head.matter, words))
         if rest := tuple(_block(stanza) for stanza in body[listed:]):
             sections.append(Section("", rest, announced=False))
     return sections
