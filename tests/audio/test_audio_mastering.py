@@ -209,7 +209,7 @@ def test_chapters_meet_where_tracks_meet(publish, chapters):
 
 
 def test_memory_is_flat_in_the_length_of_the_book(tmp_path):
-    """Master 3 and 20 minutes of noise in a process of their own and compare their highest memory."""
+    """Master 2 and 12 minutes of noise in a process of their own and compare their highest memory."""
     rng = np.random.default_rng(7)
     path = tmp_path / "take.flac"
     wave = 0.05 * np.repeat(rng.standard_normal(10 * 40), RATE // 40) * rng.standard_normal(10 * RATE)
@@ -232,6 +232,6 @@ print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
         arguments = [sys.executable, "-c", program, str(tmp_path), str(count)]
         return int(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
 
-    short_mb, long_mb = highest_mb(18), highest_mb(120)
+    short_mb, long_mb = highest_mb(12), highest_mb(72)
     assert long_mb < 150
     assert long_mb - short_mb < 25
