@@ -222,17 +222,28 @@ def check(
 @cli.command()
 def bench(
     book: Annotated[
-        Path | None, typer.Argument(help="By default a book of our own making.", metavar="[BOOK]", show_default=False)
+        Path | None, typer.Argument(help="By default a text of our own.", metavar="[BOOK]", show_default=False)
     ] = None,
     *,
-    minutes: Annotated[float, typer.Option("--minutes", help="About how much audio to make.", min=0.2)] = 10.0,
+    minutes: Annotated[
+        float, typer.Option("--minutes", help="About how much audio to make, in whole chapters.", min=0.1)
+    ] = 10.0,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Narrate the text ten times over too, and compare the memory.")
+    ] = False,
+    idle: Annotated[
+        float, typer.Option("--idle", help="Watch an idle daemon for so long, too.", metavar="SECONDS", min=0.0)
+    ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how fast this machine narrates, stage by stage, against the naive way of doing it."""
-    from speedd.bench import print_report, run_bench  # noqa: PLC0415
+    """Measure how fast this machine narrates, stage by stage, against a naive loop on the same text."""
+    from speedd.bench.contest import run_bench  # noqa: PLC0415
+    from speedd.bench.report import print_report  # noqa: PLC0415
 
-    report = run_bench(book, minutes=minutes)
+    report = run_bench(
+        book, minutes=minutes, memory=memory, idle_s=idle, tell=lambda what: typer.echo(f"measuring: {what}", err=True)
+    )
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        print_report(report)
+        print_report(report, typer.echo)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,7 +40,7 @@ DEFAULT_PAUSES_MS: Mapping[Boundary, int] = {
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PathsSettings(_Section):
@@ -49,6 +50,11 @@ class PathsSettings(_Section):
     outbox: Path
     state: Path
     voices: Path
+
+    @field_validator("*")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return _expanded(path).absolute()
 
 
 class InboxSettings(_Section):
@@ -97,6 +103,7 @@ class OutputSettings(_Section):
 
     format: Literal["m4b"] = "m4b"
     bitrate_kbps: Annotated[int, Field(ge=24, le=320)] = 64
+    coder: Literal["twoloop", "fast"] = "twoloop"
     loudness_lufs: Annotated[float, Field(ge=-36, le=-9)] = -18.0
     true_peak_dbtp: Annotated[float, Field(ge=-12, le=-0.5)] = -3.0
     include_source: bool = False
@@ -261,8 +268,14 @@ def read_file(path: Path) -> dict[str, Any]:
     paths = values.get("paths")
     if isinstance(paths, dict):
         base = path.resolve().parent
-        values["paths"] = {k: base / Path(v).expanduser() if isinstance(v, str) else v for k, v in paths.items()}
+        values["paths"] = {k: base / _expanded(Path(v)) if isinstance(v, str) else v for k, v in paths.items()}
     return values
+
+
+def _expanded(path: Path) -> Path:
+    with suppress(RuntimeError):  # no such user: it stays as it is, and cannot be made
+        return path.expanduser()
+    return path
 
 
 def load_config(

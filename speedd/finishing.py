@@ -84,9 +84,10 @@ class Finishing:
                 threads=max(1, len(os.sched_getaffinity(0))),
                 scratch=scratch,
                 progress=progress,
+                coder=self._config.output.coder,
             )
             shutil.rmtree(scratch)
-        self._story.timings.master = time.monotonic() - began
+        self._story.timings.master += time.monotonic() - began
         return mastered
 
     def publish(self, mastered: audio.Mastered) -> Path:

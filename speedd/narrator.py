@@ -84,8 +84,15 @@ class Narrator:
         """
         story = Story(row, control, Watch(row.job.id, row.job.name), self._now())
         self._log.info("job.started", job=story.id, book=row.job.name, src_path=str(row.job.source))
-        head = self._prepare(story)
-        config = book_config(self._config, head)
+        try:
+            return self._tell_story(story)
+        except TryAgainError:
+            control.check()  # somebody ended it, and that is how a child or a worker says so
+            raise
+
+    def _tell_story(self, story: Story) -> Path:
+        row = story.row
+        head, config = self._prepare(story)
         folder = outbox.title_folder(head.metadata)
         if published := outbox.find_published(config.paths.outbox, folder, story.id, edition=row.edition):
             return published  # the last run ended between the rename and the ledger
@@ -100,13 +107,13 @@ class Narrator:
             except audio.TakeError as error:
                 self._repair(story, error)
             else:
+                self._tell(story, mastered)
                 return finishing.publish(mastered)
 
-    def _prepare(self, story: Story) -> Head:
-        """Read and plan, unless an earlier run did."""
-        if story.row.head is not None:
-            head = load_head(story.row.head)
-        else:
+    def _prepare(self, story: Story) -> tuple[Head, Config]:
+        """Read and plan, unless an earlier run did; return what was found and the book's settings."""
+        head = _planned_before(story.row, self._config)
+        if head is None:
             self._onlook(story.watch)
             job = story.row.job
             folder = job.spool / "prepared"
@@ -124,7 +131,7 @@ class Narrator:
         self._log.info("engine.chosen", job=story.id, engine=head.engine, voice=head.voice.name, reason=head.engine_why)
         for warning in head.warnings:
             self._log.warning("job.warned", job=story.id, book=story.row.job.name, reason=warning)
-        return head
+        return head, book_config(self._config, head)
 
     def _estimate(self, story: Story, head: Head, config: Config) -> None:
         """Say what the book will take, and wait if there is no room for it."""
@@ -167,12 +174,26 @@ class Narrator:
         error.path.unlink(missing_ok=True)
         self._ledger.forget_takes([error.path.stem])
 
+    def _tell(self, story: Story, mastered: audio.Mastered) -> None:
+        """Log what mastering made, and where its processor time went."""
+        self._log.info(
+            "job.mastered",
+            job=story.id,
+            book=story.row.job.name,
+            audio_s=round(mastered.duration_s),
+            loudness_lufs=round(mastered.loudness_lufs, 2),
+            true_peak_dbtp=round(mastered.true_peak_dbtp, 2),
+            stretches=mastered.stretches,
+            encoded_again=mastered.encoded_again,
+            cpu_s={stage: round(seconds, 2) for stage, seconds in mastered.seconds.items() if stage != "wall"},
+        )
+
     def _render(self, story: Story, head: Head, config: Config) -> EngineInfo:
         """Give every utterance its take."""
         began = time.monotonic()
         executor = self._executor(head.engine)
         info = executor.info
-        if unused := unused_style(info, config.speech):
+        if (unused := unused_style(info, config.speech)) and not story.repairs:
             story.warnings.append(unused)
             self._log.warning("style.unused", job=story.id, engine=info.name, reason=unused)
         rendering = Rendering(
@@ -185,7 +206,7 @@ class Narrator:
             onlook=lambda: self._onlook(story.watch),
         )
         rendering.run()
-        story.timings.narrate = time.monotonic() - began
+        story.timings.narrate += time.monotonic() - began
         return info
 
 
@@ -198,6 +219,18 @@ def book_config(config: Config, head: Head) -> Config:
             "output": OutputSettings.model_validate(head.config["output"]),
         }
     )
+
+
+def _planned_before(row: JobRow, config: Config) -> Head | None:
+    """Return what an earlier run planned; None if none did, or if it was another version of speedd, to plan anew."""
+    if row.head is None:
+        return None
+    try:
+        head = load_head(row.head)
+        book_config(config, head)
+    except (KeyError, TypeError, ValueError):  # pydantic's is a ValueError
+        return None
+    return head
 
 
 def unused_style(info: EngineInfo, speech: SpeechSettings) -> str:
@@ -223,10 +256,9 @@ def _asks_to_end(control: Control) -> Callable[[], bool]:
 
 def _only(wanted: range, head: Head, chunks: Iterator[Chunk]) -> tuple[Head, Iterator[Chunk]]:
     """Keep some chapters of a plan."""
-    kept = [number for number in wanted if number < len(head.chapters)]
+    kept = range(wanted.start, min(wanted.stop, len(head.chapters)))
     if not kept:
         raise InputError(f"The book has {len(head.chapters)} chapters; there is none of those asked for.")
-    first = kept[0]
     chosen = (chunk for chunk in chunks if chunk.chapter in kept)
-    moved = (replace(chunk, index=i, chapter=chunk.chapter - first) for i, chunk in enumerate(chosen))
+    moved = (replace(chunk, index=i, chapter=chunk.chapter - kept.start) for i, chunk in enumerate(chosen))
     return replace(head, chapters=tuple(head.chapters[number] for number in kept)), moved

@@ -43,6 +43,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "job.planned": Event("info", "{book} has {chapters} chapters, {words} words and {chunks} chunks."),
     "job.warned": Event("warning", "{book}: {reason}"),
     "job.progress": Event("info", "{book}: {chunk} of {chunks} passages are spoken."),
+    "job.mastered": Event("info", "{book} is one file of {audio_s} s now."),
     "job.paused": Event("warning", "Paused {book}: {reason}"),
     "job.published": Event("info", "Published {book} in {out_path}."),
     "job.refused": Event("warning", "Refused {book}: {reason}"),

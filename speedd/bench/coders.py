@@ -1,0 +1,116 @@
+"""How much of the sound does an AAC coder keep?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from speedd.audio import aac, levels
+from speedd.audio.loudness import amplitude
+
+if TYPE_CHECKING:
+    from speedd.config import OutputSettings
+    from speedd.model import Waveform
+
+WINDOW = 1024
+HOP = 256
+BANDS = 64
+LOWEST_HZ = 60.0
+AUDIBLE_DB = -75.0
+"""Bands quieter than this in the original do not count: nobody hears them at -18 LUFS."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoderQuality:
+    """What a coder makes of a stretch of mastered speech."""
+
+    coder: str
+    snr_db: float
+    """Energy of the original over the energy of the difference. Higher is better."""
+    mel_distance_db: float
+    """Mean absolute difference of the levels in 64 mel bands, where the original can be heard. Lower is better."""
+    kbps: float
+    """The rate that it came to."""
+    realtime_factor: float
+    """Seconds of audio encoded per second of one core."""
+
+
+def compare(wave: Waveform, sample_rate_hz: int, *, gain_db: float, output: OutputSettings) -> list[CoderQuality]:
+    """Bring speech to its level as mastering does, encode it with each coder, and measure what comes out.
+
+    Args:
+        wave: speech as the engine gives it, float32 mono, shape [n_samples].
+        sample_rate_hz: its rate.
+        gain_db: what mastering lifted the book by.
+        output: bit rate, loudness and true peak.
+    """
+    frame = levels.frame_length(sample_rate_hz)
+    ceiling = np.float32(amplitude(output.true_peak_dbtp))
+    mastered, _ = levels.level(
+        wave[: wave.size // frame * frame],
+        sample_rate_hz,
+        gain_db=gain_db,
+        loudness_lufs=output.loudness_lufs,
+        ceilings=ceiling,
+    )
+    mastered = mastered[: mastered.size // aac.FRAME * aac.FRAME]
+    return [_measure(mastered, sample_rate_hz, output.bitrate_kbps, coder) for coder in ("twoloop", "fast")]
+
+
+def _measure(wave: Waveform, rate: int, bitrate_kbps: int, coder: aac.Coder) -> CoderQuality:
+    began = time.thread_time()
+    frames = aac.encode(wave, rate, bitrate_kbps, coder)
+    took_s = time.thread_time() - began
+    heard = aac.decode(frames, aac.decoder_setup(rate, bitrate_kbps, coder))[aac.PRIMING :][: wave.size]
+    seconds = wave.size / rate
+    return CoderQuality(
+        coder,
+        snr_db=round(snr_db(wave, heard), 2),
+        mel_distance_db=round(mel_distance_db(wave, heard, rate), 3),
+        kbps=round(sum(map(len, frames)) * 8 / 1000 / seconds, 1),
+        realtime_factor=round(seconds / max(took_s, 1e-9), 1),
+    )
+
+
+def snr_db(original: Waveform, heard: Waveform) -> float:
+    """Return the energy of the original over that of the difference, in dB."""
+    noise = original.astype(np.float64) - heard
+    return float(10 * np.log10(np.sum(original.astype(np.float64) ** 2) / max(float(np.sum(noise**2)), 1e-20)))
+
+
+def mel_distance_db(original: Waveform, heard: Waveform, sample_rate_hz: int) -> float:
+    """Return how far the levels in mel bands lie apart on average, in dB, where the original is audible."""
+    bands = _mel_bands(sample_rate_hz)
+    ours, theirs = (_band_levels_db(wave, bands) for wave in (original, heard))
+    audible = ours > AUDIBLE_DB
+    floor = np.float64(AUDIBLE_DB)
+    return float(np.abs(np.maximum(ours, floor) - np.maximum(theirs, floor))[audible].mean()) if audible.any() else 0.0
+
+
+def _band_levels_db(wave: Waveform, bands: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the level of every band in every window in dB of full scale, shape [n_windows, BANDS]."""
+    taper = np.hanning(WINDOW)
+    rows = np.lib.stride_tricks.sliding_window_view(wave, WINDOW)[::HOP]
+    power = np.abs(np.fft.rfft(rows * taper)) ** 2 / (taper.sum() / 2) ** 2
+    return np.asarray(10 * np.log10(power @ bands.T + 1e-12))
+
+
+def _mel_bands(sample_rate_hz: int) -> npt.NDArray[np.float64]:
+    """Return triangular weights, shape [BANDS, WINDOW // 2 + 1], each summing to at most what its bins hold."""
+
+    def mel(hz: float) -> float:
+        return float(2595 * np.log10(1 + hz / 700))
+
+    edges = 700 * (10 ** (np.linspace(mel(LOWEST_HZ), mel(sample_rate_hz / 2), BANDS + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(WINDOW, 1 / sample_rate_hz)
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    weights = np.clip(np.minimum(rising, falling), 0, None)
+    # The lowest bands are narrower than a bin: such a band is the bin next to its middle.
+    empty = np.flatnonzero(weights.sum(axis=1) == 0)
+    weights[empty, np.abs(bins - edges[1:-1][empty, None]).argmin(axis=1)] = 1.0
+    return np.asarray(weights)

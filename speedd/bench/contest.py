@@ -1,0 +1,188 @@
+"""Run everything against everything, each alone on the machine and in a process of its own, and work out the ratios."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from speedd.bench import machine
+from speedd.bench.machine import Ran, run_alone
+from speedd.bench.material import Material, gather, repeat_as_json
+
+REPEATED = 10
+"""A book so many times as long shows whether memory grows."""
+
+
+@contextmanager
+def gathered(book: Path | None, minutes: float, *, engine: str = "hibari") -> Iterator[tuple[Path, Material]]:
+    """Give a folder of its own for a benchmark, and what is read out in it; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="speedd-bench-") as name:
+        yield Path(name), gather(book, minutes, Path(name), engine=engine)
+
+
+def run_bench(
+    book: Path | None,
+    *,
+    minutes: float,
+    memory: bool = False,
+    idle_s: float = 0.0,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure this machine; the result is plain JSON values.
+
+    Args:
+        book: whose first chapters are read; by default a text of our own.
+        minutes: about how much audio to make. At least one chapter is read.
+        memory: whether to narrate the same text ten times over too, and compare the memory at the end.
+        idle_s: how long to watch an idle daemon; 0 not to.
+        tell: told what is being measured.
+
+    Raises:
+        InputError: if the book cannot be narrated.
+        EngineError: if hibari cannot run here.
+    """
+    with gathered(book, minutes) as (folder, material):
+        report: dict[str, Any] = {
+            "machine": machine.describe(folder),
+            "material": {
+                "book": material.name,
+                "chapters": len(material.chapters),
+                "utterances": len(material.texts),
+                "chars": material.chars,
+            },
+        }
+        tell("hibari alone, on one thread")
+        bitrate_kbps = material.config.output.bitrate_kbps
+        texts = {"texts": material.texts, "bitrate_kbps": bitrate_kbps}
+        raw = run_alone("speedd.bench.naive", {**texts, "what": "speak", "sample": str(folder / "sample.npy")}, folder)
+        tell("the naive loop")
+        naive = run_alone("speedd.bench.naive", {**texts, "what": "encode", "out": str(folder / "naive.m4b")}, folder)
+        tell("the whole way")
+        whole = run_whole(material, folder / "twoloop")
+        tell("the whole way with the faster coder")
+        fast = run_whole(material, folder / "fast", coder="fast")
+        report |= figures(raw, naive, whole, fast, machine.cores())
+        report["coders"] = _coders(folder / "sample.npy", whole, material)
+        report["memory"] = {"once": whole.said["memory"]}
+        if memory:
+            report["memory"] |= measure_memory(material, folder, tell)
+        if idle_s:
+            tell(f"an idle daemon, for {idle_s:.0f} s")
+            (folder / "idle").mkdir()
+            report["idle"] = machine.measure_idle(idle_s, folder / "idle")
+        return report
+
+
+def run_whole(
+    material: Material, folder: Path, *, source: Path | None = None, coder: str = "twoloop", engine: str = "hibari"
+) -> Ran:
+    """Run the whole way in a new folder, from the material's own source or from another that is read whole."""
+    folder.mkdir()
+    order = {
+        "folder": str(folder),
+        "source": str(source or material.job.source),
+        "engine": engine,
+        "coder": coder,
+        "chapters": 0 if source else len(material.chapters),
+    }
+    return run_alone("speedd.bench.whole", order, folder)
+
+
+def measure_memory(
+    material: Material, folder: Path, tell: Callable[[str], None], *, engine: str = "hibari"
+) -> dict[str, Any]:
+    """Narrate the material once and ten times over, both as a chunk JSON, and return the memory at the end of each."""
+    found: dict[str, Any] = {}
+    for times in (1, REPEATED):
+        tell(f"memory, with the text {times} times over")
+        source = folder / f"times {times}.json"
+        repeat_as_json(material, times, source)
+        ran = run_whole(material, folder / f"times-{times}", source=source, engine=engine)
+        found[f"times_{times}"] = {"audio_s": round(ran.said["audio_s"], 1), **ran.said["memory"]}
+    return found
+
+
+def figures(raw: Ran, naive: Ran, whole: Ran, fast: Ran, cores: int) -> dict[str, Any]:
+    """Work out rows, ratios and stages from what was measured; ``tests/benchmarks/README.md`` says what they mean."""
+    rows = [
+        _row("raw", raw.said["synthesize_s"], raw.said["synthesize_s"], raw.said["audio_s"], naive),
+        _row("naive", naive.wall_s, naive.cpu_s, naive.said["audio_s"], naive),
+        _row("whole", whole.wall_s, whole.cpu_s, whole.said["audio_s"], naive),
+        _row("whole_fast", fast.wall_s, fast.cpu_s, fast.said["audio_s"], naive),
+    ]
+    parts = ("load_s", "synthesize_s", "encode_s")
+    return {
+        "rows": rows,
+        "ratio": rows[2]["ratio"],
+        "naive_s": {part.removesuffix("_s"): round(naive.said[part], 3) for part in parts},
+        "stages": _stages(whole, cores),
+        "cpu": _processor_time(whole),
+        "bound": _bound(naive, whole, cores),
+    }
+
+
+def _row(name: str, wall_s: float, cpu_s: float, audio_s: float, naive: Ran) -> dict[str, Any]:
+    return {
+        "name": name,
+        "wall_s": round(wall_s, 3),
+        "cpu_s": round(cpu_s, 3),
+        "audio_s": round(audio_s, 1),
+        "realtime_factor": round(audio_s / wall_s, 1),
+        "ratio": round(naive.wall_s / wall_s, 3),
+    }
+
+
+def _stages(whole: Ran, cores: int) -> list[dict[str, Any]]:
+    """Say for each stage how long it took, its share, and how much of the cores it left unused."""
+    said = whole.said
+    spent = {name: (stage["wall_s"], stage["cpu_s"]) for name, stage in said["stages"].items()}
+    narrating_s, main_s = spent["narrating"]
+    spent["narrating"] = narrating_s, main_s + said["workers_cpu_s"]
+    spent["start and end"] = (
+        whole.wall_s - sum(wall_s for wall_s, _ in spent.values()),
+        whole.cpu_s - sum(cpu_s for _, cpu_s in spent.values()),
+    )
+    return [
+        {
+            "name": name,
+            "wall_s": round(wall_s, 3),
+            "share": round(wall_s / whole.wall_s, 4),
+            "idle_core_s": round(max(0.0, wall_s * cores - cpu_s), 3),
+        }
+        for name, (wall_s, cpu_s) in spent.items()
+    ]
+
+
+def _processor_time(whole: Ran) -> dict[str, float]:
+    """Split the processor time of the whole way by what it went into, in seconds."""
+    said = whole.said
+    mastering = {f"mastering: {step}": cpu_s for step, cpu_s in said["mastering_cpu_s"].items()}
+    split = {"workers (load, synthesise, store)": said["workers_cpu_s"], **mastering}
+    split["all else (read, plan, ledger, start)"] = whole.cpu_s - sum(split.values())
+    return {name: round(seconds, 2) for name, seconds in split.items()}
+
+
+def _bound(naive: Ran, whole: Ran, cores: int) -> dict[str, float]:
+    """Take the ratio apart: cores, times how busy they were, times what the same work costs in processor time."""
+    return {
+        "cores": cores,
+        "busy": round(whole.cpu_s / (whole.wall_s * cores), 4),
+        "economy": round(naive.cpu_s / whole.cpu_s, 4),
+        "naive_busy": round(naive.cpu_s / naive.wall_s, 4),
+        "workers_start_s": round(whole.said["workers_start_s"], 3),
+    }
+
+
+def _coders(sample: Path, whole: Ran, material: Material) -> list[dict[str, Any]]:
+    import numpy as np  # noqa: PLC0415 - heavy, and only needed here
+
+    from speedd.bench.coders import compare  # noqa: PLC0415
+
+    wave = np.load(sample)
+    rate = 24_000
+    qualities = compare(wave, rate, gain_db=whole.said["loudness"]["gain_db"], output=material.config.output)
+    return [asdict(quality) for quality in qualities]

@@ -1,0 +1,105 @@
+"""Tell what a benchmark measured, to people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from speedd.display import duration
+
+BUSY = 0.9
+"""Above this share of the cores in use, the processor is what bounds."""
+QUIET_LOAD = 0.5
+ROW_NAMES = {
+    "raw": "hibari alone, one thread",
+    "naive": "naive loop",
+    "whole": "whole way",
+    "whole_fast": "whole way, faster coder",
+}
+
+
+def print_report(report: dict[str, Any], say: Callable[[str], None] = print) -> None:
+    """Write a report line by line."""
+    for line in lines(report):
+        say(line)
+
+
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """Yield a report as lines of text."""
+    machine, material = report["machine"], report["material"]
+    yield f"{machine['cores']} cores of {machine['processor']}, {machine['platform']}, Python {machine['python']}"
+    yield f"disk {machine['disk']}, load at the start {machine['load']}"
+    if machine["load"] > QUIET_LOAD:
+        yield "Something else is running: expect these figures to be worse than they could be."
+    yield (
+        f"{material['book']}: {material['utterances']} utterances, {material['chars']} characters,"
+        f" {material['chapters']} chapters"
+    )
+    yield ""
+    yield f"{'':26}{'wall':>9}{'processor':>11}{'audio':>9}{'× realtime':>12}{'naive / this':>14}"
+    for row in report["rows"]:
+        yield (
+            f"{ROW_NAMES[row['name']]:26}{row['wall_s']:8.2f}s{row['cpu_s']:10.2f}s{row['audio_s']:8.0f}s"
+            f"{row['realtime_factor']:12.1f}{row['ratio']:13.2f}×"
+        )
+    yield ""
+    yield "The naive loop: " + ", ".join(f"{part} {seconds:.2f} s" for part, seconds in report["naive_s"].items())
+    yield "The whole way, by stage:"
+    for stage in report["stages"]:
+        yield (
+            f"  {stage['name']:16}{stage['wall_s']:8.2f} s {stage['share']:7.1%}"
+            f"   cores unused for {stage['idle_core_s']:.2f} s"
+        )
+    total_s = sum(report["cpu"].values())
+    yield "Its processor time:"
+    for name, seconds in sorted(report["cpu"].items(), key=lambda item: -item[1]):
+        yield f"  {name:38}{seconds:8.2f} s {seconds / total_s:7.1%}"
+    yield ""
+    yield from _bound(report)
+    yield ""
+    yield "The coders, on mastered speech of this book:"
+    for coder in report["coders"]:
+        yield (
+            f"  {coder['coder']:9} SNR {coder['snr_db']:5.1f} dB, mel distance {coder['mel_distance_db']:.2f} dB,"
+            f" {coder['kbps']:.0f} kbit/s, {coder['realtime_factor']:.0f} × realtime on one core"
+        )
+    yield ""
+    yield from _memory(report["memory"])
+    if idle := report.get("idle"):
+        yield (
+            f"An idle daemon used {idle['cpu_s']:.2f} s of a core in {idle['seconds']:.0f} s: {idle['share']:.2%}."
+            f" It holds {idle['rss_mb']:.0f} MB."
+        )
+
+
+def _bound(report: dict[str, Any]) -> Iterator[str]:
+    """Say what bounds the whole way, from the figures."""
+    bound, stages, cpu = report["bound"], report["stages"], report["cpu"]
+    cores = bound["cores"]
+    product = cores * bound["busy"] * bound["economy"] / bound["naive_busy"]
+    yield (
+        f"{report['ratio']:.2f} × = {cores} cores × {bound['busy']:.0%} busy × {bound['economy']:.2f}, the naive loop's"
+        f" processor time over ours" + (f" ÷ {bound['naive_busy']:.0%} that it was busy" if product else "") + "."
+    )
+    largest, seconds = max(cpu.items(), key=lambda item: item[1])
+    share = seconds / sum(cpu.values())
+    if bound["busy"] >= BUSY:
+        yield f"The processor bounds it: most goes into {largest} ({share:.0%} of the processor time)."
+    else:
+        idlest = max(stages, key=lambda stage: stage["idle_core_s"])
+        unused_s = sum(stage["idle_core_s"] for stage in stages)
+        whole_s = sum(stage["wall_s"] for stage in stages)
+        yield (
+            f"Waiting bounds it: cores were unused for {unused_s:.1f} of {whole_s * cores:.1f} core seconds, most of it"
+            f" ({idlest['idle_core_s']:.1f}) in {idlest['name']}. The first take came {bound['workers_start_s']:.1f} s"
+            f" after the workers were started. Of the processor time {share:.0%} goes into {largest}."
+        )
+
+
+def _memory(memory: dict[str, Any]) -> Iterator[str]:
+    names = {"once": "Memory at the end of the book"}
+    for key, one in memory.items():
+        name = names.get(key) or f"The text {key.removeprefix('times_')} times over ({duration(one['audio_s'])})"
+        workers = ", ".join(f"{worker['rss_mb']:.0f} MB (peak {worker['peak_mb']:.0f})" for worker in one["workers"])
+        main = one["main"]
+        yield f"{name}: main process {main['rss_mb']:.0f} MB (peak {main['peak_mb']:.0f}), workers {workers}."

@@ -1,0 +1,103 @@
+"""The whole way of one book, by the real narrator in a state directory of its own. A program of its own.
+
+``python -m speedd.bench.whole ORDER RESULT`` reads a JSON file and writes what it measured to another. The order names
+a ``folder``, a ``source``, an ``engine``, the AAC ``coder`` and, unless all are wanted, how many ``chapters``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from speedd import inbox
+from speedd.app import App, spool_folder
+from speedd.bench.machine import cpu_s, memory_mb
+from speedd.bench.material import private_config
+from speedd.commands import the_candidate
+from speedd.daemon import BookControl
+from speedd.ledger import State
+from speedd.story import Watch
+
+
+class Recorder:
+    """Stands in for a log and an onlooker: notes what happened first when, and what mastering measured."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, float, float]] = []
+        """Each stage with the wall time and the processor time used (by children that ended, too) when it began."""
+        self.first_s: dict[str, float] = {}
+        self.fields: dict[str, dict[str, Any]] = {}
+
+    def watch(self, watch: Watch) -> None:
+        """Note where a stage begins."""
+        self.begin(watch.stage)
+
+    def begin(self, stage: str) -> None:
+        """Note that a stage begins, if it has not yet."""
+        if not self.stages or self.stages[-1][0] != stage:
+            ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+            self.stages.append((stage, time.monotonic(), time.process_time() + ended.ru_utime + ended.ru_stime))
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Note an event."""
+        self.first_s.setdefault(event, time.monotonic())
+        self.fields[event] = fields
+        if event == "job.mastered":
+            self.begin("publishing")
+
+    debug = warning = error = info
+
+
+def narrate(order: dict[str, Any]) -> dict[str, Any]:
+    """Narrate and publish; what was measured, in seconds and MB."""
+    config = private_config(Path(order["folder"]), order["engine"])
+    config = config.model_copy(update={"output": config.output.model_copy(update={"coder": order["coder"]})})
+    recorder = Recorder()
+    chapters = range(order["chapters"]) if order["chapters"] else None
+    with App(config, log=recorder, run_id="bench", make_inbox=False) as app:
+        job = inbox.accept(the_candidate(Path(order["source"])), spool_folder(config))
+        app.ledger.add(job, state=State.RUNNING)
+        row = app.ledger.job(job.id)
+        assert row is not None
+        folder = app.narrator(chapters=chapters, onlook=recorder.watch).narrate(row, BookControl(threading.Event()))
+        app.ledger.set_state(job.id, State.PUBLISHED, published=folder)
+        recorder.begin("ended")
+        workers = [worker.pid for status in app.engines().values() for worker in status.workers if worker.pid]
+        memory = {"main": memory_mb(os.getpid()), "workers": [memory_mb(pid) for pid in workers]}
+        workers_cpu_s = sum(cpu_s(pid) for pid in workers)
+    log = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    stages = {
+        name: {"wall_s": until[1] - since, "cpu_s": until[2] - cpu}
+        for (name, since, cpu), until in zip(recorder.stages, recorder.stages[1:], strict=False)
+    }
+    return {
+        "audio_s": log["audio_s"],
+        "stages": stages,
+        "read_s": log["stages_s"]["read"],
+        "plan_s": log["stages_s"]["plan"],
+        "workers_start_s": recorder.first_s["chunk.rendered"] - recorder.first_s["job.planned"],
+        "workers_cpu_s": workers_cpu_s,
+        "synthesize_s": sum(chunk["render_s"] for chunk in log["chunks"]),
+        "mastering_cpu_s": recorder.fields["job.mastered"]["cpu_s"],
+        "encoded_again": recorder.fields["job.mastered"]["encoded_again"],
+        "utterances": sum(len(chunk["takes"]) for chunk in log["chunks"]),
+        "loudness": log["loudness"],
+        "m4b_bytes": sum(path.stat().st_size for path in folder.glob("*.m4b")),
+        "memory": memory,
+    }
+
+
+def main() -> None:
+    """Run an order."""
+    measured = narrate(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    Path(sys.argv[2]).write_text(json.dumps(measured), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
