@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from speedd import inbox
 from speedd.config import Config
 from speedd.errors import ConfigError, TryAgainError
 from speedd.execution import Executor, ExecutorStatus, WorkerPool
@@ -36,7 +37,7 @@ class App:
 
     Raises:
         TryAgainError: if another process keeps the state directory locked.
-        ConfigError: if a folder cannot be made.
+        ConfigError: if a folder cannot be made, or the state lies where SQLite loses it.
     """
 
     def __init__(
@@ -55,9 +56,12 @@ class App:
         self._pinned = pinned
         self._pools: dict[str, WorkerPool] = {}
         self._pools_lock = threading.Lock()
+        self._closed = False
+        refuse_network_state(config.paths.state)
         make_folders(config, inbox=make_inbox)
         self._lock = _locked(config.paths.state / "lock", lock_wait_s)
         try:
+            inbox.sweep(spool_folder(config))
             self.ledger = Ledger(ledger_path(config))
         except BaseException:
             os.close(self._lock)
@@ -87,8 +91,14 @@ class App:
         )
 
     def executor(self, engine: str) -> Executor:
-        """Return the warm workers of an engine, starting them if they are not there yet."""
+        """Return the warm workers of an engine, starting them if they are not there yet.
+
+        Raises:
+            TryAgainError: after `close_engines`.
+        """
         with self._pools_lock:
+            if self._closed:
+                raise TryAgainError("speedd is stopping.")
             pool = self._pools.get(engine)
             if pool is None:
                 takes = takes_folder(self.config.paths.state)
@@ -102,8 +112,9 @@ class App:
             return {engine: pool.status() for engine, pool in self._pools.items()}
 
     def close_engines(self) -> None:
-        """End all workers."""
+        """End all workers for good: books that wait for one end with a `TryAgainError`, at once."""
         with self._pools_lock:
+            self._closed = True
             pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
             pool.close()
@@ -136,6 +147,20 @@ def open_ledger(config: Config) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def refuse_network_state(state: Path) -> None:
+    """See that the state lies on a disk of this machine: on others SQLite's locks and its WAL do not hold.
+
+    Raises:
+        ConfigError: if it lies on a network share, or on FUSE (unRAID's user shares, mergerfs, sshfs).
+    """
+    existing = next(place for place in (state, *state.parents) if place.is_dir())
+    if inbox.network_file_system(existing):
+        raise ConfigError(
+            f"paths.state, {state}, lies on {inbox.file_system(existing)}, where databases get damaged.",
+            hint="Put it on a disk of this machine (on unRAID or mergerfs: name the disk or the pool itself).",
+        )
 
 
 def make_folders(config: Config, *, inbox: bool) -> None:

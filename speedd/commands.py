@@ -108,7 +108,7 @@ def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, 
         try:
             pinned = pinned_values(overrides, os.environ)
             with App(config, log=logger, run_id=run_id, pinned=pinned, make_inbox=False) as app:
-                row = _enter(app, candidate, chapters)
+                row = _enter(app, candidate, wanted)
                 narrator = app.narrator(chapters=wanted, onlook=display.watch)
                 began = time.monotonic()
                 folder = narrator.narrate(row, BookControl(stop))
@@ -119,13 +119,15 @@ def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, 
     return 0
 
 
-def _enter(app: App, candidate: inbox.Candidate, chapters: str | None) -> JobRow:
+def _enter(app: App, candidate: inbox.Candidate, chapters: range | None) -> JobRow:
     """Enter a book anew, whatever became of it before: who asks for it again wants it again."""
     job = inbox.accept(candidate, spool_folder(app.config))
     if chapters:
-        job = replace(job, id=f"{job.id}-{chapters.replace('-', 'to')}")
+        job = replace(job, id=f"{job.id}-{chapters.start + 1}to{chapters.stop}")
+    before = app.ledger.job(job.id)
+    edition = before.edition + (before.published is not None) if before else 1
     app.ledger.remove(job.id)
-    app.ledger.add(job, state=State.RUNNING)
+    app.ledger.add(job, state=State.RUNNING, edition=edition)
     row = app.ledger.job(job.id)
     assert row is not None
     return row

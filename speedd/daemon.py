@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -92,6 +92,10 @@ class Daemon:
         self._pauses: dict[str, int] = {}
         self._failed = False
         self._unavailable = False
+        self._put_off: set[str] = set()
+        """With ``once``: signatures of what could not be copied for now."""
+        self._rung = False
+        self._doorbell_fault = ""
         self._last_scan = self._last_status = float("-inf")
         self._narrator = app.narrator(onlook=self._look)
         paths = self._config.paths
@@ -106,6 +110,7 @@ class Daemon:
             0: all is published, or the daemon was stopped; 1: something failed; 75: something has to wait.
         """
         paths = self._config.paths
+        self._write_status()  # what the last process left names a pid that is somebody else's by now
         for job_id in self._ledger.recover():
             self._log.info("job.resumed", job=job_id)
         for row in self._ledger.jobs(State.WAITING):
@@ -116,9 +121,15 @@ class Daemon:
         self._notifier.ready("Waiting for books.")
         try:
             while not self._stop.is_set():
-                rung = self._wake.is_set()
+                self._rung |= self._wake.is_set()
                 self._wake.clear()
-                self._look_around(rung=rung)
+                try:
+                    self._look_around()
+                except TryAgainError as error:  # the ledger's disk is full, say
+                    if self._once:
+                        raise
+                    self._log.warning("service.waiting", reason=str(error))
+                    self._stop.wait(PAUSE_FIRST_S)
                 if self._once and self._is_done():
                     break
                 self._wake.wait(self._tick_s())
@@ -127,12 +138,13 @@ class Daemon:
         if not self._once:
             return 0
         left = self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING)
-        return 1 if self._failed else TryAgainError.exit_code if left else 0
+        waits = left or self._put_off or self._unavailable
+        return 1 if self._failed else TryAgainError.exit_code if waits else 0
 
-    def _look_around(self, *, rung: bool) -> None:
+    def _look_around(self) -> None:
         now = time.monotonic()
-        due = self._scanner.due_s
-        if now - self._last_scan >= (SCAN_GAP_S if rung or due == 0 else self._cadence.scan_s) or due == 0:
+        if now - self._last_scan >= (SCAN_GAP_S if self._rung else self._cadence.scan_s) or self._scanner.due_s == 0:
+            self._rung = False
             self._scan()
         self._obey_wishes()
         self._collect()
@@ -142,12 +154,13 @@ class Daemon:
     def _tick_s(self) -> float:
         """How long to sleep unless the bell rings."""
         now = time.monotonic()
-        waits = [self._cadence.scan_s - (now - self._last_scan)]
+        waits = [(SCAN_GAP_S if self._rung else self._cadence.scan_s) - (now - self._last_scan)]
         if self._threads:
             waits.append(BUSY_TICK_S)
         if (due := self._scanner.due_s) is not None:
             waits.append(due)
-        waits += [at - now for at in self._not_before.values()]
+        if len(self._threads) < self._config.limits.open_books:
+            waits += [at - now for at in list(self._not_before.values())]  # books' threads write to it
         if self._notifier.watchdog_s:
             waits.append(self._notifier.watchdog_s / 3)
         return max(0.05, min(waits))
@@ -156,6 +169,7 @@ class Daemon:
         self._notifier.stopping("Stopping; books at work go on at the next start.")
         self._log.info("service.stopping", reason="told to" if self._stop.is_set() else "all is done")
         self._stop.set()
+        self._app.close_engines()  # first: no book waits for a chunk that takes a minute
         self._doorbell.stop()
         for thread in list(self._threads.values()):
             thread.join()
@@ -171,12 +185,14 @@ class Daemon:
     # --- the inbox ---------------------------------------------------------------------------------------------------
 
     def _known(self, candidate: inbox.Candidate) -> bool:
-        return self._ledger.knows(candidate.source, candidate.signature)
+        return candidate.signature in self._put_off or self._ledger.knows(candidate.source, candidate.signature)
 
     def _scan(self) -> None:
         self._last_scan = time.monotonic()
-        if not self._doorbell.healthy():
-            self._doorbell.restart()
+        if not self._doorbell.healthy() and not self._doorbell.restart():
+            if self._doorbell.fault != self._doorbell_fault:
+                self._log.error("doorbell.failed", reason=self._doorbell.fault)
+            self._doorbell_fault = self._doorbell.fault
         try:
             candidates = self._scanner.scan()
         except inbox.InboxUnavailableError as error:
@@ -198,19 +214,27 @@ class Daemon:
             self._refuse_unread(candidate, InputError(candidate.fault))
             return
         try:
-            job = inbox.accept(candidate, spool_folder(self._config))
+            reserve_bytes = self._config.limits.disk_reserve_mb * 2**20
+            job = inbox.accept(candidate, spool_folder(self._config), reserve_bytes=reserve_bytes)
         except inbox.StillChangingError:
             return
         except TryAgainError as error:
             self._log.warning("job.paused", book=candidate.name, reason=str(error))
-            self._scanner.postpone(candidate, PAUSE_FIRST_S, error.message)
+            self._say(f"{candidate.name}: paused: {error}")
+            if self._once:
+                self._put_off.add(candidate.signature)
+            else:
+                self._scanner.postpone(candidate, PAUSE_FIRST_S, error.message)
             return
         except InputError as error:
             self._refuse_unread(candidate, error)
             return
-        for row in self._ledger.jobs_from(candidate.source):
+        # A chunk JSON at work whose book arrives is a member now, no source of its own any more.
+        places = {candidate.source, *(candidate.base / member.path for member in candidate.members)}
+        for row in (row for place in places for row in self._ledger.jobs_from(place)):
             if not row.state.ended and row.job.digest != job.digest:
                 self._cancel(row, State.SUPERSEDED, "A partner was added or the source changed; a newer job took over.")
+                self._ledger.forget(row.job.source)
         self._ledger.remember(candidate.source, candidate.signature, job.id)
         editions = self._ledger.editions(job.digest)
         if editions:
@@ -228,9 +252,13 @@ class Daemon:
             self._end_source(candidate, row.job, State.PUBLISHED, "")
         elif row.state.ended:
             why = "its audiobook is gone" if row.state is State.PUBLISHED else f"it was {row.state} before"
-            self._ledger.forget_faults(row.job.id)
-            self._ledger.set_state(row.job.id, State.QUEUED)
+            inbox.readdress(job, candidate)
             self._ledger.set_source(row.job.id, job.source)
+            self._ledger.forget_faults(row.job.id)
+            if row.state is State.PUBLISHED:
+                self._ledger.set_state(row.job.id, State.QUEUED)
+            else:
+                self._ledger.queue_again(row.job.id)  # planned anew: what made it fail may have been mended
             self._log.info("job.retried", job=row.job.id, book=job.name, reason=why)
         elif row.job.source != job.source:
             self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path="")
@@ -254,6 +282,7 @@ class Daemon:
                 self._cancel(row, State.CANCELLED, "It was cancelled.")
 
     def _cancel(self, row: JobRow, state: State, reason: str) -> None:
+        self._not_before.pop(row.job.id, None)
         if control := self._controls.get(row.job.id):
             control.cancelled = reason
             if state is State.SUPERSEDED:
@@ -266,7 +295,7 @@ class Daemon:
 
     def _start_jobs(self) -> None:
         now = time.monotonic()
-        for row in self._ledger.jobs(State.QUEUED, State.WAITING):
+        for row in self._ledger.jobs(State.QUEUED, State.WAITING, State.RUNNING):  # running: its end was not recorded
             if self._stop.is_set() or len(self._threads) >= self._config.limits.open_books:
                 return
             if row.job.id in self._threads or self._not_before.get(row.job.id, 0) > now:
@@ -274,12 +303,23 @@ class Daemon:
             self._not_before.pop(row.job.id, None)
             control = self._controls[row.job.id] = BookControl(self._stop)
             self._ledger.set_state(row.job.id, State.RUNNING, row.reason)
-            thread = threading.Thread(target=self._work, args=(row, control), name=f"book-{row.job.id}")
+            taken_up = replace(row, runs=row.runs + 1)
+            thread = threading.Thread(target=self._work, args=(taken_up, control), name=f"book-{row.job.id}")
             self._threads[row.job.id] = thread
             thread.start()
 
     def _work(self, row: JobRow, control: BookControl) -> None:
-        """Narrate one book, in a thread of its own, and record how it ended."""
+        """Be the thread of one book."""
+        try:
+            self._narrate(row, control)
+        except TryAgainError as error:  # how it ended cannot be recorded now: it is taken up again
+            self._log.warning("job.paused", job=row.job.id, book=row.job.name, reason=str(error))
+        finally:
+            self._finished.put(row.job.id)
+            self._wake.set()
+
+    def _narrate(self, row: JobRow, control: BookControl) -> None:
+        """Narrate one book and record how it ended."""
         job = row.job
         try:
             folder = self._narrator.narrate(row, control)
@@ -303,9 +343,6 @@ class Daemon:
             )
         else:
             self._conclude(job, State.PUBLISHED, "", published=folder)
-        finally:
-            self._finished.put(job.id)
-            self._wake.set()
 
     def _collect(self) -> None:
         while not self._finished.empty():
@@ -400,6 +437,8 @@ class Daemon:
             row = self._ledger.job(job_id)
             if row is not None and (not row.state.ended or (keep and row.state is State.PUBLISHED)):
                 continue
+            if row is not None and row.state is State.SUPERSEDED:
+                row = None
             candidate = None
             if row is not None and row.job.source == source:
                 with contextlib.suppress(TryAgainError):

@@ -135,19 +135,23 @@ class Ledger:
 
     Raises:
         LedgerError: if the file is damaged or was written by a newer speedd.
+        TryAgainError: if the disk is full or fails.
     """
 
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._lock = threading.RLock()
-        try:
+        with _plain_errors(f"The ledger {path} cannot be used"):
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-            self._db.row_factory = sqlite3.Row
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4000"):
-                self._db.execute(f"PRAGMA {pragma}")
+        try:
+            with _plain_errors(f"The ledger {path} cannot be used"):
+                self._db.row_factory = sqlite3.Row
+                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4000"):
+                    self._db.execute(f"PRAGMA {pragma}")
             self._migrate()
-        except sqlite3.DatabaseError as error:
-            raise LedgerError(f"The ledger {path} cannot be used: {error}.") from error
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -155,27 +159,31 @@ class Ledger:
             self._db.close()
 
     def _migrate(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise LedgerError(
-                f"The ledger was written by a newer speedd (schema {version}, this one knows {len(MIGRATIONS)}).",
-                hint="Install that version again.",
-            )
-        for number, migrate in enumerate(MIGRATIONS[version:], start=version + 1):
-            with self._transaction():
-                migrate(self._db)
-                self._db.execute(f"PRAGMA user_version={number}")
+        if self._version() == len(MIGRATIONS):
+            return
+        with self._transaction() as db:
+            version = self._version()  # once more: another process may have been faster
+            if version > len(MIGRATIONS):
+                raise LedgerError(
+                    f"The ledger was written by a newer speedd (schema {version}, this one knows {len(MIGRATIONS)}).",
+                    hint="Install that version again.",
+                )
+            for migrate in MIGRATIONS[version:]:
+                migrate(db)
+            db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+
+    def _version(self) -> int:
+        with _plain_errors("The ledger cannot be read"):
+            return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
-                self._rollback()
-                raise TryAgainError(f"The ledger cannot be written now: {error}.") from error
+                with _plain_errors("The ledger cannot be written"):
+                    self._db.execute("BEGIN IMMEDIATE")
+                    yield self._db
+                    self._db.execute("COMMIT")
             except BaseException:
                 self._rollback()
                 raise
@@ -185,7 +193,7 @@ class Ledger:
             self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, _plain_errors("The ledger cannot be read"):
             return self._db.execute(query, values).fetchall()
 
     # --- sources -----------------------------------------------------------------------------------------------------
@@ -279,10 +287,10 @@ class Ledger:
             )
 
     def queue_again(self, job_id: str) -> None:
-        """Queue a job that ended, to be published once more; a plan that is whole is kept."""
+        """Queue a job that ended, to be published once more, planned anew with the settings of now; takes are kept."""
         with self._transaction() as db:
             db.execute(
-                "UPDATE jobs SET state='queued', reason='', ended_at=NULL, cancelling=0,"
+                "UPDATE jobs SET state='queued', reason='', ended_at=NULL, cancelling=0, head=NULL,"
                 " edition=edition+(published IS NOT NULL), published=NULL WHERE id=?",
                 (job_id,),
             )
@@ -311,9 +319,9 @@ class Ledger:
         return rows[0]["realtime_factor"] if rows else None
 
     def wish_cancelled(self, job_id: str) -> None:
-        """Ask the daemon to cancel a job."""
+        """Ask the daemon to cancel a job; one that has ended meanwhile is left alone."""
         with self._transaction() as db:
-            db.execute("UPDATE jobs SET cancelling=1 WHERE id=?", (job_id,))
+            db.execute("UPDATE jobs SET cancelling=1 WHERE id=? AND ended_at IS NULL", (job_id,))
 
     def recover(self) -> list[str]:
         """Put jobs that were running when the last process ended back into the queue; return their ids."""
@@ -510,6 +518,36 @@ class Ledger:
             for row in chunks:
                 yield _chunk_row(row, spoken.get(row["idx"], []))
             last = chunks[-1]["idx"]
+
+
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+"""Primary result codes of what passes: https://sqlite.org/rescode.html."""
+
+
+@contextmanager
+def _plain_errors(what: str) -> Iterator[None]:
+    """Tell what passes (a full disk, a lock) from what does not (damage); anything else is a fault of ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _PASSING:
+            raise TryAgainError(f"{what} now: {error}.") from error
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise LedgerError(
+                f"{what}: {error}.", hint="The file is damaged. Put a copy of it back, or move it away to begin anew."
+            ) from error
+        raise
 
 
 def _chunk_values(job_id: str, chunk: Chunk) -> tuple[Any, ...]:

@@ -8,11 +8,13 @@ memory than the daemon should hold for months. So both stages run in a child wit
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pickle
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +33,9 @@ from speedd.model import Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segm
 POLL_S = 0.2
 """How often a wait for the child looks whether it should end."""
 SETTINGS_MAX_BYTES = 256 * 1024
+
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE})
+"""What is no fault of the book. Parsers raise `OSError` for damage, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +167,8 @@ def _overridden(metadata: Metadata, settings: BookSettings) -> Metadata:
     given = settings.book.model_dump(exclude_none=True)
     for one, many in (("author", "authors"), ("narrator", "narrators"), ("genre", "genres")):
         if one in given:
-            given[many] = tuple(name.strip() for name in given.pop(one).split(";" if one == "author" else ","))
+            names = given.pop(one).split(";" if one == "author" else ",")
+            given[many] = tuple(filter(None, (name.strip() for name in names)))
     return replace(metadata, **given)
 
 
@@ -212,13 +218,14 @@ def prepare(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     order = pickle.dumps((os.getpid(), job, config, dict(pinned or {}), folder))
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "speedd.prepare"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=child_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
+    with _signals_held():
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "speedd.prepare"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=child_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
     try:
         _wait_for(child, order, config.limits.reader_timeout_s, ended)
     finally:
@@ -232,6 +239,16 @@ def prepare(
             hint="The file may be broken in an unusual way, or need more memory than limits.reader_memory_mb allows.",
         )
     return load_head(json.loads((folder / "head.json").read_text(encoding="utf-8")))
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let a child be born deaf: a Ctrl-C or a systemd that means all of us would end it before it can ignore them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, ended: Callable[[], bool]) -> None:
@@ -269,9 +286,10 @@ def main() -> None:
     except MemoryError:
         hint = "If the book is sound, raise limits.reader_memory_mb."
         _leave_fault(folder, "InputError", "It needs more memory to read than it may have.", hint)
-    except OSError as error:
-        _leave_fault(folder, "TryAgainError", f"It could not be read: {error}.", "")
     except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever a hostile file sets off is its own end
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            _leave_fault(folder, "TryAgainError", f"It could not be read: {error.strerror}.", "")
+            return
         where = f"{type(error).__name__}: {error}"
         _leave_fault(folder, "InputError", f"It cannot be read ({where[:300]}).", "The file is probably damaged.")
 

@@ -110,6 +110,8 @@ class Rendering:
         self._story.watch.stage = "narrating"
         self._progress = self._ledger.progress(self._story.id)
         self._began_chars = self._progress.done_chars
+        if not self._story.repairs:
+            self._story.reused = self._progress.done
         self._watch()
         while self._round():
             pass

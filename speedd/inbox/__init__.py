@@ -11,7 +11,7 @@ from speedd.inbox.grouping import Candidate, candidates_at
 from speedd.inbox.listing import InboxUnavailableError
 from speedd.inbox.mounts import cadence, file_system, network_file_system
 from speedd.inbox.scanner import Scanner, Waiting
-from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, sweep
+from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, readdress, sweep
 
 __all__ = [
     "Candidate",
@@ -29,6 +29,7 @@ __all__ = [
     "file_system",
     "load_candidate",
     "network_file_system",
+    "readdress",
     "reject",
     "sweep",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -107,7 +108,17 @@ class _Ringer(FileSystemEventHandler):
 
 
 def _stop(observer: BaseObserver) -> None:
-    with suppress(RuntimeError, OSError):  # threads that never started cannot be joined
-        observer.stop()
-    with suppress(RuntimeError):
-        observer.join(_JOIN_S)
+    # watchdog logs an error where its thread wakes up to be stopped; nobody should read of that at every stop.
+    library = logging.getLogger("watchdog.observers.inotify")
+    library.addFilter(_nothing)
+    try:
+        with suppress(RuntimeError, OSError):  # threads that never started cannot be joined
+            observer.stop()
+        with suppress(RuntimeError):
+            observer.join(_JOIN_S)
+    finally:
+        library.removeFilter(_nothing)
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False

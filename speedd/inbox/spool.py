@@ -104,6 +104,20 @@ def load_candidate(folder: Path) -> Candidate:
         raise _broken(folder) from error
 
 
+def readdress(job: Job, candidate: Candidate) -> None:
+    """Note in a job's folder that its source came back, perhaps from another place: this is what its end moves away.
+
+    Args:
+        job: as `accept` returned it for this candidate.
+        candidate: what was accepted.
+
+    Raises:
+        TryAgainError: if the disk is full or fails.
+    """
+    with _writing(job.spool.parent):
+        _write_manifest(job.spool, job, candidate)
+
+
 def sweep(spool: Path) -> None:
     """Remove what an interrupted `accept` left behind. To be called at start, while nothing is being accepted."""
     for leftover in spool.glob(f"{_UNFINISHED}*"):
