@@ -66,7 +66,7 @@ def run_bench(
         tell("the whole way with the faster coder")
         fast = run_whole(material, folder / "fast", coder="fast")
         report |= figures(raw, naive, whole, fast, machine.cores())
-        report["coders"] = _coders(folder / "sample.npy", whole, material)
+        report["coders"] = _coders(folder / "sample.npy", raw, whole, material)
         report["memory"] = {"once": whole.said["memory"]}
         if memory:
             report["memory"] |= measure_memory(material, folder, tell)
@@ -177,12 +177,15 @@ def _bound(naive: Ran, whole: Ran, cores: int) -> dict[str, float]:
     }
 
 
-def _coders(sample: Path, whole: Ran, material: Material) -> list[dict[str, Any]]:
+def _coders(sample: Path, raw: Ran, whole: Ran, material: Material) -> list[dict[str, Any]]:
     import numpy as np  # noqa: PLC0415 - heavy, and only needed here
 
     from speedd.bench.coders import compare  # noqa: PLC0415
 
-    wave = np.load(sample)
-    rate = 24_000
-    qualities = compare(wave, rate, gain_db=whole.said["loudness"]["gain_db"], output=material.config.output)
+    qualities = compare(
+        np.load(sample),
+        int(raw.said["sample_rate_hz"]),
+        gain_db=whole.said["loudness"]["gain_db"],
+        output=material.config.output,
+    )
     return [asdict(quality) for quality in qualities]

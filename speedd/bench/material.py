@@ -148,16 +148,17 @@ def own_text(minutes: float) -> str:
         chapter += 1
         lines += [f"## Chapter {chapter}", ""]
         room = min(left, per_chapter)
+        left -= room
         while room > 0:
             paragraph = []
             for _ in range(dice.randint(*PARAGRAPH_SENTENCES)):
                 if not pack:
                     pack = dice.sample(SENTENCES, len(SENTENCES))
                 paragraph.append(pack.pop())
-            text = " ".join(paragraph)
-            lines += [text, ""]
-            room -= len(text)
-            left -= len(text)
+                room -= len(paragraph[-1]) + 1
+                if room <= 0:
+                    break
+            lines += [" ".join(paragraph), ""]
     return "\n".join(lines)
 
 

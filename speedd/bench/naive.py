@@ -20,7 +20,7 @@ def speak(order: dict[str, Any]) -> dict[str, float]:
     """Only speak, and keep nothing: what the voice alone can do on one core.
 
     Returns:
-        Seconds: ``load_s``, ``synthesize_s`` and ``audio_s``.
+        Seconds: ``load_s``, ``synthesize_s`` and ``audio_s``; and ``sample_rate_hz``.
     """
     import numpy as np  # noqa: PLC0415 - loading is part of what is measured
     from hibari import Hibari  # noqa: PLC0415
@@ -42,6 +42,7 @@ def speak(order: dict[str, Any]) -> dict[str, float]:
         "load_s": loaded - began,
         "synthesize_s": ended - loaded,
         "audio_s": samples / hibari.sample_rate,
+        "sample_rate_hz": hibari.sample_rate,
     }
 
 

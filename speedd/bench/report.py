@@ -64,7 +64,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
             f" {coder['kbps']:.0f} kbit/s, {coder['realtime_factor']:.0f} × realtime on one core"
         )
     yield ""
-    yield from _memory(report["memory"])
+    yield from memory_lines(report["memory"])
     if idle := report.get("idle"):
         yield (
             f"An idle daemon used {idle['cpu_s']:.2f} s of a core in {idle['seconds']:.0f} s: {idle['share']:.2%}."
@@ -76,10 +76,9 @@ def _bound(report: dict[str, Any]) -> Iterator[str]:
     """Say what bounds the whole way, from the figures."""
     bound, stages, cpu = report["bound"], report["stages"], report["cpu"]
     cores = bound["cores"]
-    product = cores * bound["busy"] * bound["economy"] / bound["naive_busy"]
     yield (
-        f"{report['ratio']:.2f} × = {cores} cores × {bound['busy']:.0%} busy × {bound['economy']:.2f}, the naive loop's"
-        f" processor time over ours" + (f" ÷ {bound['naive_busy']:.0%} that it was busy" if product else "") + "."
+        f"{report['ratio']:.2f} × is {cores} cores, {bound['busy']:.1%} of them busy, times {bound['economy']:.3f} (the"
+        f" naive loop's processor time over ours), divided by the {bound['naive_busy']:.1%} of a core that it used."
     )
     largest, seconds = max(cpu.items(), key=lambda item: item[1])
     share = seconds / sum(cpu.values())
@@ -96,7 +95,8 @@ def _bound(report: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _memory(memory: dict[str, Any]) -> Iterator[str]:
+def memory_lines(memory: dict[str, Any]) -> Iterator[str]:
+    """Yield what was measured of memory as lines of text."""
     names = {"once": "Memory at the end of the book"}
     for key, one in memory.items():
         name = names.get(key) or f"The text {key.removeprefix('times_')} times over ({duration(one['audio_s'])})"

@@ -1,0 +1,98 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from speedd.bench.contest import figures
+from speedd.bench.machine import Ran
+from speedd.bench.report import lines
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """What the command prints; short, so that its ratios mean nothing but must be consistent."""
+    command = [sys.executable, "-P", "-m", "speedd", "bench", "--minutes", "0.3", "--idle", "1", "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_the_ratios_are_those_of_the_wall_times(measured):
+    rows = {row["name"]: row for row in measured["rows"]}
+    assert list(rows) == ["raw", "naive", "whole", "whole_fast"]
+    for row in rows.values():
+        assert row["ratio"] == pytest.approx(rows["naive"]["wall_s"] / row["wall_s"], rel=0.02)
+        assert row["realtime_factor"] == pytest.approx(row["audio_s"] / row["wall_s"], rel=0.02)
+    assert measured["ratio"] == rows["whole"]["ratio"]
+
+
+def test_all_speak_the_same_text(measured):
+    rows = {row["name"]: row for row in measured["rows"]}
+    assert measured["material"]["utterances"] > 3
+    assert rows["raw"]["audio_s"] == rows["naive"]["audio_s"] > 10
+    assert rows["whole"]["audio_s"] == rows["whole_fast"]["audio_s"] == pytest.approx(rows["raw"]["audio_s"], rel=0.3)
+
+
+def test_the_parts_add_up_to_the_whole(measured):
+    whole = measured["rows"][2]
+    assert sum(stage["wall_s"] for stage in measured["stages"]) == pytest.approx(whole["wall_s"], abs=0.01)
+    assert sum(stage["share"] for stage in measured["stages"]) == pytest.approx(1.0, abs=0.01)
+    assert sum(measured["cpu"].values()) == pytest.approx(whole["cpu_s"], abs=0.1)
+    assert all(seconds >= 0 for seconds in measured["cpu"].values())
+    assert measured["cpu"]["mastering: encode"] > 0
+    bound = measured["bound"]
+    product = bound["cores"] * bound["busy"] * bound["economy"] / bound["naive_busy"]
+    assert product == pytest.approx(measured["ratio"], rel=0.02)
+
+
+def test_coders_memory_and_idling_are_measured(measured):
+    assert [coder["coder"] for coder in measured["coders"]] == ["twoloop", "fast"]
+    assert all(10 < coder["snr_db"] < 60 and 0 < coder["mel_distance_db"] < 6 for coder in measured["coders"])
+    once = measured["memory"]["once"]
+    assert 20 < once["main"]["rss_mb"] <= once["main"]["peak_mb"]
+    assert 1 <= len(once["workers"]) <= len(os.sched_getaffinity(0))
+    assert measured["idle"]["seconds"] >= 1
+    assert measured["idle"]["rss_mb"] > 20
+
+
+def test_the_report_for_people_says_it_all(measured):
+    text = "\n".join(lines(measured))
+    assert f"{measured['ratio']:.2f} ×" in text
+    for words in ("naive loop", "whole way, faster coder", "mastering", "twoloop", "main process", "idle daemon"):
+        assert words in text
+
+
+def invented(*, narrating_s: float, workers_cpu_s: float):
+    """A whole way on two cores that spends 10 s outside narrating."""
+    said = {
+        "audio_s": 5000.0,
+        "stages": {
+            "narrating": {"wall_s": narrating_s, "cpu_s": 0.0},
+            "mastering": {"wall_s": 9.0, "cpu_s": 18.0},
+        },
+        "workers_cpu_s": workers_cpu_s,
+        "workers_start_s": 0.5,
+        "mastering_cpu_s": {"encode": 16.0, "verify": 2.0},
+    }
+    whole = Ran(narrating_s + 10, workers_cpu_s + 19.0, said)
+    naive = Ran(60.0, 60.0, {"load_s": 1.0, "synthesize_s": 40.0, "encode_s": 19.0, "audio_s": 5100.0})
+    raw = Ran(41.0, 41.0, {"synthesize_s": 40.0, "audio_s": 5100.0})
+    found = figures(raw, naive, whole, whole, 2)
+    other = {
+        "machine": {"cores": 2, "processor": "", "platform": "", "python": "", "disk": "", "load": 0.0},
+        "material": {"book": "", "utterances": 1, "chars": 1, "chapters": 1},
+        "coders": [],
+        "memory": {},
+    }
+    return found, "\n".join(lines(found | other))
+
+
+def test_what_bounds_it_follows_from_the_figures():
+    found, text = invented(narrating_s=20.0, workers_cpu_s=40.0)
+    assert found["ratio"] == 2.0
+    assert "The processor bounds it: most goes into workers" in text
+    found, text = invented(narrating_s=40.0, workers_cpu_s=40.0)
+    assert found["ratio"] == 1.2
+    assert "Waiting bounds it: cores were unused for 41.0 of 100.0 core seconds, most of it (40.0) in narrating" in text
