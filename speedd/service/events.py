@@ -57,14 +57,13 @@ EVENTS: Final[Mapping[str, Event]] = {
     "chunk.doubtful": Event("warning", "Chunk {chunk} stays as it is, though it sounds doubtful: {reason}"),
     "takes.missing": Event("warning", "{count} takes are gone from the disk and are spoken again."),
     # what speaks
-    "engine.chosen": Event("info", "{engine} speaks: {reason}"),
+    "engine.chosen": Event("info", "The engine for job {job} is {reason}."),
     "executor.failed": Event("error", "The workers cannot go on."),
     "worker.started": Event("debug", "Worker {worker} started."),
     "worker.ready": Event("info", "Worker {worker} is ready to speak."),
     "worker.died": Event("warning", "Worker {worker} ended and is replaced: {reason}"),
     "worker.broke": Event("warning", "Worker {worker} met an error of its own: {reason}"),
     "worker.released": Event("debug", "Worker {worker} was idle and gave its memory back."),
-    "voice.substituted": Event("warning", "The voice of {book} is {voice}: {reason}"),
     "style.unused": Event("warning", "{reason}"),
     # the log itself
     "log.dropped": Event("warning", "{entries} log entries were lost while the journal was busy."),

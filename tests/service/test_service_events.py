@@ -47,6 +47,13 @@ def test_every_event_of_the_source_is_listed_with_its_level_and_fields():
     assert missing == []
 
 
+def test_every_listed_event_is_logged_somewhere():
+    told = [names for tree in sources().values() for _, names, _, _ in logged(tree)]
+    of_the_log_itself = {"log.dropped", "library.warned", "library.failed"}
+    silent = {event for event in EVENTS if not any(re.fullmatch(names, event) for names in told)}
+    assert silent == of_the_log_itself
+
+
 def wanted(event):
     """The fields that an event's sentence names."""
     return {field for _, field, _, _ in string.Formatter().parse(EVENTS[event].sentence) if field}
