@@ -86,7 +86,9 @@ class SpeechSettings(_Section):
     opening: bool = True
     headings: bool = True
     matter: Literal["skip", "keep"] = "skip"
-    pauses_ms: dict[Boundary, Annotated[int, Field(ge=0, le=60_000)]] = Field(default_factory=dict)
+    pauses_ms: dict[Boundary, Annotated[int, Field(ge=0, le=60_000)]] = Field(
+        default_factory=lambda: dict(DEFAULT_PAUSES_MS)
+    )
 
     @field_validator("pauses_ms")
     @classmethod
@@ -95,7 +97,7 @@ class SpeechSettings(_Section):
 
     def pause_ms(self, boundary: Boundary) -> int:
         """Silence after a chunk that ends in this boundary."""
-        return self.pauses_ms.get(boundary, DEFAULT_PAUSES_MS[boundary])
+        return self.pauses_ms[boundary]
 
 
 class OutputSettings(_Section):
@@ -297,8 +299,9 @@ def load_config(
     file = file or default_file(environment)
     values: dict[str, Any] = {"paths": default_paths(environment)}
     values = merge(values, read_file(file) if file else {})
-    values = merge(values, pinned_values(overrides, environment))
-    return _validate(values, origin=str(file) if file else "the environment or the command line")
+    pinned = pinned_values(overrides, environment)
+    places = [*([str(file)] if file else []), *(["the SPEEDD_ environment or the command line"] if pinned else [])]
+    return _validate(merge(values, pinned), origin=" or ".join(places) or "the defaults")
 
 
 def pinned_values(overrides: Mapping[str, Any] | None, environment: Mapping[str, str]) -> dict[str, Any]:

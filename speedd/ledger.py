@@ -28,6 +28,8 @@ from speedd.errors import LedgerError, TryAgainError
 from speedd.migrations import MIGRATIONS
 from speedd.model import Boundary, Chunk, Job, Part, Rendered, Role, Segment, Style
 
+BUSY_S = 30.0
+"""How long a process waits for another that writes."""
 PLAN_PAGE = 512
 """Chunks stored per transaction: about 10 ms of the lock."""
 
@@ -142,11 +144,12 @@ class Ledger:
         self._now = now
         self._lock = threading.RLock()
         with _plain_errors(f"The ledger {path} cannot be used"):
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
         try:
             with _plain_errors(f"The ledger {path} cannot be used"):
                 self._db.row_factory = sqlite3.Row
-                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4000"):
+                self._enter_wal()
+                for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-4000"):
                     self._db.execute(f"PRAGMA {pragma}")
             self._migrate()
         except BaseException:
@@ -157,6 +160,19 @@ class Ledger:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+    def _enter_wal(self) -> None:
+        """Switch to WAL; while another process does, SQLite refuses at once, whatever the timeout."""
+        give_up_s = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_s:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def _migrate(self) -> None:
         if self._version() == len(MIGRATIONS):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from speedd_house import House
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = ROOT / "tests" / "engines"
@@ -21,3 +22,9 @@ def shared() -> Path:
     if not (folder / "books").is_dir():
         pytest.skip(f"no folder with real books at {folder} (set SPEEDD_SHARED)")
     return folder
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A home server's folders with a speedd in them."""
+    return House(tmp_path / "house")

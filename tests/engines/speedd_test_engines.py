@@ -4,6 +4,7 @@ All speak like `tone`: a sine whose length follows the text and whose pitch foll
 is answered with `Failed` by every one of them. What else they do:
 
 - ``silent``: takes of the right length with nothing in them.
+- ``flaky``: a silent take the first time it speaks a text that holds ``FLAKY``, a good one from then on.
 - ``slow``: sleeps SPEEDD_TEST_SLOW_S seconds (0.05) over each utterance, in small naps.
 - ``crash_on_chunk``: the process ends at once on a text that holds ``CRASH``; ``RAISE`` raises out of `synthesize`.
 - ``hang``: never returns from a text that holds ``HANG``.
@@ -74,6 +75,17 @@ class Tone:
 class Silent(Tone):
     def wave(self, utterance):
         return np.zeros_like(super().wave(utterance))
+
+
+class Flaky(Tone):
+    def __init__(self, info):
+        super().__init__(info)
+        self.spoken = set()
+
+    def wave(self, utterance):
+        first = utterance.text not in self.spoken
+        self.spoken.add(utterance.text)
+        return super().wave(utterance) * (0 if first and "FLAKY" in utterance.text else 1)
 
 
 class Slow(Tone):
@@ -155,6 +167,7 @@ class Factory:
 
 TONE = Factory("tone", Tone)
 SILENT = Factory("silent", Silent)
+FLAKY = Factory("flaky", Flaky)
 SLOW = Factory("slow", Slow)
 CRASH_ON_CHUNK = Factory("crash_on_chunk", CrashOnChunk)
 HANG = Factory("hang", Hang)

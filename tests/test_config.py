@@ -1,0 +1,231 @@
+"""Where settings come from, and what is said of those that are wrong."""
+
+import re
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from speedd.config import (
+    BookSettings,
+    Config,
+    OutputSettings,
+    SpeechSettings,
+    default_file,
+    default_paths,
+    load_config,
+    pinned_values,
+    with_book_settings,
+)
+from speedd.errors import ConfigError
+
+COMMENTED = Path(__file__).resolve().parent.parent / "config" / "speedd.toml"
+SETTING = re.compile(r"# ([a-z_]+ = .+)")
+HOME = {"HOME": "/home/ann"}
+
+
+def load(tmp_path, text="", *, overrides=None, environment=None):
+    file = tmp_path / "speedd.toml"
+    file.write_text(text)
+    return load_config(file, overrides=overrides, environment=HOME | (environment or {}))
+
+
+def faults(tmp_path, text, **more):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, **more)
+    assert caught.value.exit_code == 78
+    return caught.value.message
+
+
+# --- the commented file ----------------------------------------------------------------------------------------------
+
+
+def documented():
+    """What the commented file says, its settings uncommented."""
+    return tomllib.loads("\n".join(SETTING.sub(r"\1", line) for line in COMMENTED.read_text().splitlines()))
+
+
+def dotted(values, above=""):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from dotted(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def test_the_commented_file_lists_every_setting_and_no_other(tmp_path):
+    known = load(tmp_path).model_dump(mode="json")
+    assert sorted(key for key, _ in dotted(documented())) == sorted(key for key, _ in dotted(known))
+
+
+def test_the_commented_file_says_the_defaults(tmp_path):
+    said = dict(dotted(documented()))
+    defaults = dict(dotted(load(tmp_path).model_dump(mode="json")))
+    assert (said.pop("speech.vader"), defaults.pop("speech.vader")) == (True, None)  # TOML knows no "as the preset"
+    for key in [key for key in said if key.startswith("paths.")]:
+        assert said.pop(key).replace("~", HOME["HOME"]) == defaults.pop(key)
+    assert said == defaults
+
+
+def test_the_commented_file_changes_nothing_as_it_is(tmp_path):
+    assert load_config(COMMENTED, environment=HOME) == load(tmp_path)
+
+
+def test_every_setting_has_a_sentence_above_it():
+    lines = COMMENTED.read_text().splitlines()
+    one_by_one = [*lines[: lines.index("[speech.pauses_ms]")], *lines[lines.index("[output]") :]]
+    settings = [(above, line) for above, line in pairwise(one_by_one) if SETTING.fullmatch(line)]
+    assert len(settings) > 20
+    assert [line for above, line in settings if SETTING.fullmatch(above) or not above.endswith(".")] == []
+
+
+# --- what is wrong is all told at once -------------------------------------------------------------------------------
+
+
+def test_unknown_settings_are_all_reported_at_once_with_their_paths(tmp_path):
+    told = faults(
+        tmp_path,
+        "top = 1\n[inbox]\nsettle = 3\n[speech.pauses_ms]\nsigh = 3\n[output]\nformat = 'mp3'\nbitrate_kbps = 9\n",
+    )
+    assert told.startswith("5 settings are wrong in ")
+    for path in ("top: there is no such setting", "inbox.settle: there is no such", "speech.pauses_ms.sigh"):
+        assert path in told
+    assert "output.format: input should be 'm4b' (it is 'mp3')" in told
+    assert "output.bitrate_kbps: input should be greater than or equal to 24 (it is 9)" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("paths = 3", "paths"),
+        ("[paths]\ninbox = 3", "paths.inbox"),
+        ("[inbox]\nsettle_s = -1", "inbox.settle_s"),
+        ("[inbox]\nsettle_s = nan", "inbox.settle_s"),
+        ("[output]\nloudness_lufs = -inf", "output.loudness_lufs"),
+        ("[engine]\nworkers = 1.5", "engine.workers"),
+        ("[engine]\nseed = 4294967296", "engine.seed"),
+    ],
+)
+def test_values_out_of_range_are_refused(tmp_path, text, path):
+    assert f"  {path}: " in faults(tmp_path, text)
+
+
+def test_a_file_that_is_no_toml_says_where(tmp_path):
+    assert "is no TOML" in faults(tmp_path, "[inbox\n")
+    (tmp_path / "speedd.toml").write_bytes(b"\xff\xfe[\x00")
+    with pytest.raises(ConfigError, match="is no TOML"):
+        load_config(tmp_path / "speedd.toml", environment=HOME)
+
+
+def test_a_file_that_is_not_there_is_a_fault():
+    with pytest.raises(ConfigError, match=r"/nowhere/speedd\.toml cannot be read: No such file"):
+        load_config(Path("/nowhere/speedd.toml"), environment=HOME)
+
+
+# --- precedence ------------------------------------------------------------------------------------------------------
+
+
+def test_precedence_is_command_line_environment_book_file_default(tmp_path):
+    file = "[engine]\nvoice = 'file'\nseed = 1\n[speech]\nspeed = 1.1\n[output]\nbitrate_kbps = 32\n"
+    environment = {"SPEEDD_ENGINE__SEED": "2", "SPEEDD_SPEECH__SPEED": "1.2", "SPEEDD_ENGINE__VOICE": "environment"}
+    overrides = {"engine": {"voice": "command line"}}
+    of_all = load(tmp_path, file, overrides=overrides, environment=environment)
+    assert (of_all.engine.voice, of_all.engine.seed, of_all.speech.speed) == ("command line", 2, 1.2)
+    assert of_all.output.bitrate_kbps == 32
+    assert of_all.engine.workers == 0
+
+    book = BookSettings.model_validate(
+        {"engine": {"voice": "book", "seed": 3}, "speech": {"speed": 1.3}, "output": {"bitrate_kbps": 96}}
+    )
+    of_book = with_book_settings(of_all, book, pinned=pinned_values(overrides, environment))
+    assert (of_book.engine.voice, of_book.engine.seed, of_book.speech.speed) == ("command line", 2, 1.2)
+    assert of_book.output.bitrate_kbps == 96
+    over_file = with_book_settings(load(tmp_path, file), book)
+    assert (over_file.engine.voice, over_file.engine.seed, over_file.speech.speed) == ("book", 3, 1.3)
+
+
+def test_one_pause_of_a_book_leaves_the_others_as_the_file_has_them(tmp_path):
+    of_all = load(tmp_path, "[speech.pauses_ms]\nperiod = 400\n", environment={"SPEEDD_SPEECH__PAUSES_MS__COMMA": "50"})
+    book = BookSettings.model_validate({"speech": {"pauses_ms": {"ellipsis": 99}}})
+    pauses = with_book_settings(of_all, book).speech.pauses_ms
+    assert (pauses["period"], pauses["comma"], pauses["ellipsis"], pauses["colon"]) == (400, 50, 99, 150)
+
+
+def test_a_wrong_value_in_the_environment_is_named(tmp_path):
+    told = faults(tmp_path, "", environment={"SPEEDD_INBOX__SETTLE_S": "soon", "SPEEDD_INBOX__NOPE": "1"})
+    assert "inbox.settle_s" in told
+    assert "inbox.nope: there is no such setting" in told
+    assert "SPEEDD_" in told
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"paths": {"inbox": "/"}},
+        {"inbox": {"after_publish": "delete"}},
+        {"limits": {"reader_memory_mb": 9999}},
+        {"engine": {"workers": 99}},
+        {"engine": {"name": "../../x"}},
+        {"book": {"cover": "/etc/passwd"}},
+        {"hooks": {"after": "rm"}},
+    ],
+)
+def test_a_book_may_not_set_what_is_the_owners(settings):
+    with pytest.raises(ValueError, match=r"Extra inputs|should match"):
+        BookSettings.model_validate(settings)
+
+
+def test_what_a_book_sets_wrong_is_named(tmp_path):
+    book = BookSettings.model_validate({"output": {"bitrate_kbps": 1, "path": "/"}, "speech": {"speed": 9}})
+    with pytest.raises(ConfigError, match=r"3 settings are wrong in the book's settings") as caught:
+        with_book_settings(load(tmp_path), book)
+    assert "output.path: there is no such setting" in caught.value.message
+
+
+# --- paths -----------------------------------------------------------------------------------------------------------
+
+
+def test_relative_paths_of_a_file_are_relative_to_it(tmp_path):
+    paths = load(tmp_path, "[paths]\ninbox = 'in'\noutbox = '../out'\nvoices = '~nobody-of-this-name/v'\n").paths
+    assert paths.inbox == tmp_path / "in"
+    assert paths.outbox.resolve() == tmp_path.parent / "out"
+    assert paths.state == Path("/home/ann/.local/state/speedd")
+    assert paths.voices == tmp_path / "~nobody-of-this-name/v"
+
+
+def test_paths_of_the_environment_are_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ann")
+    paths = load(tmp_path, environment={"SPEEDD_PATHS__INBOX": "in", "SPEEDD_PATHS__OUTBOX": "~/out"}).paths
+    assert paths.inbox == tmp_path / "in"
+    assert paths.outbox == Path("/home/ann/out")
+
+
+def test_a_service_lives_in_its_state_directory():
+    assert default_paths({"STATE_DIRECTORY": "/var/lib/speedd"}) == {
+        "inbox": Path("/var/lib/speedd/inbox"),
+        "outbox": Path("/var/lib/speedd/outbox"),
+        "voices": Path("/var/lib/speedd/voices"),
+        "state": Path("/var/lib/speedd/state"),
+    }
+
+
+def test_the_usual_places_are_looked_at_in_turn(tmp_path):
+    service, user = tmp_path / "etc", tmp_path / "home" / ".config" / "speedd"
+    for folder in (service, user):
+        folder.mkdir(parents=True)
+        (folder / "speedd.toml").touch()
+    home = {"HOME": str(tmp_path / "home")}
+    assert default_file(home | {"CONFIGURATION_DIRECTORY": str(service)}) == service / "speedd.toml"
+    assert default_file(home) == user / "speedd.toml"
+    (user / "speedd.toml").unlink()
+    assert default_file(home) in {None, Path("/etc/speedd/speedd.toml")}
+
+
+def test_settings_are_frozen_all_the_way_down():
+    for model in (Config, SpeechSettings, OutputSettings):
+        assert issubclass(model, BaseModel)
+        assert model.model_config["frozen"]
+        assert model.model_config["extra"] == "forbid"
