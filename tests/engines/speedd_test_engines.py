@@ -9,6 +9,7 @@ is answered with `Failed` by every one of them. What else they do:
 - ``crash_on_chunk``: the process ends at once on a text that holds ``CRASH``; ``RAISE`` raises out of `synthesize`.
 - ``hang``: never returns from a text that holds ``HANG``.
 - ``oom_at_rows``: claims 8 rows, has memory for 3: a larger batch is halved until it fits, and the budget says 3.
+- ``crash_in_batch``: takes 8 rows at once and dies if one of them holds ``CRASH``: which one, nobody can tell.
 - ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
 
 With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted there: a file per process, a key a line.
@@ -138,6 +139,18 @@ class OomAtRows(Tone):
                 yield self.speak(utterance)
 
 
+class CrashInBatch(OomAtRows):
+    has_rows = 8
+
+    def batch(self, rows):
+        for utterance in rows:
+            note(utterance)
+        if any("CRASH" in utterance.text for utterance in rows):
+            os._exit(3)
+        for utterance in rows:
+            yield self.speak(utterance)
+
+
 class Factory:
     def __init__(self, name, engine, device="cpu"):
         self.name, self.engine, self.device = name, engine, device
@@ -172,5 +185,6 @@ SLOW = Factory("slow", Slow)
 CRASH_ON_CHUNK = Factory("crash_on_chunk", CrashOnChunk)
 HANG = Factory("hang", Hang)
 OOM_AT_ROWS = Factory("oom_at_rows", OomAtRows, device="test")
+CRASH_IN_BATCH = Factory("crash_in_batch", CrashInBatch, device="test")
 BROKEN_LOAD = Factory("broken_load", None)
 CRASH_AT_LOAD = Factory("crash_at_load", os._exit)
