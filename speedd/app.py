@@ -15,7 +15,7 @@ from typing import Any, Self
 from speedd import inbox
 from speedd.config import Config
 from speedd.errors import ConfigError, TryAgainError
-from speedd.execution import Executor, ExecutorStatus, WorkerPool
+from speedd.execution import Executor, ExecutorStatus, PoolTimes, WorkerPool
 from speedd.ledger import Ledger
 from speedd.narrator import Narrator
 from speedd.story import Watch, takes_folder
@@ -102,7 +102,8 @@ class App:
             pool = self._pools.get(engine)
             if pool is None:
                 takes = takes_folder(self.config.paths.state)
-                pool = WorkerPool(engine, {}, takes=takes, workers=self.config.engine.workers)
+                times = PoolTimes(chunk_s=self.config.limits.chunk_deadline_s)
+                pool = WorkerPool(engine, {}, takes=takes, workers=self.config.engine.workers, times=times)
                 self._pools[engine] = pool
         return pool
 

@@ -118,6 +118,7 @@ class LimitsSettings(_Section):
     disk_reserve_mb: Annotated[int, Field(ge=0)] = 512
     reader_memory_mb: Annotated[int, Field(ge=256)] = 2048
     reader_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+    chunk_deadline_s: Annotated[float, Field(gt=0)] = 60.0
 
 
 class LogSettings(_Section):

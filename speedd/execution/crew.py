@@ -20,9 +20,10 @@ from speedd.execution.base import WorkerState, WorkerStatus
 from speedd.execution.board import Board, Item, Slot
 from speedd.execution.child import Child
 from speedd.execution.messages import Broken, Done, Heartbeat, NotStored, Ready, Refused, Setup, Speak, Started, Stop
+from speedd.execution.pace import Pace
 from speedd.execution.scheduler import window
 from speedd.execution.takes import discard_partial_files
-from speedd.model import Failed, Utterance
+from speedd.model import Failed
 
 if TYPE_CHECKING:
     from speedd.engines.base import EngineInfo
@@ -42,17 +43,13 @@ OVERDUE_S = 10.0
 """How far past its deadline a worker is still no sign that the crew itself is stuck."""
 
 
-def default_deadline_s(utterance: Utterance) -> float:
-    """Allow a minute and a quarter of a second per character: some thirty times what the slowest machine needs."""
-    return 60.0 + 0.25 * len(utterance.text)
-
-
 @dataclass(frozen=True, slots=True)
 class PoolTimes:
     """How patient a pool is, in seconds."""
 
-    deadline_s: Callable[[Utterance], float] = default_deadline_s
-    """From the moment an engine takes an utterance until its take is stored."""
+    chunk_s: float = 60.0
+    """What an engine has at least, from the moment it takes an utterance until its take is stored; longer texts and
+    slower engines get more (see `Pace`)."""
     load_s: float = 600.0
     heartbeat_s: float = 1.0
     idle_release_s: float = 600.0
@@ -93,6 +90,7 @@ class Crew:
         self._board = board
         self._setup = Setup(0, engine, dict(options), takes, nice, times.heartbeat_s)
         self._times = times
+        self._pace = Pace(times.chunk_s)
         self._clock = clock
         self._slots = [Slot(index) for index in range(workers)]
         self._supervisor: threading.Thread | None = None
@@ -256,11 +254,13 @@ class Crew:
             case Done():
                 slot.budget = report.budget
                 self._fruitless_deaths = 0
+                item = self._take_from(slot, report.result.key)
                 if isinstance(report.result, Failed):
                     self.failed += 1
                 else:
                     self.rendered += 1
-                self._board.answer(self._take_from(slot, report.result.key), report.result)
+                    self._pace.note(len(item.utterance.text), report.result.render_s)
+                self._board.answer(item, report.result)
             case NotStored():
                 item = self._take_from(slot, report.key)
                 self._board.release(item)
@@ -340,12 +340,12 @@ class Crew:
             return
         self.failed += 1
         text = f"The engine stopped working {item.deaths} times while it spoke this text; the last time {reason}."
-        self._board.answer(item, Failed(item.utterance.key, text))
+        self._board.answer(item, Failed(item.utterance.key, text, final=True))
 
     def _end_overdue(self) -> None:
         for slot in self._slots:
             if slot.child is not None and not slot.fault and self._clock() > self._deadline_s(slot):
-                slot.fault = "it did not answer in time"
+                slot.fault = f"it had not answered after {self._clock() - slot.since_s:.0f} s"
                 slot.child.kill()
 
     def _release_idle(self) -> None:
@@ -365,11 +365,13 @@ class Crew:
             return slot.since_s + self._times.load_s
         if not slot.outstanding:
             return math.inf
-        allowed_s = self._times.deadline_s
         started = [(item, item.started_s) for item in slot.outstanding if item.started_s is not None]
         if not started:
-            return slot.since_s + allowed_s(slot.outstanding[0].utterance)
-        return min(since_s + allowed_s(item.utterance) for item, since_s in started)
+            return slot.since_s + self._allowed_s(slot.outstanding[0])
+        return min(since_s + self._allowed_s(item) for item, since_s in started)
+
+    def _allowed_s(self, item: Item) -> float:
+        return self._pace.deadline_s(len(item.utterance.text))
 
     def _stop_all(self) -> None:
         """End the workers: those that speak after a moment, whatever they do."""

@@ -194,7 +194,7 @@ def test_a_text_on_which_the_engine_hangs_is_ended_by_the_deadline(pool):
     answers = results(narrators, [*good[:5], bad, *good[5:]])
     assert all(isinstance(answers[one.key], Rendered) for one in good)
     assert isinstance(answers[bad.key], Failed)
-    assert re.search("while it spoke this text; the last time it had not answered after \\d+ s", answers[bad.key].reason)
+    assert re.search(r"while it spoke this text; .* it had not answered after \d+ s", answers[bad.key].reason)
 
 
 @pytest.mark.fault

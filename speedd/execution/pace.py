@@ -1,0 +1,38 @@
+"""How long an engine may take over a text before it counts as hung: by the length of the text and its own pace."""
+
+from __future__ import annotations
+
+ASSUMED_S_PER_CHAR = 0.025
+"""Before anything is measured: some thirty times slower than hibari on one core, as slow as Chatterbox on a GPU that
+struggles. With `PATIENCE` a text of 200 characters gets 50 s over the least."""
+PATIENCE = 10.0
+"""A text may take this many times what the engine's pace lets expect."""
+LEAST_CHARS = 40
+"""Shorter texts count as this long: what they cost hardly depends on their length."""
+_FORGET = 0.02
+"""Share of a faster measurement in the pace. A slower one counts at once: when the machine gets busy, it stays so."""
+
+
+class Pace:
+    """Measures how fast an engine speaks, and derives deadlines from it.
+
+    Args:
+        least_s: what every text gets at least, whatever its length.
+    """
+
+    def __init__(self, least_s: float) -> None:
+        self._least_s = least_s
+        self._s_per_char = ASSUMED_S_PER_CHAR
+        self._measured = False
+
+    def note(self, chars: int, render_s: float) -> None:
+        """Take in what a text of so many characters took."""
+        s_per_char = render_s / max(chars, LEAST_CHARS)
+        if self._measured:
+            s_per_char = max(s_per_char, self._s_per_char + _FORGET * (s_per_char - self._s_per_char))
+        self._s_per_char = s_per_char
+        self._measured = True
+
+    def deadline_s(self, chars: int) -> float:
+        """How long a text of so many characters may take."""
+        return self._least_s + PATIENCE * self._s_per_char * max(chars, LEAST_CHARS)
