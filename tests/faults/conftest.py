@@ -37,3 +37,11 @@ def strace() -> str:
     if tried.returncode:
         pytest.skip(f"strace may not trace here (it needs ptrace): {tried.stderr.strip()[:200]}")
     return path
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Show what was measured: the figures of README.md."""
+    for report in terminalreporter.getreports("passed"):
+        for name, figure in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('/')[2]}\n    {figure}")

@@ -240,10 +240,9 @@ def unmount(place: Path) -> None:
 def fill(folder: Path, *, leave_bytes: int = 0) -> Path:
     """Fill a small disk up to so many bytes; return the file to remove."""
     ballast = folder / ".ballast"
-    with ballast.open("ab", buffering=0) as out:
-        with contextlib.suppress(OSError):
-            while (free := shutil.disk_usage(folder).free - leave_bytes) > 0:
-                out.write(bytes(min(free, 2**20)))
+    with ballast.open("ab", buffering=0) as out, contextlib.suppress(OSError):
+        while (free := shutil.disk_usage(folder).free - leave_bytes) > 0:
+            out.write(bytes(min(free, 2**20)))
     return ballast
 
 

@@ -7,7 +7,6 @@ up or has failed, then one JSON object when it found so many sources, or when no
 import ctypes
 import json
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -30,18 +29,20 @@ class Bell(threading.Event):
         super().set()
 
 
-def use_up_watches(count):
+def use_up_watches(count, place):
     """Take watches until there is none left, at most so many; return how many there were."""
     libc = ctypes.CDLL(None, use_errno=True)
     inotify = libc.inotify_init()
     for number in range(count):
-        if libc.inotify_add_watch(inotify, tempfile.mkdtemp().encode(), IN_CREATE) < 0:
+        watched = place / f"watched-{number}"
+        watched.mkdir()
+        if libc.inotify_add_watch(inotify, str(watched).encode(), IN_CREATE) < 0:
             return number
     return count
 
 
 def main(inbox, expected, watches):
-    used = use_up_watches(watches)
+    used = use_up_watches(watches, inbox.parent)
     found = set()
     bell = Bell()
     doorbell = Doorbell(inbox, bell)

@@ -81,6 +81,5 @@ def test_killed_again_and_again_the_book_is_the_same_and_little_is_spoken_twice(
     assert result.code == 0, result.err
     figure = f"{bench.spoken_again} of {LINES} chunks spoken again in {kills} kills, {killed_workers} workers with them"
     record_property("figure", figure)
-    print(figure)
     assert bench.ending == endings(LINES)
     assert bench.spoken_again <= killed_workers * PER_WORKER
