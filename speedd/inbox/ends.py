@@ -101,10 +101,11 @@ def _move(candidate: Candidate, target: Path, inbox: Path) -> Path | None:
     if candidate.kind is Kind.FOLDER and _whole(candidate):
         target.mkdir(parents=True, exist_ok=True)
         place = _free(target, candidate.source.name)
-        candidate.source.rename(place)
-        _fsync(target, candidate.source.parent)
-        _tidy(candidate, inbox)
-        return place
+        with _by_parts_if_it_must_be():
+            candidate.source.rename(place)
+            _fsync(target, candidate.source.parent)
+            _tidy(candidate, inbox)
+            return place
     members = _unchanged(candidate)
     if not members:
         return None
@@ -125,6 +126,16 @@ def _move(candidate: Candidate, target: Path, inbox: Path) -> Path | None:
     _fsync(target, candidate.base)
     _tidy(candidate, inbox)
     return place
+
+
+@contextmanager
+def _by_parts_if_it_must_be() -> Iterator[None]:
+    """Let pass that a folder cannot be renamed: overlayfs and mergerfs rename only the files of their lower layers."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
 
 
 def _whole(candidate: Candidate) -> bool:
