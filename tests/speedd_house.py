@@ -2,12 +2,14 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,20 +23,47 @@ SPEEDD = [sys.executable, "-m", "speedd"]
 PATIENCE_S = 60
 """How long a test waits for what must come; never for a duration to pass."""
 
-STORY = """The Clock
-
-The clock stood in the hall. It had stood there for a hundred years, and nobody wound it.
+STORY = """The clock stood in the hall. It had stood there for a hundred years, and nobody wound it.
 
 “Who winds it?” she asked. Nobody answered her.
 
 The end came quietly in the night. It was over soon.
 """
+STORY_CHUNKS = 7
+"""Its sentences and the opening that says its title."""
 
 
 def long_story(sentences: int) -> str:
-    """A book of so many sentences, each its own, in paragraphs of four."""
+    """A text of so many sentences, no two alike, in paragraphs of four."""
     numbered = [f"Sentence {number} of the long story went on for a while." for number in range(1, sentences + 1)]
-    return "The Long Story\n\n" + "\n\n".join(" ".join(numbered[at : at + 4]) for at in range(0, sentences, 4)) + "\n"
+    return "\n\n".join(" ".join(numbered[at : at + 4]) for at in range(0, sentences, 4))
+
+
+def epub(title: str, text: str = STORY, *, language: str = "en") -> bytes:
+    """An EPUB of one untitled chapter; unlike a text file it says its language, which need not be guessed then."""
+    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in text.split("\n\n"))
+    files = {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": (
+            '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container" version="1.0"><rootfiles>'
+            '<rootfile full-path="book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
+        ),
+        "book.opf": (
+            '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id">'
+            f'<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:identifier id="id">{title}</dc:identifier>'
+            f"<dc:title>{title}</dc:title><dc:language>{language}</dc:language></metadata>"
+            '<manifest><item id="one" href="one.xhtml" media-type="application/xhtml+xml"/></manifest>'
+            '<spine><itemref idref="one"/></spine></package>'
+        ),
+        "one.xhtml": (
+            f'<html xmlns="http://www.w3.org/1999/xhtml"><head><title/></head><body>{paragraphs}</body></html>'
+        ),
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # without the time: the same book, the same bytes
+    return packed.getvalue()
 
 
 @dataclass(frozen=True)
@@ -111,13 +140,14 @@ class Daemon:
         lines = self._log.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
-    def wait_for(self, event: str, **fields: Any) -> dict[str, Any]:
-        """Wait until it logs an event with these fields."""
+    def wait_for(self, event: str, *, times: int = 1, **fields: Any) -> dict[str, Any]:
+        """Wait until it has logged an event with these fields so many times; return the last."""
 
         def found() -> dict[str, Any] | None:
-            assert self.process.poll() is None, self._log.read_text()
-            told = (each for each in self.events if each["event"] == event)
-            return next((each for each in told if fields.items() <= each.items()), None)
+            ended = self.process.poll() is not None
+            told = [each for each in self.events if each["event"] == event and fields.items() <= each.items()]
+            assert len(told) >= times or not ended, self._log.read_text()
+            return told[-1] if len(told) >= times else None
 
         return wait_until(found)
 
@@ -217,6 +247,11 @@ class House:
     def book(self) -> Audiobook:
         """The one audiobook in the outbox."""
         (book,) = self.books
+        return book
+
+    def titled(self, title: str) -> Audiobook:
+        """The one audiobook of this title."""
+        (book,) = [book for book in self.books if book.run["book"]["title"] == title]
         return book
 
     @property

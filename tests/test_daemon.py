@@ -1,0 +1,386 @@
+"""The daemon at work: one that runs while books come, partners arrive and people change their minds."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+from speedd_house import ROOT, STORY, STORY_CHUNKS, House, epub, long_story, wait_until
+
+SCHEMA = json.loads((ROOT / "speedd" / "outbox" / "run-log.schema.json").read_text())
+SLOW_TOML = '[engine]\nname = "slow"\n'
+IN_FLIGHT = 2
+"""Chunks that the one worker may have in hand."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A house with a daemon that runs through all tests of this module."""
+    house = House(tmp_path_factory.mktemp("home") / "house")
+    house.configure(engine={"workers": 1})
+    with house.daemon(env={"SPEEDD_TEST_SLOW_S": "0.1"}) as daemon:
+        yield house, daemon
+        assert daemon.stop() == 0
+        assert daemon.events[-1]["event"] == "service.stopped"
+        assert [event for event in daemon.events if event["event"].startswith("library.")] == []
+
+
+# --- one book --------------------------------------------------------------------------------------------------------
+
+
+def test_run_once_publishes_a_dropped_book_whole_and_archives_its_source(house: House):
+    house.drop("The Clock.txt")
+    result = house.once()
+    assert result.code == 0, result.err
+    book = house.book
+    assert book.folder == house.outbox / "Unknown" / "The Clock"
+    assert sorted(path.name for path in book.folder.iterdir()) == [
+        "The Clock.m4b",
+        "The Clock.vtt",
+        "chunks_info.json",
+        "metadata.json",
+        "run.json",
+    ]
+    jsonschema.validate(book.run, SCHEMA)
+    assert book.run["end"]["state"] == "published"
+    assert book.run["chunks_rendered"] == len(book.run["chunks"]) == STORY_CHUNKS
+    assert book.metadata["title"] == "The Clock"
+    assert "“Who winds it?” she asked." in book.texts
+    assert "Nobody answered her." in book.captions
+    assert house.left() == []
+    assert (house.inbox / "_done" / "The Clock.txt").read_text() == STORY
+    assert f"The Clock: published in {book.folder}" in result.out
+    assert result.event("job.published")["out_path"] == str(book.folder)
+    status = house.status
+    assert (status["running"], status["jobs"]) == (False, [])
+    assert [(job["name"], job["state"], job["published"]) for job in status["ended"]] == [
+        ("The Clock", "published", str(book.folder))
+    ]
+
+
+def test_a_source_that_is_kept_is_published_once(house: House):
+    house.configure(inbox={"after_publish": "keep"})
+    house.drop("The Clock.epub", epub("The Clock"))
+    house.drop("The Clock.jpg", b"no picture")
+    assert house.once().code == 0
+    assert house.left() == ["The Clock.epub", "The Clock.jpg"]
+    assert not (house.inbox / "_done").exists()
+    assert any("cover" in warning.lower() for warning in house.book.run["warnings"])
+    again = house.once()
+    assert (again.code, again.out) == (0, "")
+    assert len(house.books) == 1
+
+
+def test_a_source_that_is_to_be_deleted_is_deleted_with_its_partners_and_nothing_else(house: House):
+    house.configure(inbox={"after_publish": "delete"})
+    house.drop("The Clock.epub", epub("The Clock"))
+    house.drop("The Clock.toml", "[output]\ninclude_source = true\n")
+    house.drop("The Clock.key", "")
+    (house.inbox / "The Clock.key").rename(house.inbox / ".notes")
+    assert house.once().code == 0
+    assert house.left() == [".notes"]
+    assert (house.book.folder / "The Clock.epub").read_bytes() == epub("The Clock")
+
+
+# --- what is known is not rendered again -----------------------------------------------------------------------------
+
+
+def test_the_same_content_again_is_published_already_even_under_another_name(home):
+    house, daemon = home
+    house.drop("Same.epub", epub("Same"))
+    daemon.wait_for("job.published", book="Same")
+    spoken = house.spoken
+    house.drop("Same again.epub", epub("Same"))
+    told = daemon.wait_for("job.duplicate", book="Same again")
+    assert told["out_path"] == str(house.titled("Same").folder)
+    wait_until(lambda: not house.left())
+    assert (house.inbox / "_done" / "Same again.epub").exists()
+    assert house.spoken == spoken
+
+
+def test_a_book_whose_audiobook_is_gone_is_published_from_its_takes_and_its_source_archived(home):
+    house, daemon = home
+    house.drop("Gone.epub", epub("Gone"))
+    daemon.wait_for("job.published", book="Gone")
+    before, spoken = house.titled("Gone"), house.spoken
+    sound = before.sound
+    shutil.rmtree(before.folder)
+    house.drop("Gone and back.epub", epub("Gone"))
+    daemon.wait_for("job.published", book="Gone", times=2)
+    after = house.titled("Gone")
+    assert (after.run["chunks_rendered"], after.run["chunks_reused"]) == (0, STORY_CHUNKS)
+    assert all(chunk["reused"] for chunk in after.run["chunks"])
+    assert after.sound == sound
+    assert house.spoken == spoken
+    wait_until(lambda: not house.left())
+
+
+def test_only_what_changed_is_rendered(home):
+    house, daemon = home
+    whole = "[speech]\nopening = false\n"
+    edited = STORY.replace("nobody wound it", "nobody ever wound it")
+    inserted = edited.replace("It was over soon.", "Then it struck one. It was over soon.")
+    deleted = inserted.replace(" Nobody answered her.", "")
+    rendered = []
+    for number, text in enumerate((STORY, edited, inserted, deleted)):
+        name = f"Version {number}"
+        house.drop(f"{name}.toml", whole)
+        before = len(house.spoken)
+        house.drop(f"{name}.epub", epub(name, text))
+        daemon.wait_for("job.published", book=name)
+        run = house.titled(name).run
+        rendered.append(run["chunks_rendered"])
+        assert run["chunks_rendered"] + run["chunks_reused"] == len(run["chunks"])
+        if number:
+            assert len(house.spoken) - before == run["chunks_rendered"]
+    assert rendered[1:] == [1, 1, 0]
+
+
+def test_another_bit_rate_in_a_books_own_settings_renders_nothing(home):
+    house, daemon = home
+    house.drop("Rates.epub", epub("Rates"))
+    daemon.wait_for("job.published", book="Rates")
+    first, spoken = house.titled("Rates"), house.spoken
+    settings = (
+        '[book]\ntitle = "Rates"\nauthor = "Ann Lee; Bo Ek"\n[speech]\nopening = false\n[output]\nbitrate_kbps = 96\n'
+    )
+    house.drop("Rates.toml", settings)
+    house.drop("Rates.epub", epub("Rates"))
+    daemon.wait_for("job.published", book="Rates", times=2)
+    (second,) = [book for book in house.books if book.folder.parent.name == "Ann Lee, Bo Ek"]
+    assert (first.run["settings"]["output"]["bitrate_kbps"], second.run["settings"]["output"]["bitrate_kbps"]) == (
+        64,
+        96,
+    )
+    assert second.run["chunks_rendered"] == 0
+    assert second.metadata["authors"] == ["Ann Lee", "Bo Ek"]
+    assert house.spoken == spoken
+
+
+def test_a_retry_takes_the_settings_of_now_and_renders_nothing_that_is_there(house: House):
+    house.drop("The Clock.epub", epub("The Clock"))
+    house.drop("Silent.toml", '[engine]\nvoice = "nobody"\n')
+    house.drop("Silent.epub", epub("Silent", "Nothing of it was heard. " + STORY))
+    house.configure(engine={"name": "silent"})
+    failed = house.once()
+    assert failed.code == 1
+    jobs = {job["name"]: job for job in house.status["ended"]}
+    assert {name: job["state"] for name, job in jobs.items()} == {"The Clock": "failed", "Silent": "failed"}
+
+    house.configure(engine={"name": "tone"})
+    assert house.once().out == ""  # a changed default starts nothing
+    retried = house.speedd("retry", jobs["The Clock"]["job"][:6])
+    told = "The Clock is queued again. speedd is not running; it acts on this when it starts.\n"
+    assert (retried.code, retried.out) == (0, told)
+    for name in ("Silent.toml", "Silent.epub"):  # dropping it again does the same
+        (house.inbox / "_failed" / "Silent" / name).rename(house.inbox / name)
+    assert house.once().code == 0
+    first, second = house.titled("The Clock"), house.titled("Silent")
+    assert first.run["engine"]["name"] == second.run["engine"]["name"] == "tone"
+    assert any('The voice "nobody" cannot be used' in warning for warning in second.run["warnings"])
+
+    spoken = house.spoken
+    house.configure(output={"bitrate_kbps": 96})
+    house.speedd("retry", jobs["The Clock"]["job"])
+    assert house.once().code == 0
+    (again,) = [book for book in house.books if book.run["edition"] == 2]
+    assert again.folder.name == "The Clock (2)"
+    assert again.run["settings"]["output"]["bitrate_kbps"] == 96
+    assert again.run["chunks_rendered"] == 0
+    assert again.m4b.stat().st_size > first.m4b.stat().st_size
+    assert house.spoken == spoken
+
+
+# --- partners and chunk JSON -----------------------------------------------------------------------------------------
+
+
+def plan_of(house: House, content: bytes) -> list[dict]:
+    (house.root / "to plan.epub").write_bytes(content)
+    planned = house.speedd("plan", house.root / "to plan.epub")
+    assert planned.code == 0, planned.err
+    return json.loads(planned.out)
+
+
+def test_a_partner_dropped_while_its_book_is_at_work_takes_over_and_keeps_the_takes(home):
+    house, daemon = home
+    content = epub("Partner", long_story(24).replace("long", "partner's"))
+    planned = plan_of(house, content)
+    planned[5]["text"] = "This sentence is another one now."
+    before = set(house.spoken)
+    house.drop("Partner.toml", SLOW_TOML)
+    house.drop("Partner.epub", content)
+    first = daemon.wait_for("job.accepted", book="Partner")["job"]
+    wait_until(lambda: len(set(house.spoken) - before) >= 6)
+    house.drop("Partner.json", json.dumps(planned))
+    daemon.wait_for("job.superseded", job=first)
+    second = daemon.wait_for("job.published", book="Partner")["job"]
+    assert second != first
+    book = house.titled("Partner")
+    assert "This sentence is another one now." in book.texts
+    assert [part["role"] for part in book.run["source"]["parts"]] == ["book", "chunks", "settings"]
+    keys = [key for key in house.spoken if key not in before]
+    assert len(keys) - len(set(keys)) <= IN_FLIGHT
+    wait_until(lambda: not house.left())
+    states = {job["job"]: job["state"] for job in house.status["ended"]}
+    assert (states[first], states[second]) == ("superseded", "published")
+
+
+def test_a_book_dropped_while_its_chunk_json_is_at_work_takes_over(home):
+    house, daemon = home
+    content = epub("Later", long_story(16).replace("long", "later"))
+    house.drop("Later.toml", SLOW_TOML)
+    house.drop("Later.json", json.dumps(plan_of(house, content)))
+    first = daemon.wait_for("job.accepted", book="Later")["job"]
+    daemon.wait_for("job.planned", job=first)
+    house.drop("Later.epub", content)
+    daemon.wait_for("job.superseded", job=first)
+    daemon.wait_for("job.published", book="Later")
+    roles = [part["role"] for part in house.titled("Later").run["source"]["parts"]]
+    assert roles == ["book", "chunks", "settings"]
+    wait_until(lambda: not house.left())
+    assert not (house.inbox / "_failed" / "Later").exists()
+
+
+def test_a_plan_written_edited_and_dropped_is_honoured_to_the_letter(home):
+    house, daemon = home
+    header, *chunks = plan_of(house, epub("Plan"))
+    chunks[1]["text"] = "the   CLOCK stood… in the  hall"
+    chunks[2] |= {"boundary_type": "chapter_end", "note": {"mine": [1, 2]}}
+    del chunks[4]
+    chunks.append({"index": 99, "text": "And one more.", "boundary_type": "none"})
+    header["title"] = "Edited"
+    house.drop("Edited.json", json.dumps([header, *chunks]))
+    daemon.wait_for("job.published", book="Edited")
+    book = house.titled("Edited")
+    assert book.texts == [chunk["text"] for chunk in chunks]
+    assert [chunk["index"] for chunk in book.plan[1:]] == [chunk["index"] for chunk in chunks]
+    assert book.plan[3]["note"] == {"mine": [1, 2]}
+    log = book.run["chunks"]
+    gap_s = log[3]["start_s"] - log[2]["start_s"] - log[2]["duration_s"]
+    assert gap_s == pytest.approx(1.1, abs=0.08)  # takes keep a little of their edges
+
+
+# --- wishes ----------------------------------------------------------------------------------------------------------
+
+
+def test_queued_and_running_books_can_be_cancelled(home):
+    house, daemon = home
+    names = ("First", "Second", "Third")  # two are open at once
+    jobs = {}
+    for name in names:
+        house.drop(f"{name}.toml", SLOW_TOML)
+        house.drop(f"{name}.epub", epub(name, long_story(40).replace("long", name)))
+        jobs[name] = daemon.wait_for("job.accepted", book=name)["job"]
+    daemon.wait_for("job.planned", book="Second")
+    states = {job["name"]: job["state"] for job in house.status["jobs"]}
+    assert [states[name] for name in names] == ["running", "running", "queued"]
+    for name in reversed(names):
+        told = house.speedd("cancel", jobs[name])
+        assert (told.code, told.out) == (0, f"{name} will be cancelled. \n")
+        daemon.wait_for("job.cancelled", job=jobs[name])
+        wait_until(lambda name=name: (house.inbox / "_failed" / name).exists())
+        assert "It was cancelled." in house.reason(name)
+    assert not [event for event in daemon.events if event["event"] == "job.started" and event["book"] == "Third"]
+    again = house.speedd("cancel", jobs["First"])
+    assert (again.code, again.out) == (2, "")
+    assert "First is cancelled already." in again.err
+    nothing = house.speedd("retry", "feed")
+    assert (nothing.code, nothing.out) == (2, "")
+    assert "“feed” names no job" in nothing.err
+
+    spoken = set(house.spoken)
+    told = house.speedd("retry", jobs["First"])  # wakes the daemon
+    assert (told.code, told.out) == (0, "First is queued again. \n")
+    daemon.wait_for("job.published", book="First")
+    assert house.titled("First").run["chunks_reused"] >= 1
+    assert spoken < set(house.spoken)
+
+
+# --- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_cut_short_waits_for_its_rest_visible_to_all(home):
+    house, daemon = home
+    whole = epub("Copied")
+    house.drop("copying.epub", whole[: len(whole) // 2])
+    damaged = daemon.wait_for("source.waiting", book="copying")["job"]
+    status = house.status
+    assert status["running"]
+    assert status["daemon"]["pid"] == daemon.process.pid
+    (job,) = status["jobs"]
+    assert (job["job"], job["name"], job["state"]) == (damaged, "copying", "waiting")
+    assert job["reason"]
+    for_people = house.speedd("status").out
+    assert f"speedd runs, pid {daemon.process.pid}." in for_people
+    assert "copying: waiting (" in for_people
+    assert house.left() == ["copying.epub"]
+
+    house.drop("copying.epub", whole)
+    daemon.wait_for("job.superseded", job=damaged)
+    daemon.wait_for("job.published", book="copying")
+    assert house.titled("Copied").run["chunks_rendered"] > 0
+
+
+def test_a_second_daemon_on_the_same_state_ends_with_75(home):
+    house, _ = home
+    impatient = (
+        "from speedd.app import App; App.__init__.__kwdefaults__['lock_wait_s'] = 0.3\n"
+        "from speedd.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", impatient, "run", "--config", str(house.config), "--once"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 75
+    assert f"Another speedd uses the state directory {house.state}." in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_inbox_that_is_gone_is_no_empty_inbox(home):
+    house, daemon = home
+    aside = house.root / "aside"
+    house.inbox.rename(aside)
+    daemon.wait_for("inbox.unavailable")
+    aside.rename(house.inbox)
+    daemon.wait_for("inbox.available")
+    house.drop("Back.epub", epub("Back"))
+    daemon.wait_for("job.published", book="Back")
+
+
+def test_a_ring_right_after_a_scan_is_not_forgotten(house: House):
+    """With a scan of its own only once an hour, what is dropped is found all the same, twice in a row."""
+    house.configure(inbox={"scan_s": 3600, "settle_s": 0}, engine={"workers": 1})
+    with house.daemon() as daemon:
+        for number in range(3):
+            house.drop(f"{number}.json", json.dumps([{"index": 0, "text": f"Number {number} is here."}]))
+            daemon.wait_for("job.accepted", book=f"{number}")
+        assert daemon.stop() == 0
+
+
+def test_an_inbox_that_cannot_be_looked_into_is_no_success(house: House):
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("root may look into everything")
+    house.inbox.chmod(0)
+    wrap = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else None
+    try:
+        assert house.once(wrap=wrap).code == 75
+    finally:
+        house.inbox.chmod(0o755)
+
+
+def test_without_room_the_book_waits_and_nothing_is_lost(house: House):
+    house.configure(limits={"disk_reserve_mb": 10**9})
+    house.drop("The Clock.epub", epub("The Clock"))
+    result = house.once()
+    assert result.code == 75
+    assert "There is not enough room" in result.event("job.paused")["reason"]
+    assert house.left() == ["The Clock.epub"]
+    house.configure(limits={"disk_reserve_mb": 0})
+    assert house.once().code == 0
+    assert len(house.books) == 1
