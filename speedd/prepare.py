@@ -329,7 +329,7 @@ def _write(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> No
 
 
 def _draw_cover(prepared: Prepared, folder: Path) -> bool:
-    """Make the cover a JPEG here, where a hostile picture harms nobody."""
+    """Make the cover a JPEG here, where a hostile picture harms nobody; durable before the plan that counts on it."""
     from speedd import outbox  # noqa: PLC0415 - the picture libraries stay out of the main process
 
     if prepared.cover is None:
@@ -341,8 +341,21 @@ def _draw_cover(prepared: Prepared, folder: Path) -> bool:
         return False
     if warning:
         prepared.warnings.append(warning)
-    (folder / "cover.jpg").write_bytes(jpeg)
+    with (folder / "cover.jpg").open("wb") as out:
+        out.write(jpeg)
+        out.flush()
+        os.fsync(out.fileno())
+    for place in (folder, folder.parent):
+        _fsync_folder(place)
     return True
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _leave_fault(folder: Path, kind: str, message: str, hint: str) -> None:

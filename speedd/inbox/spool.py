@@ -198,6 +198,8 @@ def _settle_in(candidate: Candidate, parts: tuple[Part, ...], digest: str, unfin
                 _fsync_folder(spool)
             return replace(job, parts=tuple(replace(part, path=folder / part.path.name) for part in parts))
         if held.digest == digest:
+            with _writing(spool):
+                _fsync_folder(spool)  # whoever put it there may have ended before this
             job = replace(held, name=candidate.name, source=candidate.source)
             if candidate.source == held.source:  # touched since: what may be moved away is what it is now
                 with _writing(spool):

@@ -131,6 +131,8 @@ def publish(staged: Path, outbox: Path, folder: PurePosixPath) -> Path:
 def find_published(outbox: Path, folder: PurePosixPath, job_id: str, *, edition: int = 1) -> Path | None:
     """Find what a job has published under this folder's name or a numbered one, if it has.
 
+    The attempt that put it there may have ended before its rename was durable, so that is made up for.
+
     Raises:
         TryAgainError: if the outbox cannot be read for now.
         PublishError: if it cannot be read at all.
@@ -145,6 +147,8 @@ def find_published(outbox: Path, folder: PurePosixPath, job_id: str, *, edition:
             candidate = outbox / folder.parent / name
             head = read_head(candidate / RUN_LOG_NAME)
             if head and (head.get("job_id"), head.get("edition")) == (job_id, edition):
+                for above in folder.parents:
+                    _sync_directory(outbox / above)
                 return candidate
     return None
 
