@@ -142,11 +142,6 @@ class OomAtRows(Tone):
 class CrashInBatch(OomAtRows):
     has_rows = 8
 
-    def synthesize(self, source):
-        while rows := source.take(1, block=True):
-            time.sleep(0.05)  # lets company arrive
-            yield from self.batch([*rows, *source.take(7, block=False)])
-
     def batch(self, rows):
         for utterance in rows:
             note(utterance)

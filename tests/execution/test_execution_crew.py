@@ -1,0 +1,104 @@
+"""Who gets what, without any process: a worker here is a list of what was sent to it."""
+
+from types import SimpleNamespace
+
+import pytest
+from execution_pools import utterance
+
+from speedd.engines import find
+from speedd.engines.base import Budget
+from speedd.execution.base import WorkerState
+from speedd.execution.board import Board
+from speedd.execution.crew import Crew, PoolTimes
+
+
+@pytest.fixture
+def crew(tmp_path):
+    board = Board()
+    info = find("oom_at_rows").describe({})
+    crew = Crew(
+        board,
+        info,
+        {},
+        engine="oom_at_rows",
+        takes=tmp_path,
+        workers=2,
+        nice=0,
+        times=PoolTimes(),
+        clock=lambda: 0.0,
+    )
+    for slot in crew._slots:
+        sent = []
+        slot.child = SimpleNamespace(send=sent.append, sent=sent)
+        slot.state = WorkerState.IDLE
+        slot.budget = Budget(rows=2, free_bytes=1 << 30, row_bytes=1)
+    yield crew
+    crew.stop()
+
+
+def sent(crew):
+    return [[order.utterance.text for order in slot.child.sent] for slot in crew._slots]
+
+
+def wait_for_turn(crew, *texts):
+    run = crew._board.open()
+    for text in texts:
+        crew._board.add(run, utterance(crew.info, text))
+    return run
+
+
+def suspect(crew, run, text):
+    crew._board.add(run, utterance(crew.info, text))
+    item = run.waiting.pop()
+    item.deaths = 1
+    crew._board.suspects.append(item)
+    return item
+
+
+def test_workers_are_filled_evenly_up_to_their_window(crew):
+    wait_for_turn(crew, *"abcdefghijk")
+    crew._dispatch()
+    assert sent(crew) == [list("aceg"), list("bdfh")]
+
+
+def test_a_suspect_goes_first_and_runs_alone(crew):
+    run = wait_for_turn(crew, *"abcdefghijk")
+    suspect(crew, run, "S")
+    crew._dispatch()
+    assert sent(crew) == [["S"], list("abcd")]
+
+
+def test_while_no_worker_is_empty_for_a_suspect_nothing_else_starts(crew):
+    run = wait_for_turn(crew, "a", "b")
+    crew._dispatch()
+    suspect(crew, run, "S")
+    for text in "cdef":
+        crew._board.add(run, utterance(crew.info, text))
+    crew._dispatch()
+    assert sent(crew) == [["a"], ["b"]]
+    crew._take_from(crew._slots[1], crew._slots[1].outstanding[0].utterance.key)
+    crew._dispatch()
+    assert sent(crew) == [["a", "c", "d", "e"], ["b", "S"]]
+
+
+def test_the_run_that_has_least_in_hand_is_served_next(crew):
+    wait_for_turn(crew, *"abcd")
+    crew._dispatch()
+    wait_for_turn(crew, *"ABCD")
+    wait_for_turn(crew, *"123")
+    crew._dispatch()
+    assert sorted(text for slot in sent(crew) for text in slot) == sorted("abcd" + "AB" + "12")
+
+
+def test_what_was_not_in_the_engine_when_it_died_is_not_charged(crew):
+    run = wait_for_turn(crew, "a", "b", "c")
+    crew._dispatch()
+    slot = crew._slots[0]
+    first, second = slot.outstanding
+    first.started_s = 0.0
+    slot.child = SimpleNamespace(bury=lambda: "it ended", pid=1)
+    crew._bury(slot)
+    assert (first.deaths, second.deaths) == (1, 0)
+    assert list(crew._board.suspects) == [first]
+    assert list(run.waiting) == [second]
+    assert (slot.uncommitted, slot.state, run.held) == (0, WorkerState.WAITING, 1)
