@@ -43,12 +43,14 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
             f"{row['realtime_factor']:12.1f}{row['ratio']:13.2f}×"
         )
     yield ""
-    yield "The naive loop: " + ", ".join(f"{part} {seconds:.2f} s" for part, seconds in report["naive_s"].items())
+    yield "The naive loop's processor time: " + ", ".join(
+        f"{part} {seconds:.2f} s" for part, seconds in report["naive_s"].items()
+    )
     yield "The whole way, by stage:"
     for stage in report["stages"]:
         yield (
             f"  {stage['name']:16}{stage['wall_s']:8.2f} s {stage['share']:7.1%}"
-            f"   cores unused for {stage['idle_core_s']:.2f} s"
+            f"   processor {stage['cpu_s']:.2f} s, cores unused for {stage['idle_core_s']:.2f} s"
         )
     total_s = sum(report["cpu"].values())
     yield "Its processor time:"
