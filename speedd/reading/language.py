@@ -40,7 +40,7 @@ def detect(sample: str) -> str:
     Args:
         sample: some of it; the first `SAMPLE_CHARS` characters are looked at.
     Returns:
-        its primary subtag, empty if the text is too short to tell.
+        its primary subtag, empty if the text is too short to tell or looks like no language at all (a long list).
     """
     sample = sample[:SAMPLE_CHARS]
     if len(sample) < _LEAST_CHARS:
@@ -49,4 +49,4 @@ def detect(sample: str) -> str:
     from py3langid.langid import classify  # noqa: PLC0415
 
     code, _ = classify(sample)
-    return str(code)
+    return normal_tag(str(code))

@@ -80,6 +80,8 @@ def test_the_language_is_heard_where_nobody_says_it(write):
     assert read(write({"a.txt": GERMAN, "book.nfo": "language: und"})).metadata.language == "de"
     assert read(write({"a.txt": GERMAN, "book.nfo": "language: English"})).metadata.language == "en"
     assert read(write({"a.txt": "Too short to tell."})).metadata.language == ""
+    tally = " ".join(f"Line {number} was read." for number in range(900))  # py3langid: "zxx", no language at all
+    assert read(write({"a.txt": tally})).metadata.language == ""
 
 
 @pytest.mark.parametrize(
