@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from speedd import inbox
 from speedd.app import App, spool_folder
+from speedd.ends import Ends
 from speedd.errors import DamagedInputError, InputError, SpeeddError, TryAgainError
 from speedd.ledger import JobRow, State
 from speedd.model import Job
@@ -90,7 +90,6 @@ class Daemon:
         self._finished: SimpleQueue[str] = SimpleQueue()
         self._not_before: dict[str, float] = {}
         self._pauses: dict[str, int] = {}
-        self._failed = False
         self._unavailable = False
         self._put_off: set[str] = set()
         """With ``once``: signatures of what could not be copied for now."""
@@ -98,6 +97,7 @@ class Daemon:
         self._doorbell_fault = ""
         self._last_scan = self._last_status = float("-inf")
         self._narrator = app.narrator(onlook=self._look)
+        self._ends = Ends(app.ledger, app.config, log=app.log, say=say)
         paths = self._config.paths
         self._cadence = inbox.cadence(paths.inbox, self._config.inbox)
         self._scanner = inbox.Scanner(paths.inbox, settle_s=self._cadence.settle_s, known=self._known)
@@ -115,7 +115,7 @@ class Daemon:
             self._log.info("job.resumed", job=job_id)
         for row in self._ledger.jobs(State.WAITING):
             self._not_before[row.job.id] = time.monotonic() + self._damaged_wait_s()
-        self._end_left_sources()
+        self._ends.bring_away_left()
         self._doorbell.start()
         self._log.info("service.ready", inbox=str(paths.inbox), outbox=str(paths.outbox))
         self._notifier.ready("Waiting for books.")
@@ -139,7 +139,7 @@ class Daemon:
             return 0
         left = self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING)
         waits = left or self._put_off or self._unavailable
-        return 1 if self._failed else TryAgainError.exit_code if waits else 0
+        return 1 if self._ends.failed else TryAgainError.exit_code if waits else 0
 
     def _look_around(self) -> None:
         now = time.monotonic()
@@ -249,7 +249,7 @@ class Daemon:
         if row.state is State.PUBLISHED and row.published is not None and row.published.is_dir():
             self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path=str(row.published))
             self._say(f"{job.name}: already published at {row.published}")
-            self._end_source(candidate, row.job, State.PUBLISHED, "")
+            self._ends.bring_away(candidate, row.job, State.PUBLISHED)
         elif row.state.ended:
             why = "its audiobook is gone" if row.state is State.PUBLISHED else f"it was {row.state} before"
             inbox.readdress(job, candidate)
@@ -263,7 +263,7 @@ class Daemon:
         elif row.job.source != job.source:
             self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path="")
             self._say(f"{job.name}: the same book is at work already")
-            self._end_source(candidate, row.job, State.PUBLISHED, "")
+            self._ends.bring_away(candidate, row.job, State.PUBLISHED)
 
     def _refuse_unread(self, candidate: inbox.Candidate, error: InputError) -> None:
         """Refuse a source that could not even be copied: it has no digest, so its look names it."""
@@ -272,7 +272,7 @@ class Daemon:
         if self._ledger.job(job_id) is None:
             self._ledger.add(job)
         self._ledger.remember(candidate.source, candidate.signature, job_id)
-        self._conclude(job, State.REFUSED, str(error), candidate=candidate)
+        self._ends.conclude(job, State.REFUSED, error.message, hint=error.hint, candidate=candidate)
 
     # --- jobs --------------------------------------------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class Daemon:
             self._ledger.set_state(row.job.id, state, reason)
             self._log.info("job.superseded", job=row.job.id, book=row.job.name)
         else:
-            self._conclude(row.job, state, reason)
+            self._ends.conclude(row.job, state, reason)
 
     def _start_jobs(self) -> None:
         now = time.monotonic()
@@ -325,24 +325,24 @@ class Daemon:
             folder = self._narrator.narrate(row, control)
         except Cancelled as error:
             superseded = (found := self._ledger.job(job.id)) is not None and found.state is State.SUPERSEDED
-            self._conclude(job, State.SUPERSEDED if superseded else State.CANCELLED, error.message)
+            self._ends.conclude(job, State.SUPERSEDED if superseded else State.CANCELLED, error.message)
         except Interrupted:
             self._ledger.set_state(job.id, State.QUEUED)
         except TryAgainError as error:
             self._pause(job, str(error))
         except DamagedInputError as error:
-            self._wait_for_rest(row, str(error))
+            self._wait_for_rest(row, error)
         except InputError as error:
-            self._conclude(job, State.REFUSED, str(error))
+            self._ends.conclude(job, State.REFUSED, error.message, hint=error.hint)
         except SpeeddError as error:
-            self._conclude(job, State.FAILED, str(error))
+            self._ends.conclude(job, State.FAILED, error.message, hint=error.hint)
         except Exception as error:  # noqa: BLE001 - the boundary of a job: the daemon goes on with the next book
             self._log.exception("job.failed", job=job.id, book=job.name, reason=repr(error))
-            self._conclude(
+            self._ends.conclude(
                 job, State.FAILED, f"speedd itself failed ({type(error).__name__}: {error}). Please report it."
             )
         else:
-            self._conclude(job, State.PUBLISHED, "", published=folder)
+            self._ends.conclude(job, State.PUBLISHED, "", published=folder)
 
     def _collect(self) -> None:
         while not self._finished.empty():
@@ -350,6 +350,8 @@ class Daemon:
             self._threads.pop(job_id).join()
             self._controls.pop(job_id, None)
             self._watches.pop(job_id, None)
+            if job_id not in self._not_before:
+                self._pauses.pop(job_id, None)
 
     def _pause(self, job: Job, reason: str) -> None:
         """Something outside passes: try again later, burning no attempt."""
@@ -360,12 +362,13 @@ class Daemon:
         self._log.warning("job.paused", job=job.id, book=job.name, reason=reason, again_in_s=wait_s)
         self._say(f"{job.name}: paused: {reason}")
 
-    def _wait_for_rest(self, row: JobRow, reason: str) -> None:
+    def _wait_for_rest(self, row: JobRow, error: DamagedInputError) -> None:
         """It looks cut short: wait for the rest, which would come as a changed source; refuse it if none comes."""
         job = row.job
         if row.state is State.WAITING:
-            self._conclude(job, State.REFUSED, reason)
+            self._ends.conclude(job, State.REFUSED, error.message, hint=error.hint)
             return
+        reason = str(error)
         self._not_before[job.id] = time.monotonic() + self._damaged_wait_s()
         self._ledger.set_state(job.id, State.WAITING, reason)
         self._log.info("source.waiting", job=job.id, book=job.name, src_path=str(job.source), reason=reason)
@@ -373,80 +376,6 @@ class Daemon:
 
     def _damaged_wait_s(self) -> float:
         return max(1.0, self._cadence.settle_s) if self._once else self._config.inbox.damaged_wait_s
-
-    def _conclude(
-        self,
-        job: Job,
-        state: State,
-        reason: str,
-        *,
-        published: Path | None = None,
-        candidate: inbox.Candidate | None = None,
-    ) -> None:
-        """Record the end of a job, then bring its source away."""
-        self._ledger.set_state(job.id, state, reason, published=published)
-        self._pauses.pop(job.id, None)
-        self._failed |= state in {State.REFUSED, State.FAILED}
-        if state is State.PUBLISHED:
-            self._log.info("job.published", job=job.id, book=job.name, out_path=str(published))
-            self._say(f"{job.name}: published in {published}")
-        elif state in {State.REFUSED, State.FAILED}:
-            log = self._log.warning if state is State.REFUSED else self._log.error
-            log(f"job.{state}", job=job.id, book=job.name, src_path=str(job.source), reason=reason)
-            self._say(f"{job.name}: {state}: {reason}")
-        else:
-            self._log.info(f"job.{state}", job=job.id, book=job.name, reason=reason)
-            self._say(f"{job.name}: {state}")
-        if state is State.SUPERSEDED:
-            return
-        try:
-            candidate = candidate or inbox.load_candidate(job.spool)
-        except TryAgainError as error:
-            self._log.warning("source.kept", job=job.id, src_path=str(job.source), reason=str(error))
-        else:
-            self._end_source(candidate, job, state, reason)
-
-    def _end_source(self, candidate: inbox.Candidate, job: Job, state: State, reason: str) -> None:
-        """Bring a source away from the inbox, as its end and the configuration ask."""
-        after, place = self._config.inbox.after_publish, self._config.paths.inbox
-        try:
-            if state is not State.PUBLISHED:
-                moved = inbox.reject(candidate, place, reason=reason, when=datetime.now().astimezone())
-            elif after == "archive":
-                moved = inbox.archive(candidate, place)
-            elif after == "delete":
-                if inbox.delete(candidate, place):
-                    self._ledger.forget(candidate.source)
-                return
-            else:
-                return
-        except TryAgainError as error:
-            self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=str(error))
-            return
-        if moved is None:
-            why = "it changed, or the inbox cannot be written to"
-            self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=why)
-            return
-        self._log.info("source.archived", job=job.id, book=job.name, out_path=str(moved))
-        self._ledger.forget(candidate.source)
-
-    def _end_left_sources(self) -> None:
-        """Bring away the sources of jobs that ended just before the last process did."""
-        keep = self._config.inbox.after_publish == "keep"
-        for source, job_id in self._ledger.sources():
-            row = self._ledger.job(job_id)
-            if row is not None and (not row.state.ended or (keep and row.state is State.PUBLISHED)):
-                continue
-            if row is not None and row.state is State.SUPERSEDED:
-                row = None
-            candidate = None
-            if row is not None and row.job.source == source:
-                with contextlib.suppress(TryAgainError):
-                    candidate = inbox.load_candidate(row.job.spool)
-            if row is None or candidate is None:
-                self._ledger.forget(source)  # the next scan takes it anew, and the ledger knows its content
-            else:
-                self._end_source(candidate, row.job, row.state, row.reason)
 
     # --- what others see ---------------------------------------------------------------------------------------------
 

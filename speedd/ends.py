@@ -1,0 +1,126 @@
+"""How jobs end: recorded in the ledger first, then the source is brought away from the inbox."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from speedd import inbox
+from speedd.config import Config
+from speedd.errors import TryAgainError
+from speedd.ledger import Ledger, State
+from speedd.model import Job
+
+
+class Ends:
+    """Concludes jobs. Any thread may call it.
+
+    Args:
+        ledger: where ends are recorded.
+        config: says what becomes of a source.
+        log: where events go.
+        say: told plain lines for a person at a terminal.
+    """
+
+    def __init__(self, ledger: Ledger, config: Config, *, log: Any, say: Callable[[str], None]) -> None:
+        self.failed = False
+        """Whether any job was refused or failed."""
+        self._ledger = ledger
+        self._inbox = config.paths.inbox
+        self._after_publish = config.inbox.after_publish
+        self._log = log
+        self._say = say
+
+    def conclude(
+        self,
+        job: Job,
+        state: State,
+        reason: str,
+        *,
+        hint: str = "",
+        published: Path | None = None,
+        candidate: inbox.Candidate | None = None,
+    ) -> None:
+        """Record the end of a job, then bring its source away.
+
+        Args:
+            job: which.
+            state: its end.
+            reason: why, for its owner; empty if it was published.
+            hint: what to do about it.
+            published: where its audiobook lies.
+            candidate: its source; by default what the spool remembers of it.
+
+        Raises:
+            TryAgainError: if the ledger cannot be written now; the source was not touched.
+        """
+        why = f"{reason} {hint}".strip()
+        self._ledger.set_state(job.id, state, why, published=published)
+        if state is State.PUBLISHED:
+            self._log.info("job.published", job=job.id, book=job.name, out_path=str(published))
+            self._say(f"{job.name}: published in {published}")
+        elif state in {State.REFUSED, State.FAILED}:
+            self.failed = True
+            log = self._log.warning if state is State.REFUSED else self._log.error
+            log(f"job.{state}", job=job.id, book=job.name, src_path=str(job.source), reason=why)
+            self._say(f"{job.name}: {state}: {why}")
+        else:
+            self._log.info(f"job.{state}", job=job.id, book=job.name, reason=why)
+            self._say(f"{job.name}: {state}")
+        if state is State.SUPERSEDED:
+            return  # the source is the newer job's
+        try:
+            candidate = candidate or inbox.load_candidate(job.spool)
+        except TryAgainError as error:
+            self._log.warning("source.kept", job=job.id, src_path=str(job.source), reason=str(error))
+        else:
+            self.bring_away(candidate, job, state, reason, hint)
+
+    def bring_away(self, candidate: inbox.Candidate, job: Job, state: State, reason: str = "", hint: str = "") -> None:
+        """Bring a source away from the inbox, as its end and the configuration ask. What fails is logged."""
+        try:
+            if state is not State.PUBLISHED:
+                moved = self._reject(candidate, job, state, reason, hint)
+            elif self._after_publish == "archive":
+                moved = inbox.archive(candidate, self._inbox)
+            elif self._after_publish == "delete":
+                if inbox.delete(candidate, self._inbox):
+                    self._ledger.forget(candidate.source)
+                return
+            else:
+                return
+        except TryAgainError as error:
+            self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=str(error))
+            return
+        if moved is None:
+            why = "it changed, or the inbox cannot be written to"
+            self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=why)
+            return
+        self._log.info("source.archived", job=job.id, book=job.name, out_path=str(moved))
+        self._ledger.forget(candidate.source)
+
+    def _reject(self, candidate: inbox.Candidate, job: Job, state: State, reason: str, hint: str) -> Path | None:
+        if state is not State.REFUSED:  # nothing is wrong with the book itself
+            hint = f"{hint} Run `speedd retry {job.id}`, or put it into the inbox again.".strip()
+        return inbox.reject(candidate, self._inbox, reason=reason, hint=hint, when=datetime.now().astimezone())
+
+    def bring_away_left(self) -> None:
+        """Bring away the sources of jobs that ended just before the last process did."""
+        keep = self._after_publish == "keep"
+        for source, job_id in self._ledger.sources():
+            row = self._ledger.job(job_id)
+            if row is not None and (not row.state.ended or (keep and row.state is State.PUBLISHED)):
+                continue
+            if row is not None and row.state is State.SUPERSEDED:
+                row = None
+            candidate = None
+            if row is not None and row.job.source == source:
+                with contextlib.suppress(TryAgainError):
+                    candidate = inbox.load_candidate(row.job.spool)
+            if row is None or candidate is None:
+                self._ledger.forget(source)  # the next scan takes it anew, and the ledger knows its content
+            else:
+                self.bring_away(candidate, row.job, row.state, row.reason)

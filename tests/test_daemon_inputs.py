@@ -1,0 +1,130 @@
+"""Bad books among good ones: each is set aside with a reason its owner understands, and the good ones are published."""
+
+import json
+import os
+import re
+import shutil
+
+import jsonschema
+import pytest
+from speedd_house import ROOT, STORY, House, epub
+
+GERMAN = (
+    "Die alte Uhr stand seit hundert Jahren im Flur, und niemand hatte sie je aufgezogen. Sie ging trotzdem weiter,"
+    " Tag für Tag, und wer sie hörte, der blieb stehen und lauschte, bis der letzte Schlag verklungen war.\n"
+)
+EMOJI = "📚" * 62 + "abc"
+"""251 bytes, and its suffix makes it 255."""
+LONG_TITLE = "A Very Long Title " * 16 + "Ends Here."
+OTHER_USER = 61_234
+SCHEMA = json.loads((ROOT / "speedd" / "outbox" / "run-log.schema.json").read_text())
+
+REASONS = {
+    "silent": "Chunk 0 .“silent.”. cannot be spoken: the audio is silent",
+    "empty": "empty|nothing in it",
+    "cut": "cut short|incomplete|not all there",
+    "recipes": "The chunk JSON is refused: chunk 1",
+    "cut chunks": "cut short|ends",
+    "surrogate": "surrogate|no characters|Unicode",
+    "Die Uhr": "in the language “de.*”, and the engine tone speaks only en",
+    "song": "xyz",
+    "letter": "PDF|pdf",
+    "settings": r"2 settings are wrong in settings\.toml|book\.titel: there is no such setting",
+    "no toml": r"no toml\.toml is no TOML",
+    "no engine": "There is no engine 'parrot'",
+    "unreadable": r"cannot be read by the user .*permissions are ----------(.|\n)*chmod a\+r",
+    "link": "symbolic link",
+    "pipe": "named pipe",
+}
+"""What the reason says, by the name of the source."""
+
+
+def drop_all(house: House) -> None:
+    cut = epub("Cut")
+    house.drop("silent.epub", epub("silent"))
+    house.drop("silent.toml", '[engine]\nname = "silent"\n')
+    house.drop("empty.txt", "")
+    house.drop("cut.epub", cut[: len(cut) // 2])
+    house.drop("recipes.json", '{"recipes": ["pancakes"]}')
+    house.drop("cut chunks.json", '[{"index": 0, "text": "It was la')
+    house.drop("surrogate.json", '[{"index": 0, "text": "It \\ud800 was late."}]')
+    house.drop("Die Uhr.txt", GERMAN)
+    house.drop("song.xyz", b"\x00\x01\x02")
+    house.drop("letter.pdf", b"%PDF-1.4\n%\xe2\xe3")
+    house.drop("settings.epub", epub("settings"))
+    house.drop("settings.toml", '[book]\ntitel = "x"\n[limits]\nopen_books = 9\n')
+    house.drop("no toml.epub", epub("no toml"))
+    house.drop("no toml.toml", "this is no toml")
+    house.drop("no engine.epub", epub("no engine"))
+    house.drop("no engine.toml", '[engine]\nname = "parrot"\n')
+    unreadable = house.drop("unreadable.txt")
+    unreadable.chmod(0)
+    if os.geteuid() == 0:
+        os.chown(unreadable, OTHER_USER, OTHER_USER)
+    (house.inbox / "link.txt").symlink_to("/etc/passwd")
+    os.mkfifo(house.inbox / "pipe.txt")
+
+    house.drop("Flaky.epub", epub("Flaky", "All is well here. This FLAKY sentence is not. All is well again."))
+    house.drop("Flaky.toml", '[engine]\nname = "flaky"\n')
+    house.drop(f"{EMOJI}.txt", STORY)
+    house.drop("long title.epub", epub(LONG_TITLE))
+    house.drop("Good.epub", epub("Good"))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """All of them in one inbox, run over once by a user who may not read everything; with what status says then."""
+    house = House(tmp_path_factory.mktemp("mixed") / "house")
+    house.configure(engine={"workers": 1})
+    drop_all(house)
+    wrap = None
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root may read every file, and there is no setpriv to give that right up")
+        wrap = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"]
+    return house, house.once(wrap=wrap)
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_a_book_that_cannot_be_narrated_is_set_aside_with_a_reason(mixed, name):
+    house, result = mixed
+    reason = house.reason(name)
+    assert re.search(REASONS[name], reason), reason
+    assert "What to do: " in reason
+    assert "Traceback" not in reason
+    assert "speedd itself failed" not in reason
+    ends = [event["event"] for event in result.events if event.get("book") == name and event["level"] != "info"]
+    assert ends == ["job.failed" if name == "silent" else "job.refused"]
+
+
+def test_the_good_books_among_them_are_published(mixed):
+    house, _ = mixed
+    assert {book.run["book"]["title"] for book in house.books} == {"Good", "Flaky", EMOJI, LONG_TITLE}
+    for book in house.books:
+        jsonschema.validate(book.run, SCHEMA)
+        assert all(len(os.fsencode(path.name)) <= 255 for path in [book.folder, *book.folder.iterdir()])
+
+
+def test_nothing_is_left_and_the_exit_code_says_that_something_failed(mixed):
+    house, result = mixed
+    assert result.code == 1
+    assert house.left() == []
+    assert sorted(path.name for path in (house.inbox / "_failed").iterdir()) == sorted(REASONS)
+    for name in REASONS:
+        assert f"{name}: {'failed' if name == 'silent' else 'refused'}: " in result.out
+
+
+def test_a_file_that_is_cut_short_is_tried_once_more_before_it_is_refused(mixed):
+    _, result = mixed
+    told = [event["event"] for event in result.events if event.get("book") == "cut"]
+    assert told == ["job.accepted", "job.started", "source.waiting", "job.started", "job.refused", "source.archived"]
+
+
+def test_a_take_that_is_turned_down_is_rendered_again_with_the_next_seed(mixed):
+    house, result = mixed
+    book = house.titled("Flaky")
+    attempts = {text: chunk["attempts"] for text, chunk in zip(book.texts, book.run["chunks"], strict=True)}
+    assert attempts.pop("This FLAKY sentence is not.") == 2
+    assert set(attempts.values()) == {1}
+    told = [event for event in result.events if event["event"] == "chunk.retried" and event["attempt"] == 1]
+    assert any("silent" in event["reason"] for event in told)
