@@ -18,6 +18,7 @@ from speedd.errors import ConfigError, TryAgainError
 from speedd.execution import Executor, ExecutorStatus, PoolTimes, WorkerPool
 from speedd.ledger import Ledger
 from speedd.narrator import Narrator
+from speedd.recovery import open_sound_ledger
 from speedd.story import Watch, takes_folder
 
 LOCK_WAIT_S = 30.0
@@ -62,7 +63,7 @@ class App:
         self._lock = _locked(config.paths.state / "lock", lock_wait_s)
         try:
             inbox.sweep(spool_folder(config))
-            self.ledger = Ledger(ledger_path(config))
+            self.ledger = open_sound_ledger(ledger_path(config), config, log)
         except BaseException:
             os.close(self._lock)
             raise

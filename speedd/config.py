@@ -116,6 +116,8 @@ class LimitsSettings(_Section):
 
     open_books: Annotated[int, Field(ge=1, le=64)] = 2
     disk_reserve_mb: Annotated[int, Field(ge=0)] = 512
+    keep_days: Annotated[float, Field(ge=0)] = 60.0
+    keep_gb: Annotated[float, Field(ge=0)] = 20.0
     reader_memory_mb: Annotated[int, Field(ge=256)] = 2048
     reader_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     chunk_deadline_s: Annotated[float, Field(gt=0)] = 60.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from speedd.app import App, spool_folder
 from speedd.ends import Ends
 from speedd.errors import DamagedInputError, InputError, SpeeddError, TryAgainError
 from speedd.ledger import JobRow, State
-from speedd.model import Job
+from speedd.model import Job, Role
 from speedd.service.notify import Notifier
 from speedd.story import Cancelled, Interrupted, Watch
+from speedd.upkeep import collect
 
 BUSY_TICK_S = 1.0
 """How often the daemon looks around while a book is at work."""
@@ -31,7 +33,10 @@ PAUSE_FIRST_S, PAUSE_LONGEST_S = 5.0, 300.0
 STATUS_S = 2.0
 """How often the status file is written while a book is at work."""
 
-_RECENT = 20
+CRASHES_TO_FAIL = 3
+"""A chunk in flight at so many crashes of the program in a row, with no take landing, is taken to be the cause."""
+UPKEEP_S = 86_400.0
+"""How often what nobody needs any more is removed."""
 
 
 class BookControl:
@@ -95,7 +100,7 @@ class Daemon:
         """With ``once``: signatures of what could not be copied for now."""
         self._rung = False
         self._doorbell_fault = ""
-        self._last_scan = self._last_status = float("-inf")
+        self._last_scan = self._last_status = self._last_upkeep = float("-inf")
         self._narrator = app.narrator(onlook=self._look)
         self._ends = Ends(app.ledger, app.config, log=app.log, say=say)
         paths = self._config.paths
@@ -111,8 +116,7 @@ class Daemon:
         """
         paths = self._config.paths
         self._write_status()  # what the last process left names a pid that is somebody else's by now
-        for job_id in self._ledger.recover():
-            self._log.info("job.resumed", job=job_id)
+        self._take_up_again()
         for row in self._ledger.jobs(State.WAITING):
             self._not_before[row.job.id] = time.monotonic() + self._damaged_wait_s()
         self._ends.bring_away_left()
@@ -141,6 +145,21 @@ class Daemon:
         waits = left or self._put_off or self._unavailable
         return 1 if self._ends.failed else TryAgainError.exit_code if waits else 0
 
+    def _take_up_again(self) -> None:
+        """Queue what the last process died over, but not for ever what it died of."""
+        for row, crashes in self._ledger.recover():
+            chunk = self._ledger.barren_chunk(row.job.id)
+            if crashes < CRASHES_TO_FAIL or chunk is None:
+                self._log.info("job.resumed", job=row.job.id, book=row.job.name)
+                continue
+            number, text = chunk
+            self._ends.conclude(
+                row.job,
+                State.FAILED,
+                f"speedd itself ended {crashes} times in a row while it spoke chunk {number}"
+                f" (“{textwrap.shorten(text, 60, placeholder=' …')}”).",
+            )
+
     def _look_around(self) -> None:
         now = time.monotonic()
         if now - self._last_scan >= (SCAN_GAP_S if self._rung else self._cadence.scan_s) or self._scanner.due_s == 0:
@@ -148,8 +167,24 @@ class Daemon:
             self._scan()
         self._obey_wishes()
         self._collect()
+        self._keep_up(now)
         self._start_jobs()
         self._report()
+
+    def _keep_up(self, now: float) -> None:
+        """Once a day, while no book is at work, remove what nobody needs any more."""
+        if now - self._last_upkeep < UPKEEP_S or self._threads:
+            return
+        self._last_upkeep = now
+        collected = collect(self._ledger, self._config)
+        if collected.takes or collected.copies or collected.stages:
+            self._log.info(
+                "state.collected",
+                takes=collected.takes,
+                copies=collected.copies,
+                stages=collected.stages,
+                freed_mb=round(collected.freed_bytes / 2**20, 1),
+            )
 
     def _tick_s(self) -> float:
         """How long to sleep unless the bell rings."""
@@ -229,6 +264,7 @@ class Daemon:
         except InputError as error:
             self._refuse_unread(candidate, error)
             return
+        job = self._with_its_book(job)
         # A chunk JSON at work whose book arrives is a member now, no source of its own any more.
         places = {candidate.source, *(candidate.base / member.path for member in candidate.members)}
         for row in (row for place in places for row in self._ledger.jobs_from(place)):
@@ -243,6 +279,21 @@ class Daemon:
             self._ledger.add(job)
             self._log.info("job.accepted", job=job.id, book=job.name, src_path=str(job.source))
             self._say(f"{job.name}: accepted")
+
+    def _with_its_book(self, job: Job) -> Job:
+        """A chunk JSON that comes after its book was published makes a new edition of that book."""
+        if job.part(Role.BOOK) or not job.part(Role.CHUNKS):
+            return job
+        for row in reversed(self._ledger.jobs(State.PUBLISHED)):
+            old = row.job
+            if (old.name, old.source.parent) != (job.name, job.source.parent) or not old.part(Role.BOOK):
+                continue
+            kept = [part for part in old.parts if part.role is not Role.CHUNKS and part.path.exists()]
+            if any(part.role is Role.BOOK for part in kept):
+                parts = (*kept, *job.parts)
+                digest = inbox.digest_of((part.role, part.digest) for part in parts)
+                return replace(job, id=digest[: len(job.id)], digest=digest, parts=parts)
+        return job
 
     def _meet_again(self, row: JobRow, job: Job, candidate: inbox.Candidate) -> None:
         """A source whose content has been here before."""

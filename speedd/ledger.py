@@ -34,6 +34,10 @@ PLAN_PAGE = 512
 """Chunks stored per transaction: about 10 ms of the lock."""
 
 
+class DamagedLedgerError(LedgerError):
+    """The file is no SQLite database any more, or fails its own check."""
+
+
 class State(StrEnum):
     """Where a job stands."""
 
@@ -161,6 +165,16 @@ class Ledger:
         with self._lock:
             self._db.close()
 
+    def check(self) -> None:
+        """See that the file is sound.
+
+        Raises:
+            DamagedLedgerError: naming the first fault.
+        """
+        first = self._rows("PRAGMA integrity_check(1)")[0][0]
+        if first != "ok":
+            raise DamagedLedgerError(f"The ledger is damaged: {first}.")
+
     def _enter_wal(self) -> None:
         """Switch to WAL; while another process does, SQLite refuses at once, whatever the timeout."""
         give_up_s = time.monotonic() + BUSY_S
@@ -287,6 +301,7 @@ class Ledger:
             db.execute(
                 "UPDATE jobs SET state=?, reason=?, published=coalesce(?, published),"
                 " cancelling=CASE WHEN ? THEN 0 ELSE cancelling END,"
+                " in_flight=CASE WHEN ?='running' THEN in_flight ELSE NULL END,"
                 " runs=runs+(?='running'), started_at=CASE WHEN ?='running' THEN ? ELSE started_at END, ended_at=?"
                 " WHERE id=?",
                 (
@@ -294,6 +309,7 @@ class Ledger:
                     reason,
                     str(published) if published else None,
                     state.ended,
+                    state,
                     state,
                     state,
                     now,
@@ -339,12 +355,32 @@ class Ledger:
         with self._transaction() as db:
             db.execute("UPDATE jobs SET cancelling=1 WHERE id=? AND ended_at IS NULL", (job_id,))
 
-    def recover(self) -> list[str]:
-        """Put jobs that were running when the last process ended back into the queue; return their ids."""
+    def recover(self) -> list[tuple[JobRow, int]]:
+        """Put jobs that were running when the last process died back into the queue.
+
+        Returns:
+            Each with how many crashes in a row came while the same chunk was in flight and no take had landed.
+        """
         with self._transaction() as db:
-            found = [row["id"] for row in db.execute("SELECT id FROM jobs WHERE state='running'")]
+            db.execute(
+                "UPDATE jobs SET barren=CASE WHEN barren_chunk IS in_flight THEN barren+1 ELSE 1 END,"
+                " barren_chunk=in_flight, in_flight=NULL WHERE state='running' AND in_flight IS NOT NULL"
+            )
+            found = db.execute("SELECT * FROM jobs WHERE state='running'").fetchall()
             db.execute("UPDATE jobs SET state='queued' WHERE state='running'")
-        return found
+        return [(_job_row(row), row["barren"]) for row in found]
+
+    def note_in_flight(self, job_id: str, chunk: int) -> None:
+        """Note the first chunk that goes to the engine; the next take that lands strikes the note."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET in_flight=? WHERE id=?", (chunk, job_id))
+
+    def barren_chunk(self, job_id: str) -> tuple[int, str] | None:
+        """Return the number and the text of the chunk that was in flight at the last crash, if there is one."""
+        rows = self._rows(
+            "SELECT c.idx, c.text FROM jobs j JOIN chunks c ON c.job=j.id AND c.idx=j.barren_chunk WHERE j.id=?", job_id
+        )
+        return (rows[0]["idx"], rows[0]["text"]) if rows else None
 
     # --- plan --------------------------------------------------------------------------------------------------------
 
@@ -474,6 +510,42 @@ class Ledger:
                 db.execute("DELETE FROM takes WHERE key=?", (key,))
                 db.execute("UPDATE utterances SET take=NULL WHERE take=?", (key,))
 
+    def add_takes(self, takes: Iterable[Rendered]) -> None:
+        """Enter takes found on disk, as when a damaged ledger is rebuilt."""
+        now = self._now()
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO takes VALUES (?,?,?,?,?,?,?,?,'','',?)",
+                (
+                    (
+                        t.key,
+                        t.samples,
+                        t.sample_rate_hz,
+                        t.peak_dbfs,
+                        t.rms_dbfs,
+                        t.render_s,
+                        t.stop_reason,
+                        t.size_bytes,
+                        now,
+                    )
+                    for t in takes
+                ),
+            )
+
+    def idle_takes(self) -> list[tuple[str, int, float]]:
+        """Return the takes that no unfinished job may want: key, size in bytes and when they were last used.
+
+        The longest unused come first. A take that was turned down, or one that an edit left without a user,
+        counts from when it was made.
+        """
+        rows = self._rows(
+            "SELECT t.key, t.size_bytes, max(t.created_at, coalesce(max(j.ended_at), 0)) AS used_at FROM takes t"
+            " LEFT JOIN utterances u ON u.take=t.key LEFT JOIN jobs j ON j.id=u.job"
+            " WHERE t.job NOT IN (SELECT id FROM jobs WHERE ended_at IS NULL)"
+            " GROUP BY t.key HAVING sum(j.id IS NOT NULL AND j.ended_at IS NULL)=0 ORDER BY used_at"
+        )
+        return [(row["key"], row["size_bytes"], row["used_at"]) for row in rows]
+
     def take_keys(self, job_id: str) -> Iterator[str]:
         """Yield the keys of the takes that a job uses."""
         for row in self._rows("SELECT take FROM utterances WHERE job=? AND take IS NOT NULL AND take!=''", job_id):
@@ -560,7 +632,7 @@ def _plain_errors(what: str) -> Iterator[None]:
         if code in _PASSING:
             raise TryAgainError(f"{what} now: {error}.") from error
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            raise LedgerError(
+            raise DamagedLedgerError(
                 f"{what}: {error}.", hint="The file is damaged. Put a copy of it back, or move it away to begin anew."
             ) from error
         raise

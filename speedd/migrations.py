@@ -34,7 +34,10 @@ CREATE TABLE jobs (
     fingerprint TEXT NOT NULL DEFAULT '',   -- what shapes the audio of its takes
     audio_s REAL,               -- length of the audiobook
     realtime_factor REAL,       -- seconds of audio per second of work, where all of it was rendered in one go
-    cancelling INTEGER NOT NULL DEFAULT 0
+    cancelling INTEGER NOT NULL DEFAULT 0,
+    in_flight INTEGER,          -- the first chunk sent to the engine since a take landed
+    barren_chunk INTEGER,       -- the chunk that was in flight at the last crash
+    barren INTEGER NOT NULL DEFAULT 0       -- crashes in a row with that chunk in flight and no take landing
 );
 CREATE INDEX jobs_by_digest ON jobs (digest, edition);
 CREATE INDEX jobs_by_source ON jobs (source);

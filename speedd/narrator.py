@@ -202,6 +202,7 @@ class Narrator:
             executor=executor,
             keys=TakeKeys(info, head, config),
             takes=takes_folder(config.paths.state),
+            reserve_bytes=config.limits.disk_reserve_mb * 2**20,
             log=self._log,
             onlook=lambda: self._onlook(story.watch),
         )

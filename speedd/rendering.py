@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any
 from speedd import audio, execution
 from speedd.config import Config
 from speedd.engines.base import EngineInfo
-from speedd.errors import EngineError
+from speedd.errors import EngineError, TryAgainError
 from speedd.ledger import Ledger, PendingUtterance, Progress
 from speedd.model import Failed, Rendered, Utterance
 from speedd.prepare import Head
@@ -26,6 +27,8 @@ ADOPT_PAGE = 256
 PROGRESS_S = 30.0
 PROGRESS_SHARE = 0.05
 """Progress is logged this often, whichever comes first."""
+ROOM_S = 5.0
+"""How often free space is looked at."""
 AUDIBLE_DBFS = -60.0
 """A take that peaks below this says nothing."""
 
@@ -65,6 +68,7 @@ class Rendering:
         executor: who renders.
         keys: how utterances get their keys.
         takes: folder of the stored takes.
+        reserve_bytes: space on their disk that stays free.
         log: where events go.
         onlook: called when there is progress.
     """
@@ -77,6 +81,7 @@ class Rendering:
         executor: execution.Executor,
         keys: TakeKeys,
         takes: Path,
+        reserve_bytes: int,
         log: Any,
         onlook: Callable[[], None],
     ) -> None:
@@ -85,6 +90,8 @@ class Rendering:
         self._executor = executor
         self._keys = keys
         self._takes = takes
+        self._reserve_bytes = reserve_bytes
+        self._looked = float("-inf")
         self._log = log
         self._onlook = onlook
         self._asked: dict[str, tuple[PendingUtterance, int]] = {}
@@ -124,20 +131,39 @@ class Rendering:
             self._record(batch)
             self._watch()
             self._story.control.check()
+            self._check_room()
         self._story.control.check()
         return rendered
+
+    def _check_room(self) -> None:
+        """Stop before the disk is full: others live on it too."""
+        now = time.monotonic()
+        if now - self._looked < ROOM_S:
+            return
+        self._looked = now
+        free = shutil.disk_usage(self._takes).free
+        if free < self._reserve_bytes:
+            raise TryAgainError(
+                f"The disk of {self._takes} is almost full: {free / 2**20:.0f} MB are free, and"
+                f" {self._reserve_bytes / 2**20:.0f} MB are to stay free (limits.disk_reserve_mb).",
+                hint="It goes on by itself when there is room.",
+            )
 
     def _wanted(self) -> Iterator[Utterance]:
         """Yield what must be rendered; adopt on the way what is stored already."""
         adopted: list[tuple[PendingUtterance, str, int]] = []
+        noted = False
         for pending in self._ledger.pending(self._story.id):
             utterance, attempt = self._next_attempt(pending)
             if utterance is None:
                 adopted.append((pending, self._best_key(pending), attempt))
-            elif (stored := self._ledger.take(utterance.key)) and self._is_whole(stored):
+            elif (stored := self._ledger.take(utterance.key)) and self._is_good(stored, pending):
                 adopted.append((pending, utterance.key if stored.samples else "", attempt))
             else:
                 self._asked[utterance.key] = pending, attempt
+                if not noted:  # so that a chunk which ends the whole program again and again is found
+                    self._ledger.note_in_flight(self._story.id, pending.chunk)
+                    noted = True
                 yield utterance
             if len(adopted) >= ADOPT_PAGE:
                 self._adopt(adopted)
@@ -164,8 +190,9 @@ class Rendering:
                 return key
         raise EngineError(f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {fault}")
 
-    def _is_whole(self, stored: Rendered) -> bool:
-        return not stored.samples or self._path(stored.key).exists()
+    def _is_good(self, stored: Rendered, pending: PendingUtterance) -> bool:
+        there = not stored.samples or self._path(stored.key).exists()
+        return there and audio.fault_of(stored, pending.text, speed=pending.style.speed) is None
 
     def _adopt(self, adopted: list[tuple[PendingUtterance, str, int]]) -> None:
         if adopted:

@@ -11,7 +11,7 @@ from speedd.inbox.grouping import Candidate, candidates_at
 from speedd.inbox.listing import InboxUnavailableError
 from speedd.inbox.mounts import cadence, file_system, network_file_system
 from speedd.inbox.scanner import Scanner, Waiting
-from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, readdress, sweep
+from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, load_job, readdress, sweep
 
 __all__ = [
     "Candidate",
@@ -28,6 +28,7 @@ __all__ = [
     "digest_of",
     "file_system",
     "load_candidate",
+    "load_job",
     "network_file_system",
     "readdress",
     "reject",

@@ -81,7 +81,7 @@ def digest_of(parts: Iterable[tuple[Role, str]]) -> str:
     return hashlib.sha256("".join(f"{role} {digest}\n" for role, digest in sorted(parts)).encode()).hexdigest()
 
 
-def load(folder: Path) -> Job:
+def load_job(folder: Path) -> Job:
     """Rebuild a job from its folder in the spool alone.
 
     Raises:
@@ -95,7 +95,7 @@ def load_candidate(folder: Path) -> Candidate:
     """Rebuild from the spool what was accepted, so that its source can be moved away after a restart.
 
     Raises:
-        TryAgainError: as `load`.
+        TryAgainError: as `load_job`.
     """
     manifest = _read_manifest(folder)
     try:
@@ -212,7 +212,7 @@ def _settle_in(candidate: Candidate, parts: tuple[Part, ...], digest: str, unfin
 def _held(folder: Path) -> Job | None:
     """The job in a folder if it is there and whole."""
     try:
-        job = load(folder)
+        job = load_job(folder)
         whole = all(part.path.stat().st_size == part.size_bytes for part in job.parts)
     except (TryAgainError, OSError):
         return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from speedd.outbox.metadata import ChapterSpan, metadata_json, series_label
     from speedd.outbox.names import safe_name, title_folder
     from speedd.outbox.publishing import abandon, find_published, plain_errors, publish, stage, stale_stages, write_json
-    from speedd.outbox.runlog import ChunkLog, RunLog, write_run_log
+    from speedd.outbox.runlog import ChunkLog, RunLog, read_head, write_run_log
 
 __all__ = [
     "CHUNKS_NAME",
@@ -34,6 +34,7 @@ __all__ = [
     "metadata_json",
     "plain_errors",
     "publish",
+    "read_head",
     "safe_name",
     "series_label",
     "stage",
@@ -53,7 +54,7 @@ _HOMES = {
     "metadata": ("ChapterSpan", "metadata_json", "series_label"),
     "names": ("safe_name", "title_folder"),
     "publishing": ("abandon", "find_published", "plain_errors", "publish", "stage", "stale_stages", "write_json"),
-    "runlog": ("ChunkLog", "RunLog", "write_run_log"),
+    "runlog": ("ChunkLog", "RunLog", "read_head", "write_run_log"),
 }
 
 

@@ -28,6 +28,10 @@ EVENTS: Final[Mapping[str, Event]] = {
     "service.stopped": Event("info", "Stopped."),
     "service.failed": Event("error", "speedd cannot go on: {reason}"),
     "service.waiting": Event("warning", "Waiting: {reason}"),
+    # its state
+    "ledger.damaged": Event("error", "The ledger was damaged and put aside as {out_path}: {reason}"),
+    "ledger.rebuilt": Event("warning", "The ledger was rebuilt from disk: {takes} takes, {jobs} books."),
+    "state.collected": Event("info", "Removed what nobody needs any more: {takes} takes, {freed_mb} MB."),
     # the inbox
     "inbox.unavailable": Event("warning", "The inbox {src_path} cannot be read: {reason}"),
     "inbox.available": Event("info", "The inbox {src_path} can be read again."),

@@ -9,7 +9,7 @@ import pytest
 from speedd.errors import InputError, TryAgainError
 from speedd.inbox import spool as spooling
 from speedd.inbox.grouping import candidates_at
-from speedd.inbox.spool import StillChangingError, accept, digest_of, load, load_candidate, sweep
+from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, load_job, sweep
 from speedd.model import Role
 
 TICK_S = 0.02
@@ -72,8 +72,8 @@ def test_a_job_and_its_candidate_are_rebuilt_from_the_spool_alone(inbox, spool):
     Path(os.fsdecode(raw)).write_text("x")
     (candidate,) = candidates_at(Path(os.fsdecode(raw)))
     job = accept(candidate, spool)
-    assert load(job.spool) == job
-    assert os.fsencode(load(job.spool).source) == raw
+    assert load_job(job.spool) == job
+    assert os.fsencode(load_job(job.spool).source) == raw
     assert load_candidate(job.spool) == candidate
     (job.name + job.parts[0].name).encode()
 
