@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from speedd import inbox
 from speedd.config import Config
-from speedd.errors import ConfigError, TryAgainError
+from speedd.errors import PASSING, ConfigError, TryAgainError
 from speedd.execution import Executor, ExecutorStatus, PoolTimes, WorkerPool
 from speedd.ledger import Ledger
 from speedd.narrator import Narrator
@@ -37,7 +37,7 @@ class App:
         make_inbox: whether the inbox is made if it is not there.
 
     Raises:
-        TryAgainError: if another process keeps the state directory locked.
+        TryAgainError: if another process keeps the state directory locked, or a disk is full or fails.
         ConfigError: if a folder cannot be made, or the state lies where SQLite loses it.
     """
 
@@ -170,6 +170,7 @@ def make_folders(config: Config, *, inbox: bool) -> None:
 
     Raises:
         ConfigError: naming the folder that cannot be made.
+        TryAgainError: if its disk is full or fails.
     """
     paths = config.paths
     for name, path in (
@@ -182,6 +183,8 @@ def make_folders(config: Config, *, inbox: bool) -> None:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if reason := PASSING.get(error.errno or 0):
+                raise TryAgainError(f"The folder paths.{name}, {path}, cannot be made now: {reason}.") from error
             raise ConfigError(
                 f"The folder paths.{name}, {path}, cannot be made: {error.strerror}.",
                 hint="Make it yourself, or name another in the configuration.",
@@ -190,7 +193,11 @@ def make_folders(config: Config, *, inbox: bool) -> None:
 
 def _locked(path: Path, wait_s: float) -> int:
     """Lock a file for this process alone; children do not inherit it (PEP 446)."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        fault = TryAgainError if error.errno in PASSING else ConfigError
+        raise fault(f"The state directory {path.parent} cannot be locked: {error.strerror}.") from error
     deadline = time.monotonic() + wait_s
     while True:
         try:

@@ -13,6 +13,23 @@
     └── TryAgainError          75   disk full, lock held, share gone: nothing lost, try again (EX_TEMPFAIL)
 """
 
+import errno
+from collections.abc import Mapping
+
+PASSING: Mapping[int, str] = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EIO: "the disk reports an error",
+    errno.ESTALE: "the network share has gone stale",
+    errno.ENOTCONN: "the network share is gone",
+    errno.EHOSTDOWN: "the network share's server is down",
+    errno.ETIMEDOUT: "the network share does not answer",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open on this machine",
+}
+"""Errors of the operating system that pass without anything being wrong with a book or a setting, in plain words."""
+
 
 class SpeeddError(Exception):
     """Base of all errors raised on purpose.

@@ -17,7 +17,7 @@ from typing import Any
 from speedd import audio, execution, outbox
 from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings
 from speedd.engines.base import EngineInfo
-from speedd.errors import InputError, SpeeddError, TryAgainError
+from speedd.errors import PASSING, InputError, SpeeddError, TryAgainError
 from speedd.finishing import Finishing
 from speedd.ledger import JobRow, Ledger
 from speedd.model import Chunk
@@ -88,6 +88,11 @@ class Narrator:
             return self._tell_story(story)
         except TryAgainError:
             control.check()  # somebody ended it, and that is how a child or a worker says so
+            raise
+        except OSError as error:
+            if reason := PASSING.get(error.errno or 0):
+                where = f" ({error.filename})" if error.filename else ""
+                raise TryAgainError(f"The book cannot go on now: {reason}{where}.") from error
             raise
 
     def _tell_story(self, story: Story) -> Path:

@@ -8,7 +8,6 @@ memory than the daemon should hold for months. So both stages run in a child wit
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import pickle
@@ -25,7 +24,7 @@ from typing import Any
 
 from speedd import engines
 from speedd.config import BookSettings, Config, describe_faults, with_book_settings
-from speedd.errors import ConfigError, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
+from speedd.errors import PASSING, ConfigError, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.execution.child import child_environment
 from speedd.execution.worker import tie_to_parent
 from speedd.model import Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segment, Skipped, Style, Voice
@@ -33,9 +32,6 @@ from speedd.model import Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segm
 POLL_S = 0.2
 """How often a wait for the child looks whether it should end."""
 SETTINGS_MAX_BYTES = 256 * 1024
-
-_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE})
-"""What is no fault of the book. Parsers raise `OSError` for damage, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +227,8 @@ def prepare(
     finally:
         child.kill()
         child.wait()
+    if child.returncode == TryAgainError.exit_code:
+        raise TryAgainError(f"It cannot be read now: the disk of {folder} is full or fails.")
     if (folder / "fault.json").exists():
         raise _fault(json.loads((folder / "fault.json").read_text()))
     if child.returncode != 0 or not (folder / "head.json").exists():
@@ -280,16 +278,22 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
+        _answer(job, config, pinned, folder)
+    except OSError as error:  # the answer cannot be written: the exit code needs no disk
+        sys.exit(TryAgainError.exit_code if error.errno in PASSING else 1)
+
+
+def _answer(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> None:
+    try:
         _write(job, config, pinned, folder)
     except SpeeddError as error:
         _leave_fault(folder, type(error).__name__, error.message, error.hint)
     except MemoryError:
         hint = "If the book is sound, raise limits.reader_memory_mb."
         _leave_fault(folder, "InputError", "It needs more memory to read than it may have.", hint)
-    except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever a hostile file sets off is its own end
-        if isinstance(error, OSError) and error.errno in _PASSING:
-            _leave_fault(folder, "TryAgainError", f"It could not be read: {error.strerror}.", "")
-            return
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in PASSING:
+            raise
         where = f"{type(error).__name__}: {error}"
         _leave_fault(folder, "InputError", f"It cannot be read ({where[:300]}).", "The file is probably damaged.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,4 +78,5 @@ def discard_partial_files(root: Path, *, pid: int | None = None) -> None:
     for path in (root / PARTIAL_FOLDER).glob("*"):
         writer = path.suffix.removeprefix(".")
         if writer == str(pid) or (pid is None and not Path("/proc", writer).exists()):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it is in nobody's way: a disk that fails now may be mended later
+                path.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from speedd.errors import PublishError, TryAgainError
+from speedd.errors import PASSING, PublishError, TryAgainError
 from speedd.outbox.layout import RUN_LOG_NAME
 from speedd.outbox.runlog import read_head
 
@@ -30,18 +30,6 @@ STAGE_PREFIX = ".speedd-"
 _JOB_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 _RENAME_NOREPLACE = 1  # linux/fs.h
 _AT_FDCWD = -100  # linux/fcntl.h
-
-_PASSING = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the disk is read-only",
-    errno.EIO: "the disk reports an error",
-    errno.ESTALE: "the network share has gone stale",
-    errno.ENOTCONN: "the network share is gone",
-    errno.EHOSTDOWN: "the network share's server is down",
-    errno.ETIMEDOUT: "the network share does not answer",
-}
-"""What passes without anything being wrong with the book."""
 
 _NO_RENAMEAT2 = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 """An old kernel, or a file system (NFS, CIFS, FUSE) that cannot promise not to replace."""
@@ -62,7 +50,7 @@ def plain_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if reason := _PASSING.get(error.errno or 0):
+        if reason := PASSING.get(error.errno or 0):
             raise TryAgainError(
                 f"Cannot {doing}: {reason}.", hint="It goes on by itself when that is mended."
             ) from error

@@ -67,14 +67,17 @@ def test_the_disk_of_the_outbox_fills_up_in_mid_book(bench, small, endings):
         assert_goes_on(bench, daemon, ballast, endings(LINES))
 
 
-def test_the_disk_of_the_spool_fills_up_while_a_book_is_copied(bench, small, endings):
-    """The source itself would fit, so it is tried; what describes it does not."""
+@pytest.mark.parametrize("pages", [1, 3])
+def test_the_disk_of_the_spool_fills_up_while_a_book_is_copied_or_planned(bench, small, endings, pages):
+    """On one page there is room for the book, but not for what describes it; on three not for its plan."""
     small(bench.state / "spool")
     text = lines(LINES)
-    ballast = fill(bench.state / "spool", leave_bytes=-(-len(text) // PAGE_BYTES) * PAGE_BYTES)
+    assert len(text) <= PAGE_BYTES
+    ballast = fill(bench.state / "spool", leave_bytes=pages * PAGE_BYTES)
     bench.drop(BOOK, text)
     with bench.running(env={"SPEEDD_TEST_SLOW_S": "0"}) as daemon:
-        wait_for(lambda: paused(daemon, "No space left"), daemon)
+        wait_for(lambda: paused(daemon, "No space left") or paused(daemon, "is full"), daemon)
         assert (bench.inbox / BOOK).exists()
-        assert [path.name for path in (bench.state / "spool").iterdir()] == [ballast.name]
+        assert not list(bench.state.glob("spool/.accepting-*"))
+        assert bench.states == (["queued"] if pages > 1 else [])
         assert_goes_on(bench, daemon, ballast, endings(LINES))
