@@ -1,10 +1,12 @@
-"""One narration of a whole book, for all who listen to it."""
+"""One narration of a whole book, for all who listen to it; a listener."""
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from acceptance_daemon import NUMBERS, NUMERALS, Audiobook, running_daemon
+from acceptance_daemon import NUMBERS, NUMERALS, Audiobook, environment, running_daemon
 
 NARRATED_WITHIN_S = 1500
 _SPOKEN = dict(zip(NUMERALS, NUMBERS, strict=True))
@@ -45,6 +47,21 @@ def recording(time_machine: Audiobook, tmp_path_factory: pytest.TempPathFactory)
 def levels_dbfs(recording):
     """The level of every `FRAME_MS` of it."""
     return recording.levels_dbfs()
+
+
+@pytest.fixture
+def narrate(tmp_path: Path) -> Callable[..., Audiobook]:
+    """Narrate a book, or some chapters of it, with the real voice and without a daemon."""
+
+    def run(book: Path, *options: str) -> Audiobook:
+        command = [sys.executable, "-m", "speedd", "narrate", str(book), "--engine", "hibari", *options]
+        command += ["-o", str(tmp_path / "out"), "--state", str(tmp_path / "state")]
+        done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        (run_log,) = tmp_path.glob("out/*/*/run.json")
+        return Audiobook(run_log.parent)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,11 @@ real voice a chapter of each is narrated and listened to.
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from acceptance_daemon import NUMERALS, Audiobook, environment, running_daemon
+from acceptance_daemon import NUMERALS, Audiobook, running_daemon
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -122,21 +120,6 @@ def test_a_chunk_json_beside_its_book_has_the_books_chapters(
 
 
 # --- heard ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def narrate(tmp_path: Path) -> Callable[..., Audiobook]:
-    """Narrate some chapters of a book with the real voice."""
-
-    def run(book: Path, *options: str) -> Audiobook:
-        command = [sys.executable, "-m", "speedd", "narrate", str(book), "--engine", "hibari", *options]
-        command += ["-o", str(tmp_path / "out"), "--state", str(tmp_path / "state")]
-        done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        (run_log,) = tmp_path.glob("out/*/*/run.json")
-        return Audiobook(run_log.parent)
-
-    return run
 
 
 @pytest.fixture
