@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from speedd import __version__, engines, inbox, planning
 from speedd.app import App, ledger_path, open_ledger, spool_folder
-from speedd.config import Config, load_config, pinned_values
+from speedd.config import Config, default_file, load_config, pinned_values
 from speedd.daemon import BookControl, Daemon, describe, status_path
 from speedd.display import Display, duration
 from speedd.errors import InputError, SpeeddError, UsageError
@@ -368,7 +368,7 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
         findings.append({"what": what, "ok": ok, "says": says})
 
     config = load_config(file, overrides=overrides)
-    find("configuration", f"{file or 'the defaults'}, no faults")
+    find("configuration", f"{file or default_file(os.environ) or 'the defaults'}, no faults")
     for name in ("inbox", "outbox", "state"):
         path: Path = getattr(config.paths, name)
         ok, says = _writable(path)
