@@ -25,7 +25,8 @@ class Child:
         ours, theirs = socket.socketpair()
         environment = child_environment()
         if single_threaded:
-            environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+            # One heap for all threads: with hibari 20 MB less at the end of a book.
+            environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MALLOC_ARENA_MAX="1")
         descriptor = theirs.fileno()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
