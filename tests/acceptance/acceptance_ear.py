@@ -18,7 +18,7 @@ _WHISPER_RATE_HZ = 16_000
 
 # The listener writes American English, the books are British; what is heard is the same. Both texts go through these.
 _SPELLINGS = (
-    (re.compile(r"(?<=[a-z]{2})our(?=s$|ed$|ing$|ite$|less$|ers?$|$)"), "or"),  # colour, favourite; not hour, four
+    (re.compile(r"(?<=[a-z]{2})our(?=s$|ed$|ing$|ite$|less$|hood$|ers?$|$)"), "or"),  # colour; not hour, four
     (re.compile(r"(?<=[bct])re$"), "er"),  # centre, sombre
     (re.compile(r"(?<=[vn]el)l(?=ed$|ing$|ers?$)"), ""),  # travelled, tunnelled
     (re.compile(r"grey"), "gray"),
