@@ -174,7 +174,7 @@ def test_a_job_goes_from_state_to_state(ledger):
 def test_what_was_running_is_queued_again_at_the_next_start(ledger):
     for number, state in enumerate((State.RUNNING, State.QUEUED, State.PUBLISHED, State.RUNNING)):
         ledger.add(job(f"{number:012}"), state=state)
-    assert ledger.recover() == ["000000000000", "000000000003"]
+    assert [row.job.id for row, _ in ledger.recover()] == ["000000000000", "000000000003"]
     assert [row.state for row in ledger.jobs()] == [State.QUEUED, State.QUEUED, State.PUBLISHED, State.QUEUED]
 
 
