@@ -139,14 +139,15 @@ def the_candidate(book: Path) -> inbox.Candidate:
     Raises:
         InputError: if there is none, or more than one.
     """
-    if not os.path.lexists(book):
+    if not book.exists():
         raise InputError(f"There is no {book}.")
+    place = book.resolve()
     try:
-        found = inbox.candidates_at(book.absolute())
+        found = inbox.candidates_at(place)
     except OSError as error:
         raise InputError(f"{book} cannot be looked at: {error.strerror}.") from error
     if len(found) != 1:
-        names = ", ".join(str(candidate.source.relative_to(book.absolute())) for candidate in found[:LATEST])
+        names = ", ".join(str(candidate.source.relative_to(place)) for candidate in found[:LATEST])
         raise InputError(
             f"{book} holds {len(found)} books: name one of {names}." if found else f"{book} holds no book."
         )

@@ -105,8 +105,9 @@ class Finishing:
                     (outbox.Cue(start, end, row.chunk.text) for row, start, end in self._timed(mastered) if row.takes),
                 )
             with (stage / outbox.CHUNKS_NAME).open("w", encoding="utf-8") as out:
-                when = datetime.fromtimestamp(self._now()).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-                planning.write_chunk_json(out, self._plan(), generated=when, total_chunks=self._head.chunks)
+                planning.write_chunk_json(
+                    out, self._plan(), generated=self._planned_at(), total_chunks=self._head.chunks
+                )
             cover = self._story.row.job.spool / "prepared" / "cover.jpg"
             if self._head.cover:
                 shutil.copyfile(cover, stage / outbox.COVER_NAME)
@@ -149,7 +150,13 @@ class Finishing:
     def _plan(self) -> Plan:
         head = self._head
         chunks = (row.chunk for row in self._ledger.chunks(self._story.id))
-        return Plan(head.metadata, head.chapters, chunks, voice=head.voice.name, header=head.header)
+        # A chunk JSON keeps the voice that it asks for, also where another had to speak.
+        voice = str((head.header or {}).get("voice_used") or head.voice.name)
+        return Plan(head.metadata, head.chapters, chunks, voice=voice, header=head.header)
+
+    def _planned_at(self) -> str:
+        given = (self._head.header or {}).get("generation_timestamp")
+        return str(given or datetime.fromtimestamp(self._now()).astimezone().strftime("%Y-%m-%d %H:%M:%S"))
 
     def _chunk_logs(self, mastered: audio.Mastered) -> Iterator[runlog.ChunkLog]:
         seed = self._config.engine.seed

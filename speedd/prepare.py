@@ -130,7 +130,7 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
         voice=voice,
         config=config,
         cover=book.cover if book else None,
-        skipped=book.skipped if book else (),
+        skipped=book.skipped if book and not chunk_json else (),  # a chunk JSON is read to the letter
         warnings=warnings,
     )
 
@@ -157,6 +157,10 @@ def read_book_settings(job: Job) -> BookSettings:
         raise InputError(f"{part.name} is no TOML: {error}.", hint=hint) from error
     except ValidationError as error:
         raise InputError(describe_faults(error, part.name), hint=hint) from error
+    except ValueError as error:  # the parser lets this one of int() through
+        raise InputError(
+            f"{part.name} holds a number of thousands of digits, which no setting takes.", hint=hint
+        ) from error
 
 
 def _overridden(metadata: Metadata, settings: BookSettings) -> Metadata:

@@ -38,7 +38,9 @@ def _encoder(sample_rate_hz: int, bitrate_kbps: int, coder: Coder) -> AudioCodec
     encoder.format = "fltp"
     encoder.bit_rate = bitrate_kbps * 1000
     encoder.time_base = Fraction(1, sample_rate_hz)
-    encoder.options = {"aac_coder": coder}
+    # Without noise substitution: a decoder fills that in from a random state that depends on all it has decoded so far,
+    # so that a book would sound, and peak, otherwise than its stretches did (0.4 dBTP instead of -3.1 on a whole book).
+    encoder.options = {"aac_coder": coder, "aac_pns": "0"}
     encoder.open()
     return encoder
 

@@ -148,6 +148,8 @@ class HibariEngine:
         waves = [
             hibari.from_ids(hibari.ids(run), utterance.style.speed, rng)
             for phonemes in (hibari.phonemize(utterance.text) if spoken else ())
+            # Marks after the end of a sentence ("myself. …") come as a sentence of their own.
+            if any(map(str.isalpha, phonemes))
             for run in _runs(phonemes)
         ]
         return np.concatenate(waves) if waves else np.zeros(0, np.float32)
