@@ -173,6 +173,10 @@ def _copy(source: Path, member: Member, copy: Path) -> str:
             with _writing(copy.parent.parent):
                 target.flush()
                 os.fsync(target.fileno())
+        # Few copiers sync: after a power cut their file would be empty, and look like a newer book than the one taken.
+        with suppress(OSError):
+            os.fsync(descriptor)
+            _fsync_folder(source.parent)
         if left_bytes or not _is_still(descriptor, member.stat):
             raise changed
     finally:

@@ -1,6 +1,7 @@
 """Fault 3: the power goes. What ext4 had not been told to keep is gone, and what was acknowledged must be there."""
 
 import fcntl
+import io
 import os
 import random
 import sqlite3
@@ -11,6 +12,7 @@ import time
 import pytest
 import soundfile
 from fault_bench import LONG, PER_WORKER, WORKERS, Bench, CannotMountError, lines, mounted, wait_for
+from PIL import Image
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(3600)]
 
@@ -20,6 +22,7 @@ DISK_MB = 96
 LINES = 60
 SLOW = {"SPEEDD_TEST_SLOW_S": "0.02"}
 CUTS = 40 if LONG else 4
+SPEAKING_SHARE = 0.7
 
 
 @pytest.fixture
@@ -49,6 +52,19 @@ def cut_power(disk):
         os.close(descriptor)
 
 
+def reach_the_moment(bench, daemon, share, chance):
+    """First anywhere in the speaking, then anywhere in mastering and publishing, last when all is done."""
+    if share < SPEAKING_SHARE:
+        left = LINES * (1 - share / SPEAKING_SHARE)
+        wait_for(lambda: 0 <= bench.untold <= left, daemon)
+        time.sleep(chance.uniform(0, 0.05))
+    elif share < 1:
+        wait_for(lambda: bench.untold == 0, daemon)
+        time.sleep(chance.uniform(0, 1.5))
+    else:
+        wait_for(lambda: "published" in bench.states, daemon)
+
+
 def assert_sound(bench, acknowledged, published):
     """After the power is back and before speedd is: nothing partial, nothing acknowledged is lost."""
     with sqlite3.connect(bench.state / "ledger.sqlite") as db:
@@ -72,15 +88,9 @@ def test_the_power_goes_in_the_middle_of_a_book(tmp_path, image, endings, record
     with mounted("-o", "loop", image, on=disk):
         bench = Bench(tmp_path / "house", disk=disk)
         bench.drop("Lines.txt", lines(LINES))
-        os.sync()
     for cut in range(CUTS):
         with mounted("-o", "loop", image, on=disk), bench.running(env=SLOW) as daemon:
-            share = (cut + chance.random()) / (CUTS - 1)  # the last one comes when all is done
-            if share < 1:
-                wait_for(lambda: 0 <= bench.untold <= LINES * (1 - share), daemon)  # noqa: B023
-                time.sleep(chance.uniform(0, 0.05))
-            else:
-                daemon.wait_for("job.published")
+            reach_the_moment(bench, daemon, (cut + chance.random()) / (CUTS - 1), chance)
             acknowledged, published = bench.acknowledged, "published" in bench.states
             cut_power(disk)
         with mounted("-o", "loop", image, on=disk):
@@ -94,3 +104,21 @@ def test_the_power_goes_in_the_middle_of_a_book(tmp_path, image, endings, record
         )
         assert bench.ending == endings(LINES)
         assert bench.spoken_again <= CUTS * WORKERS * PER_WORKER
+
+
+def test_a_cover_that_was_drawn_is_still_there_after_the_power_is_back(tmp_path, image):
+    """Nobody draws it again: the plan says that it is there."""
+    disk = tmp_path / "disk"
+    picture = io.BytesIO()
+    Image.new("RGB", (600, 600), "darkgreen").save(picture, "PNG")
+    with mounted("-o", "loop", image, on=disk):
+        bench = Bench(tmp_path / "house", disk=disk)
+        bench.drop("Lines.png", picture.getvalue())
+        bench.drop("Lines.txt", lines(LINES))
+        with bench.running(env=SLOW) as daemon:
+            wait_for(lambda: bench.untold > 0, daemon)
+            cut_power(disk)
+    with mounted("-o", "loop", image, on=disk):
+        result = bench.once(env=SLOW)
+        assert result.code == 0, result.err
+        assert (bench.book.folder / "cover.jpg").read_bytes().startswith(b"\xff\xd8")
