@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import pytest
 import soundfile
@@ -51,33 +52,33 @@ def failing(strace, call, error, when, *below):
     return [*wrap, *paths, "-e", f"inject={call}:error={error}:when={when}"]
 
 
-def assert_kept(bench, result):
+def assert_kept(bench, result, fault):
     """It waits, or got through: whatever failed was no fault of the book, and what counts as stored is stored."""
-    assert result.code in {0, 75}, result.err
-    assert not list(bench.inbox.glob("_failed/*")), result.err
-    assert bench.states in ([], ["queued"], ["running"], ["published"]), result.err
+    assert result.code in {0, 75}, (fault, result.err)
+    assert not list(bench.inbox.glob("_failed/*")), (fault, result.err)
+    assert bench.states in ([], ["queued"], ["running"], ["published"]), (fault, result.err)
     for key, samples in bench.acknowledged.items():
         assert len(soundfile.read(bench.state / "takes" / key[:2] / f"{key}.flac")[0]) == samples
     visible = [path for path in bench.outbox.glob("*/*") if not path.parts[-2].startswith(".")]
-    assert len(visible) == len(bench.books)
+    assert len(visible) == len(bench.books), fault
 
 
 def test_a_disk_that_fails_costs_no_book(tmp_path, strace, endings, record_property):
     ending = endings(LINES)
     faults = SWEEP if LONG else STOPPED
 
-    def waited(number, call, error, when):
+    def waited(number, fault):
         bench = Bench(tmp_path / str(number))
         bench.drop(BOOK, lines(LINES))
-        failed = bench.once(env=QUICK, wrap=failing(strace, call, error, when))
-        assert_kept(bench, failed)
+        failed = bench.once(env=QUICK, wrap=failing(strace, *fault))
+        assert_kept(bench, failed, fault)
         mended = bench.once(env=QUICK)
-        assert mended.code == 0, ((call, error, when), mended.err)
-        assert bench.ending == ending, (call, error, when)
+        assert mended.code == 0, (fault, mended.err)
+        assert bench.ending == ending, fault
         return failed.code == 75
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waits = list(pool.map(lambda case: waited(case[0], *case[1]), enumerate(faults)))
+        waits = list(pool.map(waited, count(), faults))
     figure = f"{len(faults)} faults: the book waited {sum(waits)} times, got through {len(waits) - sum(waits)} times"
     record_property("figure", f"{figure}, and always ended the same")
 
