@@ -26,7 +26,7 @@ from speedd import engines
 from speedd.config import BookSettings, Config, describe_faults, with_book_settings
 from speedd.errors import PASSING, ConfigError, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.execution.child import child_environment
-from speedd.execution.worker import tie_to_parent
+from speedd.execution.tether import tie_to_parent
 from speedd.model import Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segment, Skipped, Style, Voice
 
 POLL_S = 0.2

@@ -1,8 +1,14 @@
 """Run utterances through engine workers."""
 
-from speedd.execution.base import Executor, ExecutorStatus
-from speedd.execution.pool import PoolTimes, WorkerPool
-from speedd.execution.takes import TAKE_BYTES_PER_SECOND, chunk_seed, discard_partial_files, take_key, take_path
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from speedd.execution.base import Executor, ExecutorStatus
+    from speedd.execution.pool import PoolTimes, WorkerPool
+    from speedd.execution.takes import TAKE_BYTES_PER_SECOND, chunk_seed, discard_partial_files, take_key, take_path
 
 __all__ = [
     "TAKE_BYTES_PER_SECOND",
@@ -15,3 +21,17 @@ __all__ = [
     "take_key",
     "take_path",
 ]
+
+# Loaded on first use: a worker needs neither the pool nor what the pool needs, 14 MB in each.
+_HOMES = {
+    "base": ("Executor", "ExecutorStatus"),
+    "pool": ("PoolTimes", "WorkerPool"),
+    "takes": ("TAKE_BYTES_PER_SECOND", "chunk_seed", "discard_partial_files", "take_key", "take_path"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

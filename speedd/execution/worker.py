@@ -7,9 +7,7 @@ no thread and no module, and it dies with its parent.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import threading
 import time
@@ -24,12 +22,11 @@ from speedd.execution.desk import Desk
 from speedd.execution.line import Line
 from speedd.execution.messages import Done, Heartbeat, Ready, Refused, Setup, Speak
 from speedd.execution.store import Store
+from speedd.execution.tether import tie_to_parent
 from speedd.model import Failed
 
 if TYPE_CHECKING:
     from speedd.engines.base import Engine
-
-PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -113,15 +110,6 @@ def _beat(desk: Desk, line: Line, period_s: float) -> None:
         desk.busy.wait()
         line.send(Heartbeat(rss_bytes()))
         time.sleep(period_s)
-
-
-def tie_to_parent(parent: int) -> None:
-    """Die with the parent, and with nothing less: Ctrl-C and systemd signal the whole group, but the parent decides."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    if os.getppid() != parent:
-        os._exit(1)  # it died before we asked
 
 
 if __name__ == "__main__":
