@@ -27,6 +27,8 @@ PASSING: Mapping[int, str] = {
     errno.ETIMEDOUT: "the network share does not answer",
     errno.EMFILE: "too many files are open",
     errno.ENFILE: "too many files are open on this machine",
+    errno.EAGAIN: "the machine starts no more processes",
+    errno.ENOMEM: "the machine is out of memory",
 }
 """Errors of the operating system that pass without anything being wrong with a book or a setting, in plain words."""
 

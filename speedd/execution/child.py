@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -19,6 +20,9 @@ class Child:
     Args:
         setup: its first order.
         single_threaded: keep the numeric libraries of a CPU engine to one thread.
+
+    Raises:
+        OSError: if the machine starts no more processes.
     """
 
     def __init__(self, setup: Setup, *, single_threaded: bool) -> None:
@@ -28,7 +32,8 @@ class Child:
             # One heap for all threads: with hibari 20 MB less at the end of a book.
             environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MALLOC_ARENA_MAX="1")
         descriptor = theirs.fileno()
-        with theirs:
+        with theirs, contextlib.ExitStack() as if_it_fails:
+            if_it_fails.callback(ours.close)
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-P", "-m", "speedd.execution.worker", str(descriptor), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
@@ -36,6 +41,7 @@ class Child:
                 pass_fds=(descriptor,),
                 env=environment,
             )
+            if_it_fails.pop_all()
         self.connection = Connection(ours.detach())
         self.pid = self._process.pid
         self.send(setup)

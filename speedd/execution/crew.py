@@ -293,7 +293,11 @@ class Crew:
         for slot in self._slots:
             if slot.child is None and alive < wanted and self._clock() >= slot.start_at_s:
                 setup = replace(self._setup, index=slot.index)
-                slot.child = Child(setup, single_threaded=self.info.device == "cpu")
+                try:
+                    slot.child = Child(setup, single_threaded=self.info.device == "cpu")
+                except OSError as error:  # no memory, processes or files left: that passes
+                    self._board.fail_all(TryAgainError(f"No engine can be started now: {error.strerror}."))
+                    return
                 slot.state = WorkerState.LOADING
                 slot.since_s = self._clock()
                 slot.fault = ""

@@ -1,5 +1,6 @@
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -329,6 +330,18 @@ def test_a_disk_that_takes_nothing_pauses_and_loses_nothing(pool, tmp_path):
 
 
 @pytest.mark.fault
+def test_a_machine_that_starts_no_process_now_is_waited_for(pool):
+    tone = pool("tone")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(TryAgainError, match="No engine can be started now"):
+            list(tone.run(utterances(tone.info, 1)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(results(tone, utterances(tone.info, 3))) == 3
+
+
 def test_workers_die_with_their_parent(tmp_path):
     program = (
         "import sys, structlog; from pathlib import Path; from speedd.execution.pool import WorkerPool\n"
