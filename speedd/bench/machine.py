@@ -33,6 +33,8 @@ class Ran:
     """Processor time, of its children too."""
     said: dict[str, Any]
     """What it measured itself."""
+    others_s: float = 0.0
+    """Core seconds that other programs took meanwhile."""
 
 
 def run_alone(module: str, order: dict[str, Any], folder: Path) -> Ran:
@@ -45,7 +47,7 @@ def run_alone(module: str, order: dict[str, Any], folder: Path) -> Ran:
     file.write_text(json.dumps(order), encoding="utf-8")
     result, complaint = file.with_suffix(".result"), file.with_suffix(".err")
     with complaint.open("wb") as stderr:
-        began = time.perf_counter()
+        began, idle_s = time.perf_counter(), _idle_core_s()
         child = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", module, str(file), str(result)],
             stdin=subprocess.DEVNULL,
@@ -58,12 +60,14 @@ def run_alone(module: str, order: dict[str, Any], folder: Path) -> Ran:
         except BaseException:
             child.kill()
             raise
-        wall_s = time.perf_counter() - began
+        wall_s, idle_s = time.perf_counter() - began, _idle_core_s() - idle_s
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         lines = complaint.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
         raise SpeeddError(f"{module} ended with status {child.returncode}: {lines[-1]}")
-    return Ran(wall_s, usage.ru_utime + usage.ru_stime, json.loads(result.read_text(encoding="utf-8")))
+    used_s = usage.ru_utime + usage.ru_stime
+    others_s = max(0.0, wall_s * (os.cpu_count() or 1) - idle_s - used_s)
+    return Ran(wall_s, used_s, json.loads(result.read_text(encoding="utf-8")), others_s)
 
 
 def cores() -> int:
@@ -145,6 +149,12 @@ def measure_idle(seconds: float, folder: Path) -> dict[str, float]:
         "share": round(used_s / watched_s, 5),
         "rss_mb": round(rss_mb, 1),
     }
+
+
+def _idle_core_s() -> float:
+    """Return how long the cores of this machine have had nothing to do since it started, added up."""
+    idle, waiting = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=6)[4:6]
+    return (int(idle) + int(waiting)) / os.sysconf("SC_CLK_TCK")
 
 
 def _processor() -> str:

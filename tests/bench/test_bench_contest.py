@@ -64,7 +64,7 @@ def test_the_report_for_people_says_it_all(measured):
         assert words in text
 
 
-def invented(*, narrating_s: float, workers_cpu_s: float):
+def invented(*, narrating_s: float, workers_cpu_s: float, others_s: float = 0.0):
     """A whole way on two cores that spends 10 s outside narrating."""
     said = {
         "audio_s": 5000.0,
@@ -76,7 +76,7 @@ def invented(*, narrating_s: float, workers_cpu_s: float):
         "workers_start_s": 0.5,
         "mastering_cpu_s": {"encode": 16.0, "verify": 2.0},
     }
-    whole = Ran(narrating_s + 10, workers_cpu_s + 19.0, said)
+    whole = Ran(narrating_s + 10, workers_cpu_s + 19.0, said, others_s)
     naive = Ran(60.0, 60.0, {"load_s": 1.0, "synthesize_s": 40.0, "encode_s": 19.0, "audio_s": 5100.0})
     raw = Ran(41.0, 41.0, {"synthesize_s": 40.0, "cpu_s": 40.0, "audio_s": 5100.0})
     found = figures(raw, naive, whole, whole, 2)
@@ -95,4 +95,10 @@ def test_what_bounds_it_follows_from_the_figures():
     assert "The processor bounds it: most goes into workers" in text
     found, text = invented(narrating_s=40.0, workers_cpu_s=40.0)
     assert found["ratio"] == 1.2
-    assert "Waiting bounds it: cores were unused for 41.0 of 100.0 core seconds, most of it (40.0) in narrating" in text
+    assert "Waiting bounds it: it left 41.0 of 100.0 core seconds unused, most of it (40.0) in narrating" in text
+    assert "Other programs" not in text
+
+
+def test_a_disturbed_benchmark_says_so():
+    _, text = invented(narrating_s=40.0, workers_cpu_s=40.0, others_s=30.0)
+    assert "Other programs took the processor (30.0 s during whole way, 30.0 s during whole way, faster coder)" in text
