@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from speedd import audio, execution, outbox
+from speedd import audio, engines, execution, outbox
 from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings
 from speedd.engines.base import EngineInfo
-from speedd.errors import PASSING, InputError, SpeeddError, TryAgainError
+from speedd.errors import EngineError, InputError, PASSING, SpeeddError, TryAgainError
 from speedd.finishing import Finishing
 from speedd.ledger import JobRow, Ledger
 from speedd.model import Chunk
@@ -119,6 +119,7 @@ class Narrator:
         """Read and plan, unless an earlier run did; return what was found and the book's settings."""
         head = _planned_before(story.row, self._config)
         if head is None:
+            self._warm_up()
             self._onlook(story.watch)
             job = story.row.job
             folder = job.spool / "prepared"
@@ -137,6 +138,13 @@ class Narrator:
         for warning in head.warnings:
             self._log.warning("job.warned", job=story.id, book=story.row.job.name, reason=warning)
         return head, book_config(self._config, head)
+
+    def _warm_up(self) -> None:
+        """Load the engine while the book is read; if that asks for another one, this waits for the next book."""
+        try:
+            self._executor(engines.choose(self._config.engine.name, {})[0]).warm()
+        except EngineError:  # what is wrong with it is told when a book needs it
+            return
 
     def _estimate(self, story: Story, head: Head, config: Config) -> None:
         """Say what the book will take, and wait if there is no room for it."""

@@ -68,6 +68,9 @@ class Executor(Protocol):
     def info(self) -> EngineInfo:
         """The engine that speaks."""
 
+    def warm(self) -> None:
+        """Say that work will come soon, so that it finds the engine loaded. Returns at once."""
+
     def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
         """Render utterances in any order, one result for each, and yield results as they arrive.
 

@@ -94,6 +94,7 @@ class Crew:
         self._clock = clock
         self._slots = [Slot(index) for index in range(workers)]
         self._supervisor: threading.Thread | None = None
+        self._expected = 0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._failed_starts = 0
         self._fruitless_deaths = 0
@@ -131,6 +132,12 @@ class Crew:
         if self._supervisor is None and not self.closing:
             self._supervisor = threading.Thread(target=self._supervise, name="workers", daemon=True)
             self._supervisor.start()
+
+    def warm(self) -> None:
+        """Start the workers before there is work for them."""
+        self._expected = len(self._slots)
+        self.begin()
+        self.ring()
 
     def ring(self) -> None:
         """Tell the thread that the board has changed."""
@@ -288,7 +295,8 @@ class Crew:
 
     def _start_workers(self) -> None:
         """Start workers for which there is work, unless they died just now."""
-        wanted = self._board.waiting + self.in_flight
+        wanted = max(self._board.waiting + self.in_flight, self._expected)
+        self._expected = 0
         alive = sum(slot.child is not None for slot in self._slots)
         for slot in self._slots:
             if slot.child is None and alive < wanted and self._clock() >= slot.start_at_s:

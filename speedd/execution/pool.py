@@ -75,6 +75,11 @@ class WorkerPool:
         """The engine, as a worker loaded it, or as it describes itself until one has."""
         return self._crew.info
 
+    def warm(self) -> None:
+        """Start the workers; see `Executor.warm`."""
+        with self._board.lock:
+            self._crew.warm()
+
     def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
         """Render utterances; see `Executor.run`."""
         source = iter(utterances)

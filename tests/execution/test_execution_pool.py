@@ -442,3 +442,12 @@ def test_an_idle_pool_costs_nothing(pool):
         return switches() - before < 20  # heartbeats would make hundreds, a loop that polls thousands
 
     wait_until(rested, "the pool to fall asleep")
+
+
+def test_warmed_up_it_is_loaded_before_there_is_work(pool):
+    warmed = pool("tone")
+    warmed.warm()
+    wait_until(lambda: all(worker.state is WorkerState.IDLE for worker in warmed.status().workers), "loaded workers")
+    workers = [worker.pid for worker in warmed.status().workers]
+    results(warmed, utterances(warmed.info, 4))
+    assert [worker.pid for worker in warmed.status().workers] == workers
