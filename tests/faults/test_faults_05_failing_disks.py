@@ -83,6 +83,15 @@ def test_a_disk_that_fails_costs_no_book(tmp_path, strace, endings, record_prope
     record_property("figure", f"{figure}, and always ended the same")
 
 
+def test_a_take_that_was_not_synced_is_spoken_again_by_the_same_daemon(bench, strace, endings):
+    """Only the threads that store takes come to so many."""
+    bench.drop(BOOK, lines(4 * LINES))
+    with bench.running(env=QUICK, wrap=failing(strace, "fsync", "EIO", "20")) as daemon:
+        daemon.wait_for("source.archived")
+        assert any("A take cannot be stored" in event.get("reason", "") for event in daemon.events)
+    assert bench.ending == endings(4 * LINES)
+
+
 def test_a_rename_into_the_outbox_that_was_not_synced_is_not_called_published(bench, strace, endings):
     bench.drop(BOOK, lines(LINES))
     author = bench.outbox / "Unknown"
