@@ -137,7 +137,6 @@ class Crew:
         """Start the workers before there is work for them."""
         self._expected = len(self._slots)
         self.begin()
-        self.ring()
 
     def ring(self) -> None:
         """Tell the thread that the board has changed."""

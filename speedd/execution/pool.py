@@ -79,6 +79,7 @@ class WorkerPool:
         """Start the workers; see `Executor.warm`."""
         with self._board.lock:
             self._crew.warm()
+        self._crew.ring()
 
     def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
         """Render utterances; see `Executor.run`."""
