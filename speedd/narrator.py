@@ -17,7 +17,7 @@ from typing import Any
 from speedd import audio, engines, execution, outbox
 from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings
 from speedd.engines.base import EngineInfo
-from speedd.errors import EngineError, InputError, PASSING, SpeeddError, TryAgainError
+from speedd.errors import PASSING, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.finishing import Finishing
 from speedd.ledger import JobRow, Ledger
 from speedd.model import Chunk
