@@ -143,8 +143,7 @@ def test_damaged_sources_are_refused_with_a_reason_or_read(reader, canary, tmp_p
         wrong += filter(None, [judge(damaged(seed), ended)])
         refused += ended.fault is not None
         most_mb = max(most_mb, ended.rss_mb)
-    record_property("refused", refused)
-    record_property("most_mb", round(most_mb))
+    record_property("figure", f"{refused} of {BATCH} refused, a reader had {most_mb:.0f} MB at most")
     assert not wrong, "\n".join(wrong)
     assert 0 < refused < BATCH
     assert everything(canary.parent) == before
@@ -161,12 +160,12 @@ def test_the_nasty_corpus_is_read_within_the_cap_and_nothing_leaks(reader, canar
         most_mb = max(most_mb, ended.rss_mb)
         for path in (tmp_path / str(number) / "spool").iterdir():
             path.unlink()
-    record_property("most_mb", round(most_mb))
+    record_property("figure", f"{number + 1} cases, a reader had {most_mb:.0f} MB at most")
     assert not wrong, "\n".join(wrong)
     assert everything(canary.parent) == before
 
 
-def test_a_daemon_outlives_the_nasty_corpus(tmp_path, canary):
+def test_a_daemon_outlives_the_nasty_corpus(tmp_path, canary, record_property):
     """By the inbox: every source ends in `_failed` with a reason or is published, and the next book goes on."""
     house = Bench(tmp_path / "house", engine="tone")
     house.configure(
@@ -203,6 +202,7 @@ def test_a_daemon_outlives_the_nasty_corpus(tmp_path, canary):
     assert sum(state == "narrated" for state in ends.values()) >= len(strange_names())
     for folder in (house.inbox / "_failed").iterdir():
         assert list(folder.glob("REASON*.txt")), folder
+    record_property("figure", f"{len(ends)} sources, the daemon had {int(peak[1]) / 1024:.0f} MB at most")
     assert int(peak[1]) / 1024 < DAEMON_MB
     assert "speedd itself failed" not in log
     assert SECRET not in log

@@ -1,0 +1,76 @@
+"""Fault 13: journald stands still, then its socket is gone: books go on, and what the log lost is counted."""
+
+import contextlib
+import os
+import subprocess
+
+import pytest
+from fault_bench import Bench, kill_tree, lines, wait_for
+from service_machine import running_journald
+from speedd_house import ROOT, SPEEDD, STORY, Daemon
+
+pytestmark = [pytest.mark.fault, pytest.mark.systemd]
+
+CHUNKS = 5500
+"""Every chunk is an entry: more than may wait (4,096) and what the kernel takes on top."""
+
+
+@pytest.fixture
+def journald():
+    with running_journald() as journald:
+        try:
+            yield journald
+        finally:
+            journald.thaw()  # a stopped process cannot even end its children
+
+
+@contextlib.contextmanager
+def logging_to(journald, house):
+    """Run the daemon in a mount namespace of its own, in which this journald is the machine's."""
+    journal = journald.socket.parent
+    mount = f'mkdir -p /run/systemd/journal; mount --bind {journal} /run/systemd/journal; exec "$@"'
+    log = house.root / "stderr.log"
+    with log.open("w") as err:
+        process = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-euc", mount, "sh", *SPEEDD, "run", "--config", str(house.config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            text=True,
+            env=house._environment(None),
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    try:
+        yield Daemon(process, log)
+    finally:
+        kill_tree(process)
+
+
+def test_books_go_on_without_a_journal_and_losses_are_counted(tmp_path, journald, record_property):
+    if os.geteuid() != 0:
+        pytest.skip("only root may put a journald in the machine's place")
+    house = Bench(tmp_path / "house", engine="tone")
+    house.configure(log={"target": "journal", "level": "debug"}, speech={"speed": 2.0})
+    with logging_to(journald, house) as daemon:
+        wait_for(lambda: journald.entries("EVENT=service.ready"), daemon)
+
+        journald.freeze()
+        house.drop("Unheard.txt", lines(CHUNKS))
+        wait_for(lambda: "published" in house.states, daemon, within_s=240)
+        journald.thaw()
+        dropped = wait_for(lambda: journald.entries("EVENT=log.dropped"), daemon)
+        told = journald.entries("EVENT=chunk.rendered")
+        assert 4000 < len(told) < CHUNKS
+        lost = sum(int(entry["ENTRIES"]) for entry in dropped)
+        assert lost >= CHUNKS - len(told) > 0
+        record_property("figure", f"{lost} entries lost and counted, {len(told)} of {CHUNKS} chunks told later")
+        assert all(entry["PRIORITY"] == "4" for entry in dropped)
+
+        journald.socket.unlink()
+        house.drop("No socket.txt", STORY)
+        published = daemon.wait_for("job.published", book="No socket")  # on stderr now
+        assert published["level"] == "info"
+        assert daemon.stop() == 0
+    assert "job.accepted" in {event["event"] for event in daemon.events}
+    assert len(house.books) == 2

@@ -1,0 +1,74 @@
+"""Fault 16: a very long book and an engine that takes 50 ms a chunk: the main process stays as small as it was."""
+
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+from fault_bench import LONG, Bench, wait_for
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(7200 if LONG else 900)]
+
+WORDS = 1_000_000 if LONG else 200_000
+WORDS_PER_SENTENCE = 20
+SHORT = "he we go up to do it in on at by my no so as is if or an be".split()  # noqa: SIM905 - read as words
+"""Words of two letters: the length in chunks is what counts, and audio costs time to master."""
+WORKERS = 16
+"""They sleep: more than the cores, so that 50 ms a chunk do not take hours."""
+GROWTH_MB = 10.0
+
+
+def sentences(count):
+    chance = random.Random(16)
+    for _ in range(count):
+        words = chance.choices(SHORT, k=WORDS_PER_SENTENCE)
+        yield " ".join([words[0].title(), *words[1:]]) + "."
+
+
+def book():
+    spoken = list(sentences(WORDS // WORDS_PER_SENTENCE))
+    paragraphs = [" ".join(spoken[at : at + 10]) for at in range(0, len(spoken), 10)]
+    for number, at in enumerate(range(0, len(paragraphs), 100), 1):
+        paragraphs[at] = f"Chapter {number}\n\n{paragraphs[at]}"
+    return "\n\n".join(paragraphs)
+
+
+def rss_mb(pid):
+    return int(re.search(r"VmRSS:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
+def test_the_main_process_does_not_grow_with_the_book(tmp_path, record_property):
+    house = Bench(tmp_path / "house", engine="slow")
+    house.configure(engine={"workers": WORKERS}, speech={"speed": 2.0})
+    house.drop("Long.toml", '[book]\nlanguage = "en"\n')
+    house.drop("Long.txt", book())
+    seen = []
+
+    def look():
+        """Note stage, share and memory until the book is published."""
+        status = house.state / "status.json"
+        books = json.loads(status.read_text())["books"] if status.exists() else []
+        if books:
+            seen.append((books[0]["stage"], books[0]["share"], rss_mb(daemon.process.pid)))
+        return "published" in house.states
+
+    with house.running(env={"SPEEDD_TEST_SLOW_S": "0.05"}) as daemon:
+        wait_for(look, daemon, within_s=3600 if LONG else 600)
+        last_mb = rss_mb(daemon.process.pid)
+    narrating = [(share, mb) for stage, share, mb in seen if stage == "narrating"]
+    at_a_tenth_mb = next(mb for share, mb in narrating if share >= 0.1)
+    after_mb = [mb for share, mb in narrating if share >= 0.1]
+    mastering_mb = [mb for stage, _, mb in seen if stage == "mastering"]
+    figures = {
+        "chunks": len(house.acknowledged),
+        "tenth_mb": round(at_a_tenth_mb, 1),
+        "end_of_narrating_mb": round(after_mb[-1], 1),
+        "highest_mb": round(max(after_mb), 1),
+        "mastering_mb": round(max(mastering_mb, default=0), 1),
+        "last_mb": round(last_mb, 1),
+    }
+    record_property("figure", f"{WORDS} words: {figures}")
+    assert figures["chunks"] >= WORDS / WORDS_PER_SENTENCE
+    assert max(after_mb) - at_a_tenth_mb < GROWTH_MB, figures
+    assert last_mb - at_a_tenth_mb < GROWTH_MB, figures
