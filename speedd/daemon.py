@@ -291,7 +291,7 @@ class Daemon:
             kept = [part for part in old.parts if part.role is not Role.CHUNKS and part.path.exists()]
             if any(part.role is Role.BOOK for part in kept):
                 parts = (*kept, *job.parts)
-                digest = inbox.digest_of((part.role, part.digest) for part in parts)
+                digest = inbox.digest_of(parts)
                 return replace(job, id=digest[: len(job.id)], digest=digest, parts=parts)
         return job
 

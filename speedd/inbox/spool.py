@@ -70,15 +70,22 @@ def accept(candidate: Candidate, spool: Path, *, reserve_bytes: int = 0) -> Job:
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=spool))
     try:
         parts = tuple(_copy_all(candidate, unfinished))
-        digest = digest_of((part.role, part.digest) for part in parts)
+        digest = digest_of(parts)
         return _settle_in(candidate, parts, digest, unfinished, spool)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def digest_of(parts: Iterable[tuple[Role, str]]) -> str:
-    """Return what a source is known by: SHA-256, hex, over the roles and digests of its parts in any order."""
-    return hashlib.sha256("".join(f"{role} {digest}\n" for role, digest in sorted(parts)).encode()).hexdigest()
+def digest_of(parts: Iterable[Part]) -> str:
+    """Return what a source is known by: SHA-256, hex, over the roles and digests of its parts in any order.
+
+    The format of a book counts, too: one that was refused as ``.text`` comes back as ``.txt``.
+    """
+    lines = []
+    for part in parts:
+        kind = f"{part.role}.{names.suffix(part.name)}" if part.role is Role.BOOK else part.role
+        lines.append(f"{kind} {part.digest}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def load_job(folder: Path) -> Job:

@@ -3,12 +3,13 @@
 import hashlib
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from speedd_house import long_story
 
 from speedd.inbox import digest_of
-from speedd.model import Role
+from speedd.model import Part, Role
 
 pytestmark = pytest.mark.fault
 
@@ -115,4 +116,4 @@ def text_of(name):
 
 
 def digest(text):
-    return digest_of([(Role.BOOK, hashlib.sha256(text).hexdigest())])
+    return digest_of([Part(Role.BOOK, "Book.txt", Path("book.txt"), hashlib.sha256(text).hexdigest(), len(text))])

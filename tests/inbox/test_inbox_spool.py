@@ -2,6 +2,7 @@ import hashlib
 import os
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from speedd.errors import InputError, TryAgainError
 from speedd.inbox import spool as spooling
 from speedd.inbox.grouping import candidates_at
 from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, load_job, sweep
-from speedd.model import Role
+from speedd.model import Part, Role
 
 TICK_S = 0.02
 """Longer than the kernel's clock for file times stands still (4 or 10 ms): what is changed later has another time."""
@@ -61,10 +62,20 @@ def test_the_identity_is_the_content_by_role_whatever_its_name_and_order(inbox, 
     third = accept(drop(inbox, Third__txt="text", Third__toml="y"), spool)
     assert first.id == second.id != third.id
     assert second.source == inbox / "Other.txt"
-    parts = [(part.role, part.digest) for part in first.parts]
-    assert first.digest == digest_of(parts) == digest_of(reversed(parts))
-    swapped = [(Role.SETTINGS, parts[0][1]), (Role.BOOK, parts[1][1])]
+    assert first.digest == digest_of(first.parts) == digest_of(reversed(first.parts))
+    book, settings = first.parts
+    swapped = [replace(book, digest=settings.digest), replace(settings, digest=book.digest)]
     assert digest_of(swapped) != first.digest
+
+
+def test_the_same_bytes_in_another_format_are_another_source(inbox, spool):
+    """What was refused as .text is read when it is renamed to .txt."""
+    unread = accept(drop(inbox, Book__text="text"), spool)
+    (inbox / "Book.text").unlink()
+    renamed = accept(drop(inbox, Book__txt="text"), spool)
+    assert unread.id != renamed.id
+    assert [part.name for part in renamed.parts] == ["Book.txt"]
+    assert accept(drop(inbox, Loud__TXT="text"), spool).id == renamed.id
 
 
 def test_a_job_and_its_candidate_are_rebuilt_from_the_spool_alone(inbox, spool):
@@ -142,7 +153,7 @@ def test_two_sources_whose_ids_begin_alike_are_not_mixed_up(inbox, spool, monkey
 
 
 def _digest(text):
-    return digest_of([(Role.BOOK, hashlib.sha256(text.encode()).hexdigest())])
+    return digest_of([Part(Role.BOOK, "Book.txt", Path("book.txt"), hashlib.sha256(text.encode()).hexdigest(), 0)])
 
 
 def test_a_sweep_removes_what_an_interrupted_copy_left(inbox, spool):
