@@ -435,7 +435,8 @@ class Daemon:
         self._onlook(watch)
 
     def _report(self) -> None:
-        self._notifier.watchdog()
+        if all(engine.healthy for engine in self._app.engines().values()):  # else systemd starts us anew
+            self._notifier.watchdog()
         now = time.monotonic()
         if now - self._last_status < STATUS_S:
             return
