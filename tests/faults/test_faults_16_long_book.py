@@ -17,6 +17,10 @@ SHORT = "he we go up to do it in on at by my no so as is if or an be".split()  #
 WORKERS = 16
 """They sleep: more than the cores, so that 50 ms a chunk do not take hours."""
 GROWTH_MB = 10.0
+MASTERED_SHARE = 2.0 if LONG else 0.2
+"""CI has seen enough when so much is mastered: what is left is the encoder's time. The long run waits for the end."""
+NO_PAUSES = '[book]\nlanguage = "en"\n[speech.pauses_ms]\nperiod = 0\nparagraph_end = 0\n'
+"""Silence would be a third of what is encoded."""
 
 
 def sentences(count):
@@ -41,17 +45,18 @@ def rss_mb(pid):
 def test_the_main_process_does_not_grow_with_the_book(tmp_path, record_property):
     house = Bench(tmp_path / "house", engine="slow")
     house.configure(engine={"workers": WORKERS}, speech={"speed": 2.0})
-    house.drop("Long.toml", '[book]\nlanguage = "en"\n')
+    house.drop("Long.toml", NO_PAUSES)
     house.drop("Long.txt", book())
     seen = []
 
     def look():
-        """Note stage, share and memory until the book is published."""
+        """Note stage, share and memory; say whether enough was seen."""
         status = house.state / "status.json"
         books = json.loads(status.read_text())["books"] if status.exists() else []
         if books:
             seen.append((books[0]["stage"], books[0]["share"], rss_mb(daemon.process.pid)))
-        return "published" in house.states
+        _, share, _ = next((one for one in reversed(seen) if one[0] == "mastering"), ("", 0.0, 0.0))
+        return "published" in house.states or share >= MASTERED_SHARE
 
     with house.running(env={"SPEEDD_TEST_SLOW_S": "0.05"}) as daemon:
         wait_for(look, daemon, within_s=3600 if LONG else 600)
@@ -69,6 +74,6 @@ def test_the_main_process_does_not_grow_with_the_book(tmp_path, record_property)
         "last_mb": round(last_mb, 1),
     }
     record_property("figure", f"{WORDS} words: {figures}")
-    assert figures["chunks"] >= WORDS / WORDS_PER_SENTENCE
+    assert figures["chunks"] >= 0.8 * WORDS / WORDS_PER_SENTENCE  # a sentence that ends in "no." runs on
     assert max(after_mb) - at_a_tenth_mb < GROWTH_MB, figures
     assert last_mb - at_a_tenth_mb < GROWTH_MB, figures
