@@ -17,6 +17,8 @@ SHORT = "he we go up to do it in on at by my no so as is if or an be".split()  #
 WORKERS = 16
 """They sleep: more than the cores, so that 50 ms a chunk do not take hours."""
 GROWTH_MB = 10.0
+MASTERING_MB = 60.0
+"""What an encoder at work may take on top, however long the book. It comes and goes in bursts of some 30 MB."""
 MASTERED_SHARE = 2.0 if LONG else 0.2
 """CI has seen enough when so much is mastered: what is left is the encoder's time. The long run waits for the end."""
 NO_PAUSES = '[book]\nlanguage = "en"\n[speech.pauses_ms]\nperiod = 0\nparagraph_end = 0\n'
@@ -60,20 +62,14 @@ def test_the_main_process_does_not_grow_with_the_book(tmp_path, record_property)
 
     with house.running(env={"SPEEDD_TEST_SLOW_S": "0.05"}) as daemon:
         wait_for(look, daemon, within_s=3600 if LONG else 600)
-        last_mb = rss_mb(daemon.process.pid)
-    narrating = [(share, mb) for stage, share, mb in seen if stage == "narrating"]
-    at_a_tenth_mb = next(mb for share, mb in narrating if share >= 0.1)
-    after_mb = [mb for share, mb in narrating if share >= 0.1]
-    mastering_mb = [mb for stage, _, mb in seen if stage == "mastering"]
-    figures = {
-        "chunks": len(house.acknowledged),
-        "tenth_mb": round(at_a_tenth_mb, 1),
-        "end_of_narrating_mb": round(after_mb[-1], 1),
-        "highest_mb": round(max(after_mb), 1),
-        "mastering_mb": round(max(mastering_mb, default=0), 1),
-        "last_mb": round(last_mb, 1),
-    }
-    record_property("figure", f"{WORDS} words: {figures}")
-    assert figures["chunks"] >= 0.8 * WORDS / WORDS_PER_SENTENCE  # a sentence that ends in "no." runs on
-    assert max(after_mb) - at_a_tenth_mb < GROWTH_MB, figures
-    assert last_mb - at_a_tenth_mb < GROWTH_MB, figures
+    chunks = len(house.acknowledged)
+    narrating = [mb for stage, share, mb in seen if stage == "narrating" and share >= 0.1]
+    mastering = [mb for stage, _, mb in seen if stage == "mastering"]
+    record_property(
+        "figure",
+        f"{WORDS} words, {chunks} chunks: {narrating[0]:.0f} MB at a tenth, {narrating[-1]:.0f} MB when all was spoken;"
+        f" {max(mastering):.0f} MB at most while it was mastered",
+    )
+    assert max(narrating) - narrating[0] < GROWTH_MB
+    assert max(mastering) - narrating[0] < MASTERING_MB
+    assert chunks >= 0.8 * WORDS / WORDS_PER_SENTENCE  # a sentence that ends in "no." runs on
