@@ -64,10 +64,14 @@ def test_on_a_terminal_there_is_a_bar_with_what_is_left(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     ours, theirs = pty.openpty()
-    with open(theirs, "w", encoding="utf-8") as out, Display(out) as display:  # noqa: PTH123 - a descriptor
-        display.watch(watch(stage="narrating", share=0.5, eta_s=65, realtime_factor=99.6))
-        display.say("a [bold]line[/bold]")
-    said = os.read(ours, 65536).decode()
+    with open(theirs, "w", encoding="utf-8") as out:  # noqa: PTH123 - a descriptor
+        with Display(out) as display:
+            display.watch(watch(stage="narrating", share=0.5, eta_s=65, realtime_factor=99.6))
+            display.say("a [bold]line[/bold]")
+        print("THE END", file=out, flush=True)
+        said = ""
+        while "THE END" not in said:
+            said += os.read(ours, 65536).decode()
     os.close(ours)
     for words in ("The Book", "narrating", "50%", "1 min 5 s left", "100 × realtime", "a [bold]line[/bold]"):
         assert words in said

@@ -5,6 +5,7 @@ is answered with `Failed` by every one of them. What else they do:
 
 - ``silent``: takes of the right length with nothing in them.
 - ``flaky``: a silent take the first time it speaks a text that holds ``FLAKY``, a good one from then on.
+- ``gated``: waits before a text that holds ``GATE`` while the file that SPEEDD_TEST_GATE names is there.
 - ``slow``: sleeps SPEEDD_TEST_SLOW_S seconds (0.05) over each utterance, in small naps.
 - ``crash_on_chunk``: the process ends at once on a text that holds ``CRASH``; ``RAISE`` raises out of `synthesize`.
 - ``hang``: never returns from a text that holds ``HANG``.
@@ -87,6 +88,13 @@ class Flaky(Tone):
         first = utterance.text not in self.spoken
         self.spoken.add(utterance.text)
         return super().wave(utterance) * (0 if first and "FLAKY" in utterance.text else 1)
+
+
+class Gated(Tone):
+    def speak(self, utterance):
+        while "GATE" in utterance.text and Path(os.environ["SPEEDD_TEST_GATE"]).exists():
+            time.sleep(0.01)
+        return super().speak(utterance)
 
 
 class Slow(Tone):
@@ -181,6 +189,7 @@ class Factory:
 TONE = Factory("tone", Tone)
 SILENT = Factory("silent", Silent)
 FLAKY = Factory("flaky", Flaky)
+GATED = Factory("gated", Gated)
 SLOW = Factory("slow", Slow)
 CRASH_ON_CHUNK = Factory("crash_on_chunk", CrashOnChunk)
 HANG = Factory("hang", Hang)
