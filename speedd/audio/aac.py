@@ -30,6 +30,13 @@ Coder = Literal["twoloop", "fast"]
 measure alike: SNR 23 and 25 dB, log spectral distance in speech 4.5 and 4.8 dB."""
 
 
+def encoder_options(coder: Coder) -> dict[str, str]:
+    """Return what FFmpeg's encoder is told, beside rate and bit rate."""
+    # Without noise substitution: a decoder fills that in from a random state that depends on all it has decoded so far,
+    # so that a book would sound, and peak, otherwise than its stretches did (0.4 dBTP instead of -3.1 on a whole book).
+    return {"aac_coder": coder, "aac_pns": "0"}
+
+
 def _encoder(sample_rate_hz: int, bitrate_kbps: int, coder: Coder) -> AudioCodecContext:
     encoder = AudioCodecContext.create("aac", "w")
     assert isinstance(encoder, AudioCodecContext)
@@ -38,9 +45,7 @@ def _encoder(sample_rate_hz: int, bitrate_kbps: int, coder: Coder) -> AudioCodec
     encoder.format = "fltp"
     encoder.bit_rate = bitrate_kbps * 1000
     encoder.time_base = Fraction(1, sample_rate_hz)
-    # Without noise substitution: a decoder fills that in from a random state that depends on all it has decoded so far,
-    # so that a book would sound, and peak, otherwise than its stretches did (0.4 dBTP instead of -3.1 on a whole book).
-    encoder.options = {"aac_coder": coder, "aac_pns": "0"}
+    encoder.options = encoder_options(coder)
     encoder.open()
     return encoder
 

@@ -22,6 +22,8 @@ CELLS_PER_S = 10
 CELLS_PER_BLOCK = 4
 CELLS_AT_ONCE = 32
 """Cells per FFT call: what they need stays in the cache, and little of it is needed."""
+GATED_AT_ONCE = 1 << 15
+"""Blocks that are gated at a time: nearly an hour."""
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 OFFSET_LU = -0.691
@@ -102,17 +104,28 @@ def integrated_lufs(cells: npt.NDArray[np.float32]) -> float:
 
     Fewer than four cells (less than BS.1770's shortest block) count as one block. -inf if nothing passes the gate.
     """
-    energies = cells.astype(np.float64)
-    if energies.size == 0:
+    gate = _energy(ABSOLUTE_GATE_LUFS)
+    total, count = _gated(cells, gate)
+    if count == 0:
         return -math.inf
-    span = min(CELLS_PER_BLOCK, energies.size)
-    sums = np.concatenate(([0.0], np.cumsum(energies)))
-    blocks = np.maximum((sums[span:] - sums[:-span]) / span, 0.0)
-    blocks = blocks[blocks > _energy(ABSOLUTE_GATE_LUFS)]
-    if blocks.size == 0:
-        return -math.inf
-    blocks = blocks[blocks > float(blocks.mean()) * 10.0 ** (RELATIVE_GATE_LU / 10.0)]
-    return OFFSET_LU + 10.0 * math.log10(float(blocks.mean()))
+    total, count = _gated(cells, max(gate, total / count * 10.0 ** (RELATIVE_GATE_LU / 10.0)))
+    return OFFSET_LU + 10.0 * math.log10(total / count)
+
+
+def _gated(cells: npt.NDArray[np.float32], above: float) -> tuple[float, int]:
+    """Add up the energies of the blocks that lie above a gate; return the sum and how many they are.
+
+    A page at a time: thirty hours have a million blocks, and arrays of them in float64 would be most of our memory.
+    """
+    span = min(CELLS_PER_BLOCK, cells.size)
+    total, count = 0.0, 0
+    for at in range(0, cells.size - span + 1 if span else 0, GATED_AT_ONCE):
+        page = cells[at : at + GATED_AT_ONCE + span - 1].astype(np.float64)
+        blocks = np.lib.stride_tricks.sliding_window_view(page, span).mean(axis=1)
+        blocks = blocks[blocks > above]
+        total += float(blocks.sum())
+        count += blocks.size
+    return total, count
 
 
 def _energy(lufs: float) -> float:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from speedd.audio.aac import encoder_options
 from speedd.bench import machine
 from speedd.bench.machine import Ran, run_alone
 from speedd.bench.material import Material, gather, repeat_as_json
@@ -56,8 +57,12 @@ def run_bench(
             },
         }
         tell("hibari alone, on one thread")
-        bitrate_kbps = material.config.output.bitrate_kbps
-        texts = {"texts": material.texts, "bitrate_kbps": bitrate_kbps}
+        output = material.config.output
+        texts = {
+            "texts": material.texts,
+            "bitrate_kbps": output.bitrate_kbps,
+            "options": encoder_options(output.coder),
+        }
         raw = run_alone("speedd.bench.naive", {**texts, "what": "speak", "sample": str(folder / "sample.npy")}, folder)
         tell("the naive loop")
         naive = run_alone("speedd.bench.naive", {**texts, "what": "encode", "out": str(folder / "naive.m4b")}, folder)

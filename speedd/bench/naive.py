@@ -60,7 +60,7 @@ def speak_and_encode(order: dict[str, Any]) -> dict[str, float]:
     encode_s = 0.0
     samples = 0
     with av.open(order["out"], "w", format="ipod") as file:
-        stream = file.add_stream("aac", rate=hibari.sample_rate, layout="mono", options={"aac_coder": "twoloop"})
+        stream = file.add_stream("aac", rate=hibari.sample_rate, layout="mono", options=order["options"])
         stream.bit_rate = order["bitrate_kbps"] * 1000
         for text, seed in order["texts"]:
             wave = hibari(text, seed=seed)
