@@ -2,9 +2,9 @@
 
 strace can kill by itself (``inject=rename:signal=SIGKILL:when=N``), but counts in each thread alone: whichever thread
 comes first to its Nth call ends all, and what the others would have done later is never cut short. So here strace only
-holds each such call for a moment before it happens, the calls of all threads and processes are counted together, and
-the whole tree is killed while the Nth is being held. Files are opened too often to hold that: there the kill comes just
-after.
+holds each such call for a moment before it happens, the calls of one name are counted over all threads and processes,
+and the whole tree is killed while the Nth is being held. Files are opened too often to hold that: there the kill comes
+just after.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ SAMPLES = 7
 _CALL = re.compile(rb"^\d+ +(\w+)\(")
 
 
-def calls(bench: Bench, strace: str, killed_at: int) -> list[str]:
-    """Run once, killing everything at the nth call that changes something of the house; return the calls until then."""
+def calls(bench: Bench, strace: str, point: tuple[str, int] | None) -> list[str]:
+    """Run once, killing everything at the nth call of a name; return the names of the calls until then."""
     pipe = bench.root / "calls"
     with contextlib.suppress(FileExistsError):
         os.mkfifo(pipe)
@@ -38,9 +38,10 @@ def calls(bench: Bench, strace: str, killed_at: int) -> list[str]:
         seen = []
         for name in _changes(pipe, os.fsencode(bench.root)):
             seen.append(name)
-            if len(seen) == killed_at:
+            if point == (name, seen.count(name)):
                 kill_tree(daemon.process)
-        assert killed_at <= len(seen) or daemon.process.wait(PATIENCE_S) == 0
+                return seen
+        assert daemon.process.wait(PATIENCE_S) == 0
     return seen
 
 
@@ -59,18 +60,18 @@ def _changes(pipe, below: bytes) -> Iterator[str]:
                     line, told = b"", False
 
 
-def sample(whole: list[str]) -> list[int]:
-    """A few points of all, counted from 1: spread, just before the rename into the outbox and just after."""
-    spread = {1 + number * (len(whole) - 1) // (SAMPLES - 1) for number in range(SAMPLES)}
-    publishing = whole.index("renameat2") + 1
-    return sorted(spread | {publishing, publishing + 1})
+def sample(every: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """A few points of all: spread, and the rename into the outbox with what follows it."""
+    spread = {number * (len(every) - 1) // (SAMPLES - 1) for number in range(SAMPLES)}
+    publishing = every.index(("renameat2", 1))
+    return [every[at] for at in sorted(spread | {publishing, publishing + 1})]
 
 
 def test_a_crash_at_any_call_that_changes_a_disk_leaves_the_same_end(tmp_path, strace, endings, record_property):
     ending = endings(LINES)
 
-    def crashed(at: int) -> list[str]:
-        bench = Bench(tmp_path / str(at))
+    def crashed(at: tuple[str, int] | None) -> list[str]:
+        bench = Bench(tmp_path / ("-".join(map(str, at)) if at else "whole"))
         bench.drop(BOOK, lines(LINES))
         seen = calls(bench, strace, at)
         result = bench.once(env={"SPEEDD_TEST_SLOW_S": "0"})
@@ -78,8 +79,9 @@ def test_a_crash_at_any_call_that_changes_a_disk_leaves_the_same_end(tmp_path, s
         assert bench.ending == ending, (at, seen[-3:])
         return seen
 
-    whole = crashed(10**9)
-    points = range(1, len(whole) + 1) if LONG else sample(whole)
+    whole = crashed(None)
+    every = [(name, whole[: at + 1].count(name)) for at, name in enumerate(whole)]
+    points = every if LONG else sample(every)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reached = list(pool.map(crashed, points))
     kinds = sorted({seen[-1] for seen in reached})
