@@ -17,8 +17,8 @@ SHORT = "he we go up to do it in on at by my no so as is if or an be".split()  #
 WORKERS = 16
 """They sleep: more than the cores, so that 50 ms a chunk do not take hours."""
 GROWTH_MB = 10.0
-MASTERING_MB = 60.0
-"""What an encoder at work may take on top, however long the book. It comes and goes in bursts of some 30 MB."""
+MASTERING_MB = 100.0
+"""What an encoder at work may take on top, however long the book. It comes and goes in bursts of 30 to 50 MB."""
 MASTERED_SHARE = 2.0 if LONG else 0.2
 """CI has seen enough when so much is mastered: what is left is the encoder's time. The long run waits for the end."""
 NO_PAUSES = '[book]\nlanguage = "en"\n[speech.pauses_ms]\nperiod = 0\nparagraph_end = 0\n'
