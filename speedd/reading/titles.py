@@ -60,6 +60,10 @@ class TitleLine:
     """True if it is only a label and a number, so that a title proper may follow on the next line."""
 
 
+_MOST_DIGITS = 9
+"""A longer row of digits counts nothing; Python refuses to read thousands of them."""
+
+
 def roman(text: str) -> int | None:
     """Value of a roman numeral in canonical form, None if it is none."""
     if not text or not _ROMAN.fullmatch(text):
@@ -72,7 +76,7 @@ def roman(text: str) -> int | None:
 def number(text: str) -> int | None:
     """Value of "12", "XII", "twelve" or "twenty-first"; None if it is no number."""
     if text.isascii() and text.isdigit():
-        return int(text)
+        return int(text) if len(text) <= _MOST_DIGITS else None
     if (value := roman(text)) is not None:
         return value
     words = re.split(r"[-\s]+", text.lower())
