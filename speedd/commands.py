@@ -269,7 +269,7 @@ def print_status(found: Mapping[str, Any], out: TextIO | None = None) -> None:
     books = {watch["job"]: watch for watch in daemon.get("books", [])}
     for job in found["jobs"]:
         words = job["state"]
-        if watch := books.get(job["job"]):
+        if job["state"] == State.RUNNING and (watch := books.get(job["job"])):
             words = describe(Watch(**{**watch, "estimate": None, "title": watch["title"] or job["name"]}))
             say(f"  {job['job']}  {words}")
             continue

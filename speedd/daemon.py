@@ -398,6 +398,7 @@ class Daemon:
     def _collect(self) -> None:
         while not self._finished.empty():
             job_id = self._finished.get()
+            self._last_status = float("-inf")  # what is told next is without it
             self._threads.pop(job_id).join()
             self._controls.pop(job_id, None)
             self._watches.pop(job_id, None)

@@ -304,7 +304,7 @@ def test_queued_and_running_books_can_be_cancelled(home):
         told = house.speedd("cancel", jobs[name])
         assert (told.code, told.out) == (0, f"{name} will be cancelled. \n")
         daemon.wait_for("job.cancelled", job=jobs[name])
-        wait_until(lambda name=name: (house.inbox / "_failed" / name).exists())
+        daemon.wait_for("source.archived", book=name)
         assert "It was cancelled." in house.reason(name)
     assert not [event for event in daemon.events if event["event"] == "job.started" and event["book"] == "Third"]
     again = house.speedd("cancel", jobs["First"])

@@ -5,7 +5,7 @@ is answered with `Failed` by every one of them. What else they do:
 
 - ``silent``: takes of the right length with nothing in them.
 - ``flaky``: a silent take the first time it speaks a text that holds ``FLAKY``, a good one from then on.
-- ``gated``: waits before a text that holds ``GATE`` while the file that SPEEDD_TEST_GATE names is there.
+- ``gated``: waits in a text that holds ``GATE`` while the file that SPEEDD_TEST_GATE names is there.
 - ``slow``: sleeps SPEEDD_TEST_SLOW_S seconds (0.05) over each utterance, in small naps.
 - ``crash_on_chunk``: the process ends at once on a text that holds ``CRASH``; ``RAISE`` raises out of `synthesize`.
 - ``hang``: never returns from a text that holds ``HANG``.
@@ -91,10 +91,10 @@ class Flaky(Tone):
 
 
 class Gated(Tone):
-    def speak(self, utterance):
+    def wave(self, utterance):
         while "GATE" in utterance.text and Path(os.environ["SPEEDD_TEST_GATE"]).exists():
             time.sleep(0.01)
-        return super().speak(utterance)
+        return super().wave(utterance)
 
 
 class Slow(Tone):
