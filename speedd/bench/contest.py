@@ -146,8 +146,6 @@ def _stages(whole: Ran, cores: int) -> list[dict[str, Any]]:
     """Say for each stage how long it took, its share, and how much of the cores it left unused."""
     said = whole.said
     spent = {name: (stage["wall_s"], stage["cpu_s"]) for name, stage in said["stages"].items()}
-    narrating_s, main_s = spent["narrating"]
-    spent["narrating"] = narrating_s, main_s + said["workers_cpu_s"]
     spent["start and end"] = (
         whole.wall_s - sum(wall_s for wall_s, _ in spent.values()),
         whole.cpu_s - sum(cpu_s for _, cpu_s in spent.values()),
@@ -180,7 +178,7 @@ def _bound(naive: Ran, whole: Ran, cores: int) -> dict[str, float]:
         "busy": round(whole.cpu_s / (whole.wall_s * cores), 4),
         "economy": round(naive.cpu_s / whole.cpu_s, 4),
         "naive_busy": round(naive.cpu_s / naive.wall_s, 4),
-        "workers_start_s": round(whole.said["workers_start_s"], 3),
+        "first_take_s": round(whole.said["first_take_s"], 3),
     }
 
 

@@ -99,8 +99,8 @@ def _bound(report: dict[str, Any]) -> Iterator[str]:
     whole_s = sum(stage["wall_s"] for stage in stages)
     yield (
         f"Waiting bounds it: it left {unused_s:.1f} of {whole_s * cores:.1f} core seconds unused, most of it"
-        f" ({idlest['idle_core_s']:.1f}) in {idlest['name']}. The first take came {bound['workers_start_s']:.1f} s"
-        f" after the workers were started. Of the processor time {share:.0%} goes into {largest}."
+        f" ({idlest['idle_core_s']:.1f}) in {idlest['name']}. The first take came {bound['first_take_s']:.1f} s"
+        f" after the plan was ready. Of the processor time {share:.0%} goes into {largest}."
     )
 
 

@@ -12,6 +12,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,16 @@ from speedd.story import Watch
 
 
 class Recorder:
-    """Stands in for a log and an onlooker: notes what happened first when, and what mastering measured."""
+    """Stands in for a log and an onlooker: notes what happened first when, and what mastering measured.
 
-    def __init__(self) -> None:
+    Args:
+        workers_cpu_s: gives the processor time of the workers that are alive.
+    """
+
+    def __init__(self, workers_cpu_s: Callable[[], float]) -> None:
+        self._workers_cpu_s = workers_cpu_s
         self.stages: list[tuple[str, float, float]] = []
-        """Each stage with the wall time and the processor time used (by children that ended, too) when it began."""
+        """Each stage with the wall time and the processor time used, by all processes, when it began."""
         self.first_s: dict[str, float] = {}
         self.fields: dict[str, dict[str, Any]] = {}
 
@@ -42,7 +48,8 @@ class Recorder:
         """Note that a stage begins, if it has not yet."""
         if not self.stages or self.stages[-1][0] != stage:
             ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-            self.stages.append((stage, time.monotonic(), time.process_time() + ended.ru_utime + ended.ru_stime))
+            cpu_s = time.process_time() + ended.ru_utime + ended.ru_stime + self._workers_cpu_s()
+            self.stages.append((stage, time.monotonic(), cpu_s))
 
     def info(self, event: str, **fields: Any) -> None:
         """Note an event."""
@@ -58,9 +65,16 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
     """Narrate and publish; what was measured, in seconds and MB."""
     config = private_config(Path(order["folder"]), order["engine"])
     config = config.model_copy(update={"output": config.output.model_copy(update={"coder": order["coder"]})})
-    recorder = Recorder()
+    apps: list[App] = []
+
+    def worker_pids() -> list[int]:
+        pools = apps[0].engines().values() if apps else ()
+        return [worker.pid for status in pools for worker in status.workers if worker.pid]
+
+    recorder = Recorder(lambda: sum(cpu_s(pid) for pid in worker_pids()))
     chapters = range(order["chapters"]) if order["chapters"] else None
     with App(config, log=recorder, run_id="bench", make_inbox=False) as app:
+        apps.append(app)
         job = inbox.accept(the_candidate(Path(order["source"])), spool_folder(config))
         app.ledger.add(job, state=State.RUNNING)
         row = app.ledger.job(job.id)
@@ -68,9 +82,8 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
         folder = app.narrator(chapters=chapters, onlook=recorder.watch).narrate(row, BookControl(threading.Event()))
         app.ledger.set_state(job.id, State.PUBLISHED, published=folder)
         recorder.begin("ended")
-        workers = [worker.pid for status in app.engines().values() for worker in status.workers if worker.pid]
-        memory = {"main": memory_mb(os.getpid()), "workers": [memory_mb(pid) for pid in workers]}
-        workers_cpu_s = sum(cpu_s(pid) for pid in workers)
+        memory = {"main": memory_mb(os.getpid()), "workers": [memory_mb(pid) for pid in worker_pids()]}
+        workers_cpu_s = sum(cpu_s(pid) for pid in worker_pids())
     log = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     stages = {
         name: {"wall_s": until[1] - since, "cpu_s": until[2] - cpu}
@@ -81,7 +94,7 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
         "stages": stages,
         "read_s": log["stages_s"]["read"],
         "plan_s": log["stages_s"]["plan"],
-        "workers_start_s": recorder.first_s["chunk.rendered"] - recorder.first_s["job.planned"],
+        "first_take_s": recorder.first_s["chunk.rendered"] - recorder.first_s["job.planned"],
         "workers_cpu_s": workers_cpu_s,
         "synthesize_s": sum(chunk["render_s"] for chunk in log["chunks"]),
         "mastering_cpu_s": recorder.fields["job.mastered"]["cpu_s"],

@@ -69,11 +69,11 @@ def invented(*, narrating_s: float, workers_cpu_s: float, others_s: float = 0.0)
     said = {
         "audio_s": 5000.0,
         "stages": {
-            "narrating": {"wall_s": narrating_s, "cpu_s": 0.0},
+            "narrating": {"wall_s": narrating_s, "cpu_s": workers_cpu_s},
             "mastering": {"wall_s": 9.0, "cpu_s": 18.0},
         },
         "workers_cpu_s": workers_cpu_s,
-        "workers_start_s": 0.5,
+        "first_take_s": 0.5,
         "mastering_cpu_s": {"encode": 16.0, "verify": 2.0},
     }
     whole = Ran(narrating_s + 10, workers_cpu_s + 19.0, said, others_s)
