@@ -35,6 +35,7 @@ class App:
         pinned: what stands above a book's own settings.
         lock_wait_s: how long to wait for another process that has the state directory.
         make_inbox: whether the inbox is made if it is not there.
+        alive: called now and then while opening takes long.
 
     Raises:
         TryAgainError: if another process keeps the state directory locked, or a disk is full or fails.
@@ -50,6 +51,7 @@ class App:
         pinned: Mapping[str, Any] | None = None,
         lock_wait_s: float = LOCK_WAIT_S,
         make_inbox: bool = True,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
         self.log = log
@@ -63,7 +65,7 @@ class App:
         self._lock = _locked(config.paths.state / "lock", lock_wait_s)
         try:
             inbox.sweep(spool_folder(config))
-            self.ledger = open_sound_ledger(ledger_path(config), config, log)
+            self.ledger = open_sound_ledger(ledger_path(config), config, log, alive)
         except BaseException:
             os.close(self._lock)
             raise

@@ -28,7 +28,10 @@ from speedd.service.logging import configure_logging, get_logger
 from speedd.service.notify import Notifier
 from speedd.service.signals import stop_on_signals
 from speedd.story import Watch
+from speedd.upkeep import collect
 
+REBUILD_S = 60.0
+"""How much more time systemd is asked for while a damaged ledger is rebuilt, again and again."""
 LATEST = 10
 """How many books that ended ``status`` shows."""
 
@@ -53,11 +56,15 @@ def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -
     stop = Stop(wake)
     notifier = Notifier(os.environ)
     show = once or sys.stdout.isatty()
+
+    def alive() -> None:
+        notifier.extend_timeout(REBUILD_S)
+
     with _logging(config) as (log, run_id), Display(enabled=show) as display:
         restore = stop_on_signals(stop, rescan=wake)
         try:
             log.info("service.started", version=__version__, pid=os.getpid())
-            with App(config, log=log, run_id=run_id, pinned=pinned_values(overrides, os.environ)) as app:
+            with App(config, log=log, run_id=run_id, pinned=pinned_values(overrides, os.environ), alive=alive) as app:
                 daemon = Daemon(
                     app,
                     stop=stop,
@@ -108,10 +115,15 @@ def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, 
         try:
             pinned = pinned_values(overrides, os.environ)
             with App(config, log=logger, run_id=run_id, pinned=pinned, make_inbox=False) as app:
+                collect(app.ledger, config)
                 row = _enter(app, candidate, wanted)
                 narrator = app.narrator(chapters=wanted, onlook=display.watch)
                 began = time.monotonic()
-                folder = narrator.narrate(row, BookControl(stop))
+                try:
+                    folder = narrator.narrate(row, BookControl(stop))
+                except SpeeddError as error:
+                    app.ledger.set_state(row.job.id, State.FAILED, error.message)
+                    raise
                 app.ledger.set_state(row.job.id, State.PUBLISHED, published=folder)
                 display.say(f"{folder}  (in {duration(time.monotonic() - began)})")
         finally:
@@ -299,7 +311,7 @@ def retry_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
             raise UsageError(f"{row.job.name} is {row.state}; there is nothing to retry.")
         if not row.job.parts or not all(part.path.exists() for part in row.job.parts):
             raise UsageError(f"The copy of {row.job.name} is gone.", hint="Drop it into the inbox again.")
-        ledger.forget_faults(row.job.id)
+        ledger.forget_faults()
         ledger.queue_again(row.job.id)
         return f"{row.job.name} is queued again. " + _when(config)
 

@@ -17,7 +17,7 @@ from typing import Any
 from speedd import inbox
 from speedd.app import App, spool_folder
 from speedd.ends import Ends
-from speedd.errors import DamagedInputError, InputError, SpeeddError, TryAgainError
+from speedd.errors import PASSING, DamagedInputError, InputError, SpeeddError, TryAgainError
 from speedd.ledger import JobRow, State
 from speedd.model import Job, Role
 from speedd.service.notify import Notifier
@@ -35,6 +35,8 @@ STATUS_S = 2.0
 
 CRASHES_TO_FAIL = 3
 """A chunk in flight at so many crashes of the program in a row, with no take landing, is taken to be the cause."""
+DUPLICATE_S = 60.0
+"""How often a second copy of a book at work is looked at again, where sources are deleted in the end."""
 UPKEEP_S = 86_400.0
 """How often what nobody needs any more is removed."""
 
@@ -46,6 +48,8 @@ class BookControl:
         self._stop = stop
         self.cancelled = ""
         """Why it was cancelled; empty while it was not."""
+        self.superseded = False
+        """Whether a newer job took its place."""
 
     def check(self) -> None:
         """Return if the book may go on; raise `Cancelled` or `Interrupted` if not."""
@@ -99,6 +103,8 @@ class Daemon:
         self._put_off: set[str] = set()
         """With ``once``: signatures of what could not be copied for now."""
         self._rung = False
+        self._changing = False
+        """Whether something changed between settling and the end of copying: it has to settle anew."""
         self._doorbell_fault = ""
         self._last_scan = self._last_status = self._last_upkeep = float("-inf")
         self._narrator = app.narrator(onlook=self._look)
@@ -129,8 +135,8 @@ class Daemon:
                 self._wake.clear()
                 try:
                     self._look_around()
-                except TryAgainError as error:  # the ledger's disk is full, say
-                    if self._once:
+                except (TryAgainError, OSError) as error:  # the ledger's disk is full, say, or a share has gone stale
+                    if self._once or (isinstance(error, OSError) and error.errno not in PASSING):
                         raise
                     self._log.warning("service.waiting", reason=str(error))
                     self._stop.wait(PAUSE_FIRST_S)
@@ -162,7 +168,10 @@ class Daemon:
 
     def _look_around(self) -> None:
         now = time.monotonic()
-        if now - self._last_scan >= (SCAN_GAP_S if self._rung else self._cadence.scan_s) or self._scanner.due_s == 0:
+        if (
+            now - self._last_scan >= (SCAN_GAP_S if self._rung or self._changing else self._cadence.scan_s)
+            or self._scanner.due_s == 0
+        ):
             self._rung = False
             self._scan()
         self._obey_wishes()
@@ -189,7 +198,7 @@ class Daemon:
     def _tick_s(self) -> float:
         """How long to sleep unless the bell rings."""
         now = time.monotonic()
-        waits = [(SCAN_GAP_S if self._rung else self._cadence.scan_s) - (now - self._last_scan)]
+        waits = [(SCAN_GAP_S if self._rung or self._changing else self._cadence.scan_s) - (now - self._last_scan)]
         if self._threads:
             waits.append(BUSY_TICK_S)
         if (due := self._scanner.due_s) is not None:
@@ -215,7 +224,7 @@ class Daemon:
         """With ``once``: nothing is at work, nothing settles, and what is left is paused."""
         left = [row.job.id for row in self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING)]
         startable = [job_id for job_id in left if self._not_before.get(job_id) != float("inf")]
-        return not (self._threads or startable or self._scanner.due_s is not None)
+        return not (self._threads or startable or self._changing or self._scanner.due_s is not None)
 
     # --- the inbox ---------------------------------------------------------------------------------------------------
 
@@ -238,10 +247,12 @@ class Daemon:
         if self._unavailable:
             self._unavailable = False
             self._log.info("inbox.available", src_path=str(self._config.paths.inbox))
+        self._changing = False
         for candidate in candidates:
             if self._stop.is_set():
                 return
             self._enter(candidate)
+            self._report()  # hundreds of books at once take minutes on a slow disk
 
     def _enter(self, candidate: inbox.Candidate) -> None:
         """Take a settled source: a new job, or one that is known by its content."""
@@ -252,6 +263,7 @@ class Daemon:
             reserve_bytes = self._config.limits.disk_reserve_mb * 2**20
             job = inbox.accept(candidate, spool_folder(self._config), reserve_bytes=reserve_bytes)
         except inbox.StillChangingError:
+            self._changing = True
             return
         except TryAgainError as error:
             self._log.warning("job.paused", book=candidate.name, reason=str(error))
@@ -276,6 +288,7 @@ class Daemon:
         if editions:
             self._meet_again(editions[-1], job, candidate)
         else:
+            self._ledger.forget_faults()  # what failed in an earlier edition may have been mended
             self._ledger.add(job)
             self._log.info("job.accepted", job=job.id, book=job.name, src_path=str(job.source))
             self._say(f"{job.name}: accepted")
@@ -305,13 +318,21 @@ class Daemon:
             why = "its audiobook is gone" if row.state is State.PUBLISHED else f"it was {row.state} before"
             inbox.readdress(job, candidate)
             self._ledger.set_source(row.job.id, job.source)
-            self._ledger.forget_faults(row.job.id)
+            self._ledger.forget_faults()
             if row.state is State.PUBLISHED:
                 self._ledger.set_state(row.job.id, State.QUEUED)
             else:
                 self._ledger.queue_again(row.job.id)  # planned anew: what made it fail may have been mended
             self._log.info("job.retried", job=row.job.id, book=job.name, reason=why)
-        elif row.job.source != job.source:
+        elif row.job.source == job.source:
+            return
+        elif not os.path.lexists(row.job.source):  # it was renamed while at work
+            inbox.readdress(job, candidate)
+            self._ledger.set_source(row.job.id, job.source)
+        elif self._config.inbox.after_publish == "delete":  # nothing goes before there is an audiobook
+            self._ledger.forget(candidate.source)
+            self._scanner.postpone(candidate, DUPLICATE_S, "the same book is at work")
+        else:
             self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path="")
             self._say(f"{job.name}: the same book is at work already")
             self._ends.bring_away(candidate, row.job, State.PUBLISHED)
@@ -335,6 +356,7 @@ class Daemon:
     def _cancel(self, row: JobRow, state: State, reason: str) -> None:
         self._not_before.pop(row.job.id, None)
         if control := self._controls.get(row.job.id):
+            control.superseded |= state is State.SUPERSEDED
             control.cancelled = reason
             if state is State.SUPERSEDED:
                 self._ledger.set_state(row.job.id, state, reason)
@@ -375,8 +397,10 @@ class Daemon:
         try:
             folder = self._narrator.narrate(row, control)
         except Cancelled as error:
-            superseded = (found := self._ledger.job(job.id)) is not None and found.state is State.SUPERSEDED
-            self._ends.conclude(job, State.SUPERSEDED if superseded else State.CANCELLED, error.message)
+            if control.superseded:  # the ledger has that end already, and may have queued it anew
+                self._log.info("job.superseded", job=job.id, book=job.name)
+            else:
+                self._ends.conclude(job, State.CANCELLED, error.message)
         except Interrupted:
             self._ledger.set_state(job.id, State.QUEUED)
         except TryAgainError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -50,11 +52,19 @@ class Display:
         """Write a line."""
         if not self._enabled:
             return
-        with self._lock:
+        with self._lock, self._unseen_is_no_fault():
             if self._progress:
                 self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
             else:
                 print(line, file=self._out, flush=True)
+
+    @contextmanager
+    def _unseen_is_no_fault(self) -> Iterator[None]:
+        """A terminal or pipe that has gone away ends the display, not the book."""
+        try:
+            yield
+        except (OSError, SystemExit):  # rich turns a broken pipe into an exit
+            self._enabled = False
 
     def watch(self, watch: Watch) -> None:
         """Show how far a book is."""
@@ -75,7 +85,7 @@ class Display:
 
     def _show_bar(self, watch: Watch, name: str) -> None:
         assert self._progress is not None
-        with self._lock:
+        with self._lock, self._unseen_is_no_fault():
             task = self._tasks.get(watch.job)
             if task is None:
                 task = self._tasks[watch.job] = self._progress.add_task(name, total=1.0, stage="", eta="", pace="")

@@ -29,7 +29,7 @@ class Ends:
         self.failed = False
         """Whether any job was refused or failed."""
         self._ledger = ledger
-        self._inbox = config.paths.inbox
+        self._inbox = config.paths.inbox.absolute()
         self._after_publish = config.inbox.after_publish
         self._log = log
         self._say = say
@@ -81,6 +81,11 @@ class Ends:
 
     def bring_away(self, candidate: inbox.Candidate, job: Job, state: State, reason: str = "", hint: str = "") -> None:
         """Bring a source away from the inbox, as its end and the configuration ask. What fails is logged."""
+        if not candidate.source.is_relative_to(self._inbox):
+            why = "it lies in another inbox than the one configured now"
+            self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=why)
+            self._ledger.forget(candidate.source)
+            return
         try:
             if state is not State.PUBLISHED:
                 moved = self._reject(candidate, job, state, reason, hint)

@@ -21,7 +21,7 @@ from speedd.ledger import ChunkRow, Ledger
 from speedd.model import Plan, Role
 from speedd.outbox import runlog
 from speedd.prepare import Head
-from speedd.story import Story, takes_folder
+from speedd.story import Story, cover_path, takes_folder
 
 
 class Finishing:
@@ -70,7 +70,7 @@ class Finishing:
             watch.eta_s = (time.monotonic() - began) * (1 - share) / share if share else None
             onlook()
 
-        cover = self._story.row.job.spool / "prepared" / "cover.jpg"
+        cover = cover_path(self._story.row.job)
         tracks = [audio.Track(title, partial(self._pieces, number)) for number, title in enumerate(self._head.chapters)]
         scratch = self._stage / "scratch"
         with outbox.plain_errors(f"write into {self._stage}"):
@@ -108,7 +108,7 @@ class Finishing:
                 planning.write_chunk_json(
                     out, self._plan(), generated=self._planned_at(), total_chunks=self._head.chunks
                 )
-            cover = self._story.row.job.spool / "prepared" / "cover.jpg"
+            cover = cover_path(self._story.row.job)
             if self._head.cover:
                 shutil.copyfile(cover, stage / outbox.COVER_NAME)
             if self._names.source:

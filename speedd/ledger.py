@@ -323,6 +323,7 @@ class Ledger:
         with self._transaction() as db:
             db.execute(
                 "UPDATE jobs SET state='queued', reason='', ended_at=NULL, cancelling=0, head=NULL,"
+                " in_flight=NULL, barren=0, barren_chunk=NULL,"
                 " edition=edition+(published IS NOT NULL), published=NULL WHERE id=?",
                 (job_id,),
             )
@@ -369,6 +370,13 @@ class Ledger:
             found = db.execute("SELECT * FROM jobs WHERE state='running'").fetchall()
             db.execute("UPDATE jobs SET state='queued' WHERE state='running'")
         return [(_job_row(row), row["barren"]) for row in found]
+
+    def remove_plan(self, job_id: str) -> None:
+        """Forget the plan of a job that has ended; it is planned anew if it comes back."""
+        with self._transaction() as db:
+            for table in ("utterances", "chunks", "chapters"):
+                db.execute(f"DELETE FROM {table} WHERE job=?", (job_id,))  # noqa: S608 - names of our own tables
+            db.execute("UPDATE jobs SET head=NULL WHERE id=?", (job_id,))
 
     def note_in_flight(self, job_id: str, chunk: int) -> None:
         """Note the first chunk that goes to the engine; the next take that lands strikes the note."""
@@ -489,11 +497,12 @@ class Ledger:
                         "UPDATE utterances SET take=?, attempt=? WHERE job=? AND idx=?",
                         (take, attempt, job_id, utterance),
                     )
+            db.execute("UPDATE jobs SET in_flight=NULL, barren=0, barren_chunk=NULL WHERE id=?", (job_id,))
 
-    def forget_faults(self, job_id: str) -> None:
-        """Strike the takes of a job that were turned down, so that they are tried again."""
+    def forget_faults(self) -> None:
+        """Strike all takes that were turned down, so that they are tried again."""
         with self._transaction() as db:
-            db.execute("DELETE FROM takes WHERE job=? AND fault!=''", (job_id,))
+            db.execute("DELETE FROM takes WHERE fault!=''")
 
     def adopt(self, job_id: str, takes: Iterable[tuple[int, str, int]]) -> None:
         """Give utterances takes that exist already: for each its id, the key and the attempt that made it."""

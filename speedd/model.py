@@ -57,7 +57,7 @@ class Job:
     """A source on its way to an audiobook."""
 
     id: str
-    """The first 12 hex digits of the digest, with ``-2``, ``-3`` … for later editions."""
+    """The first 12 hex digits of the digest."""
     digest: str
     """SHA-256 over the roles and digests of the parts: what the source is known by."""
     name: str

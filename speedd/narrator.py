@@ -23,7 +23,7 @@ from speedd.ledger import JobRow, Ledger
 from speedd.model import Chunk
 from speedd.prepare import Head, dump_head, load_chunks, load_head, prepare
 from speedd.rendering import Rendering, TakeKeys
-from speedd.story import Control, Estimate, Story, Watch, takes_folder
+from speedd.story import Control, Estimate, Story, Watch, cover_path, takes_folder
 
 CHARS_PER_SECOND = 15.0
 """Pace of speech for estimates: hibari's heart reads The Time Machine at about 15 characters a second, with pauses."""
@@ -86,8 +86,8 @@ class Narrator:
         self._log.info("job.started", job=story.id, book=row.job.name, src_path=str(row.job.source))
         try:
             return self._tell_story(story)
-        except TryAgainError:
-            control.check()  # somebody ended it, and that is how a child or a worker says so
+        except SpeeddError:
+            control.check()  # somebody ended it meanwhile, and that counts
             raise
         except OSError as error:
             if reason := PASSING.get(error.errno or 0):
@@ -170,6 +170,8 @@ class Narrator:
             disk_mb=round(disk_bytes / 2**20, 1),
         )
         for place in (config.paths.state, config.paths.outbox):
+            if not place.is_dir():
+                raise TryAgainError(f"There is no folder {place}.", hint="Is its disk mounted? Else make the folder.")
             room = shutil.disk_usage(place).free - config.limits.disk_reserve_mb * 2**20
             if room < disk_bytes:
                 raise TryAgainError(
@@ -244,7 +246,8 @@ def _planned_before(row: JobRow, config: Config) -> Head | None:
         book_config(config, head)
     except (KeyError, TypeError, ValueError):  # pydantic's is a ValueError
         return None
-    return head
+    # With the private copy the cover may have been collected.
+    return head if not head.cover or cover_path(row.job).exists() else None
 
 
 def unused_style(info: EngineInfo, speech: SpeechSettings) -> str:

@@ -8,8 +8,8 @@ takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,18 @@ from speedd.model import Job, Rendered
 from speedd.story import takes_folder
 
 TAKES_PAGE = 512
+ENDINGS = ("-shm", "-wal", "")
+"""Of the files of one ledger: the database last, so that what is half moved is still damaged."""
 
 
-def open_sound_ledger(path: Path, config: Config, log: Any) -> Ledger:
+def open_sound_ledger(path: Path, config: Config, log: Any, alive: Callable[[], None] = lambda: None) -> Ledger:
     """Open the ledger of a state directory, checked; a damaged one is put aside and rebuilt.
 
     Args:
         path: the SQLite file.
         config: says where takes, spool and outbox are.
         log: is told of a rebuilding.
+        alive: called now and then while it rebuilds.
 
     Raises:
         LedgerError: if it was written by a newer speedd.
@@ -44,20 +47,26 @@ def open_sound_ledger(path: Path, config: Config, log: Any) -> Ledger:
             ledger.close()
             raise
     except DamagedLedgerError as error:
-        aside = path.with_name(f"{path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{path.suffix}")
-        for ending in ("-shm", "-wal", ""):
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
-        log.error("ledger.damaged", reason=error.message, out_path=str(aside))  # noqa: TRY400 - a reason, no traceback
+        damage = error.message
     else:
         return ledger
-    ledger = Ledger(path)
-    takes, jobs = _rebuild(ledger, config)
+    # Under a name of its own until it is whole: an interrupted rebuilding begins again.
+    building = path.with_name(f"{path.stem}.rebuilding{path.suffix}")
+    for ending in ENDINGS:
+        building.with_name(building.name + ending).unlink(missing_ok=True)
+    with closing(Ledger(building)) as fresh:
+        takes, jobs = _rebuild(fresh, config, alive)
+    aside = path.with_name(f"{path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{path.suffix}")
+    for ending in ENDINGS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    building.rename(path)
+    log.error("ledger.damaged", reason=damage, out_path=str(aside))
     log.warning("ledger.rebuilt", takes=takes, jobs=jobs)
-    return ledger
+    return Ledger(path)
 
 
-def _rebuild(ledger: Ledger, config: Config) -> tuple[int, int]:
+def _rebuild(ledger: Ledger, config: Config, alive: Callable[[], None]) -> tuple[int, int]:
     """Enter what is found on disk; return how many takes and jobs."""
     takes = 0
     page: list[Rendered] = []
@@ -67,6 +76,7 @@ def _rebuild(ledger: Ledger, config: Config) -> tuple[int, int]:
         if len(page) == TAKES_PAGE:
             ledger.add_takes(page)
             page.clear()
+            alive()
     ledger.add_takes(page)
     published = {head["job_id"]: (int(head["edition"]), folder) for folder, head in _published(config.paths.outbox)}
     jobs = 0

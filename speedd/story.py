@@ -8,6 +8,7 @@ from typing import Protocol
 
 from speedd.errors import SpeeddError, TryAgainError
 from speedd.ledger import JobRow
+from speedd.model import Job
 
 
 class Interrupted(TryAgainError):  # noqa: N818 - no fault, like KeyboardInterrupt
@@ -98,6 +99,11 @@ class Story:
     def id(self) -> str:
         """The job's id."""
         return self.row.job.id
+
+
+def cover_path(job: Job) -> Path:
+    """Where reading leaves the cover of a book that has one."""
+    return job.spool / "prepared" / "cover.jpg"
 
 
 def takes_folder(state: Path) -> Path:

@@ -47,6 +47,7 @@ def collect(ledger: Ledger, config: Config, *, now: Callable[[], float] = time.t
     for row in rows:
         if row.state.ended and (row.ended_at or 0) < limit and _is_own_copy(row, rows) and row.job.spool.is_dir():
             shutil.rmtree(row.job.spool, ignore_errors=True)
+            ledger.remove_plan(row.job.id)
             collected.copies += 1
     _collect_stages(config.paths.outbox, {row.job.id for row in rows if not row.state.ended}, now(), collected)
     return collected

@@ -1,5 +1,6 @@
 """What a person sees: lines where there is no terminal, a bar where there is one, nothing where nothing is wanted."""
 
+import errno
 import io
 import os
 import pty
@@ -75,3 +76,18 @@ def test_on_a_terminal_there_is_a_bar_with_what_is_left(monkeypatch):
     os.close(ours)
     for words in ("The Book", "narrating", "50%", "1 min 5 s left", "100 × realtime", "a [bold]line[/bold]"):
         assert words in said
+
+
+def test_a_terminal_that_goes_away_ends_the_display_and_nothing_else():
+    class Gone(io.StringIO):
+        tries = 0
+
+        def write(self, text):
+            Gone.tries += 1
+            raise OSError(errno.EIO, "Input/output error")
+
+    with Display(Gone()) as display:
+        display.say("one")
+        display.say("two")
+        display.watch(watch(stage="narrating"))
+    assert Gone.tries == 1

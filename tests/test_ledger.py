@@ -272,7 +272,7 @@ def test_a_take_that_is_turned_down_is_kept_in_mind_and_not_used(ledger):
     ledger.record_takes("0" * 12, [(0, take("a"), 0, "it is silent")])
     assert ledger.fault_of("a") == "it is silent"
     assert [each.id for each in ledger.pending("0" * 12)] == [0]
-    ledger.forget_faults("0" * 12)
+    ledger.forget_faults()
     assert ledger.fault_of("a") is None
 
 
@@ -378,3 +378,23 @@ def expected_pieces(chunks, held):
         index, key, pause_ms = own.pop() if own else (each.index, "", 0)
         pieces += [*own, (index, key, pause_ms + each.pause_ms)]
     return pieces
+
+
+def test_crashes_count_only_while_no_take_lands(ledger):
+    planned(ledger, chunk(0, "It was late."), chunk(1, "It was dark."))
+    job_id = "0" * 12
+
+    def crash():
+        ledger.set_state(job_id, State.RUNNING)
+        ledger.note_in_flight(job_id, 0)
+        ((_, crashes),) = ledger.recover()
+        return crashes
+
+    assert [crash(), crash()] == [1, 2]
+    ledger.set_state(job_id, State.RUNNING)
+    ledger.note_in_flight(job_id, 0)
+    ledger.record_takes(job_id, [(0, take("a"), 0, "")])
+    assert [crashes for _, crashes in ledger.recover()] == [0]
+    assert crash() == 1
+    ledger.queue_again(job_id)
+    assert ledger.barren_chunk(job_id) is None

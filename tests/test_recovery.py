@@ -125,3 +125,15 @@ def test_a_chunk_json_that_comes_after_its_book_makes_a_new_edition_with_its_cov
     assert "Nobody would answer her." in second.texts
     assert second.run["chunks_rendered"] == 1
     assert {part["role"] for part in second.run["source"]["parts"]} == {"book", "chunks"}
+
+
+def test_a_book_accepted_from_another_inbox_is_finished_and_its_source_left_alone(house):
+    house.configure(engine={"name": "slow", "workers": 1})
+    dropped = house.drop("Clock.epub", epub("Clock"))
+    with house.daemon(env=STUCK) as daemon:
+        daemon.wait_for("job.started")
+    house.configure(paths={"inbox": "elsewhere"})
+    for _ in range(2):
+        assert house.once(env={"SPEEDD_TEST_SLOW_S": "0"}).code == 0
+    assert dropped.exists()
+    assert house.book.run["book"]["title"] == "Clock"

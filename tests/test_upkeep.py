@@ -1,9 +1,12 @@
 """What nobody needs any more goes, and nothing that an unfinished book uses."""
 
+import io
 import os
+import shutil
 import time
 
 import pytest
+from PIL import Image
 from speedd_house import epub, long_story
 
 from speedd.app import ledger_path
@@ -106,3 +109,22 @@ def test_stages_left_by_a_crash_go_after_a_day_but_not_those_of_books_at_work(na
     assert collect(ledger, config).stages == 1
     assert not (house.outbox / ".speedd-0123456789ab").exists()
     assert (house.outbox / f".speedd-{row.job.id}").exists()
+
+
+def test_a_book_with_a_cover_comes_back_after_its_copy_was_collected(house):
+    folder = house.inbox / "Clock"
+    folder.mkdir()
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), "navy").save(picture, "PNG")
+    (folder / "cover.png").write_bytes(picture.getvalue())
+    (folder / "Clock.epub").write_bytes(epub("Clock"))
+    assert house.once().code == 0
+    config = load_config(house.config, environment={})
+    ledger = Ledger(ledger_path(config))
+    collect(ledger, config, now=after(61))
+    ledger.close()
+    shutil.rmtree(house.book.folder)
+    shutil.move(house.inbox / "_done" / "Clock", house.inbox / "Clock")
+    result = house.once()
+    assert result.code == 0, result.out
+    assert (house.book.folder / "cover.jpg").exists()

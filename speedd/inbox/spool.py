@@ -121,8 +121,10 @@ def readdress(job: Job, candidate: Candidate) -> None:
     Raises:
         TryAgainError: if the disk is full or fails.
     """
+    manifest = _read_manifest(job.spool)  # its parts stay: the job may have some of another folder too
+    manifest |= {"source": str(candidate.source), "name": candidate.name} | _look(candidate)
     with _writing(job.spool.parent):
-        _write_manifest(job.spool, job, candidate)
+        _dump_manifest(job.spool, manifest)
 
 
 def sweep(spool: Path) -> None:
@@ -234,8 +236,8 @@ def _held(folder: Path) -> Job | None:
 
 
 def _write_manifest(folder: Path, job: Job, candidate: Candidate) -> None:
-    # JSON escapes the lone surrogates that stand for bytes outside UTF-8, so a source's path survives as it is.
-    text = json.dumps(
+    _dump_manifest(
+        folder,
         {
             "version": _VERSION,
             "id": job.id,
@@ -252,15 +254,25 @@ def _write_manifest(folder: Path, job: Job, candidate: Candidate) -> None:
                 }
                 for part in job.parts
             ],
-            "kind": candidate.kind,
-            "signature": candidate.signature,
-            "members": [[member.path, member.role, *member.stat] for member in candidate.members],
+            **_look(candidate),
         },
-        indent=1,
     )
+
+
+def _look(candidate: Candidate) -> dict[str, Any]:
+    """What a source looked like when it was accepted: only what still does is moved away in the end."""
+    return {
+        "kind": candidate.kind,
+        "signature": candidate.signature,
+        "members": [[member.path, member.role, *member.stat] for member in candidate.members],
+    }
+
+
+def _dump_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    # JSON escapes the lone surrogates that stand for bytes outside UTF-8, so a source's path survives as it is.
     unfinished = folder / f"{MANIFEST}.tmp"
     with unfinished.open("w", encoding="ascii") as file:
-        file.write(text)
+        file.write(json.dumps(manifest, indent=1))
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(folder / MANIFEST)
