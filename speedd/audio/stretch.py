@@ -140,6 +140,7 @@ def make(stretch: Stretch, sound: Sound) -> Made:
             wave, quiet = levels.level(
                 raw, rate, gain_db=sound.gain_db, loudness_lufs=sound.loudness_lufs, ceilings=ceilings
             )
+        reached = np.abs(wave.reshape(-1, block)).max(axis=1)
         with counted(cpu_s, "encode"):
             frames = aac.encode(wave[window.coded], rate, sound.bitrate_kbps, sound.coder)
         with counted(cpu_s, "verify"):
@@ -149,7 +150,7 @@ def make(stretch: Stretch, sound: Sound) -> Made:
             true_peak = float(peaks[own_blocks].max())
         if true_peak <= allowed or rounds == MOST_ROUNDS:
             break
-        ceilings = _lowered(ceilings, peaks, allowed)
+        ceilings = _lowered(ceilings, reached, peaks, allowed)
     with counted(cpu_s, "verify"):
         cells = _own_cells(wave[window.coded], stretch, window, sound)
         own = wave[stretch.start - window.start : stretch.stop - window.start]
@@ -169,10 +170,15 @@ def _own_cells(coded: Waveform, stretch: Stretch, window: _Window, sound: Sound)
 
 
 def _lowered(
-    ceilings: npt.NDArray[np.float32], peaks: npt.NDArray[np.float32], allowed: float
+    ceilings: npt.NDArray[np.float32], reached: npt.NDArray[np.float32], peaks: npt.NDArray[np.float32], allowed: float
 ) -> npt.NDArray[np.float32]:
-    """Return ceilings that are lower where a decoded peak was too high, by as much as it was and a little more."""
-    wanted = np.where(peaks > allowed, ceilings * (allowed / np.maximum(peaks, allowed)) * 0.97, ceilings)
+    """Return ceilings that are lower where a decoded peak was too high, by as much as it was and a little more.
+
+    Lower than what the block had reached: where the coder put a peak on top of something quieter, a ceiling above that
+    would change nothing.
+    """
+    under = np.minimum(ceilings, reached) * (allowed / np.maximum(peaks, allowed)) * 0.97
+    wanted = np.where(peaks > allowed, under, ceilings)
     padded = np.pad(wanted.astype(np.float32), DIP_BLOCKS, mode="edge")
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * DIP_BLOCKS + 1).min(axis=1))
 
