@@ -273,7 +273,11 @@ def read_file(path: Path) -> dict[str, Any]:
     paths = values.get("paths")
     if isinstance(paths, dict):
         base = path.resolve().parent
-        values["paths"] = {k: base / _expanded(Path(v)) if isinstance(v, str) else v for k, v in paths.items()}
+        values["paths"] = {
+            # Without "..", because people read these paths in what speedd tells them.
+            k: Path(os.path.normpath(base / _expanded(Path(v)))) if isinstance(v, str) else v
+            for k, v in paths.items()
+        }
     return values
 
 
