@@ -89,6 +89,7 @@ class Paragraph:
     """One paragraph of text, white space folded, nothing else changed."""
 
     text: str
+    """A line end in it (``\\n``) parts lines that are heard as lines: verse, an address, the head of a letter."""
     kind: ParagraphKind = ParagraphKind.TEXT
 
 
@@ -157,6 +158,8 @@ class Book:
     cover: Cover | None = None
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()
+    pronunciations: Mapping[str, str] = field(default_factory=dict)
+    """What the book says of how its words are spoken: by word, a respelling, or IPA between strokes ("/ˈaɪpə/")."""
 
 
 # --- planning ------------------------------------------------------------------------------------------------------
