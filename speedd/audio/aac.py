@@ -88,6 +88,11 @@ def decode(frames: Sequence[bytes], setup: bytes) -> Waveform:
     """
     decoder = AudioCodecContext.create("aac", "r")
     decoder.extradata = setup
-    blocks = [block.to_ndarray()[0] for frame in frames for block in decoder.decode(av.Packet(frame))]
-    blocks += [block.to_ndarray()[0] for block in decoder.decode(None)]
+    # Straight from the plane: `to_ndarray` costs half as much again as the decoding.
+    blocks = [_samples(block) for frame in frames for block in decoder.decode(av.Packet(frame))]
+    blocks += [_samples(block) for block in decoder.decode(None)]
     return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+
+
+def _samples(block: av.AudioFrame) -> Waveform:
+    return np.frombuffer(memoryview(block.planes[0]), dtype=np.float32, count=block.samples)

@@ -32,6 +32,10 @@ OVERSAMPLING = 8
 PHASE_TAPS = 48
 """hibari's sibilants reach up to half the sampling rate, where a short interpolator reads up to 2 dB too little (12
 taps per phase); 48 stay within 0.35 dB of an endless one, 0.2 dB in all but one of a thousand peaks."""
+BLOCKS_AT_ONCE = 256
+"""Blocks that are looked over at a time: what they need stays in the cache."""
+NEARLY = 0.9999
+"""How much of a peak the quick look may miss: its sums of 48 float32 products are right to a few millionths."""
 BLOCK_RISE = 0.6
 """Between samples the wave may rise to 1 / 0.6 of the highest sample of its block (measured: 1 / 0.64)."""
 
@@ -144,13 +148,27 @@ def _phases() -> npt.NDArray[np.float32]:
     return np.asarray(rows, dtype=np.float32)
 
 
+@lru_cache(maxsize=8)
+def _block_filters(block: int) -> npt.NDArray[np.float32]:
+    """Return the matrix that takes a block and its neighbourhood to all the points between its samples.
+
+    Returns:
+        float32, shape [block + PHASE_TAPS - 1, (OVERSAMPLING - 1) * block].
+    """
+    phases = _phases()
+    filters = np.zeros((block + PHASE_TAPS - 1, len(phases), block), dtype=np.float32)
+    for place in range(block):
+        filters[place : place + PHASE_TAPS, :, place] = phases.T
+    return filters.reshape(len(filters), -1)
+
+
 def block_true_peaks(wave: Waveform, block: int, *, of_interest: float) -> npt.NDArray[np.float32]:
-    """Return the highest point of the oversampled signal in every block.
+    """Return the highest point of the oversampled signal in every block that matters.
 
     Args:
         wave: float32 mono, shape [n_blocks * block].
         block: samples per block.
-        of_interest: blocks that cannot reach this are not oversampled; their sample peak is returned.
+        of_interest: exact are the blocks that reach this, and the highest; of others the sample peak is returned.
 
     Returns:
         float32, shape [n_blocks].
@@ -161,7 +179,16 @@ def block_true_peaks(wave: Waveform, block: int, *, of_interest: float) -> npt.N
         return np.asarray(peaks)
     before, after = PHASE_TAPS // 2 - 1, PHASE_TAPS // 2
     padded = np.pad(wave, (before, after))
-    rows = np.lib.stride_tricks.sliding_window_view(padded, block + PHASE_TAPS - 1)[loud * block]  # [n_loud, block+15]
+    around = np.lib.stride_tricks.sliding_window_view(padded, block + PHASE_TAPS - 1)  # [n, block + PHASE_TAPS - 1]
+    # A matrix product is ten times as fast as sums in a fixed order, but its last bits hang on shapes and on how many
+    # threads BLAS takes. So it only tells which blocks matter: one in a hundred.
+    nearly = np.empty(loud.size, dtype=np.float32)
+    for at in range(0, loud.size, BLOCKS_AT_ONCE):
+        between = around[loud[at : at + BLOCKS_AT_ONCE] * block] @ _block_filters(block)
+        nearly[at : at + BLOCKS_AT_ONCE] = np.abs(between, out=between).max(axis=1)
+    nearly = np.maximum(nearly, peaks[loud])
+    loud = loud[nearly >= NEARLY * min(of_interest, float(nearly.max()))]
+    rows = around[loud * block]
     for taps in _phases():
         between = rows[:, :block] * taps[0]
         for place in range(1, PHASE_TAPS):
