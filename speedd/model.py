@@ -179,6 +179,20 @@ class TextLimits:
     """True if an utterance must hold one sentence, because the engine sets its own pauses between sentences."""
 
 
+class Notation(StrEnum):
+    """A kind of writing that is not spoken letter by letter, and that some engines put into words themselves."""
+
+    CARDINALS = "cardinals"  # "7", "1,234", "0.5"
+    ORDINALS = "ordinals"  # "21st"
+    YEARS = "years"  # "1984", "the 1920s", "the '60s"
+    TIMES = "times"  # "9:30", "9 a.m."
+    TITLES = "titles"  # "Dr. Jekyll", "Mrs Hale", "St. Paul"
+    LETTERS = "letters"  # "J. R. R.", "U.S.A.", "A4"
+    PHONEMES = (
+        "phonemes"  # "[word](/IPA/)", blanks in the IPA written as "‿": not found in books, made of pronunciations
+    )
+
+
 class Boundary(StrEnum):
     """What stands between a chunk and the next; it sets the silence between them."""
 

@@ -104,11 +104,16 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
         book = replace(book, metadata=_overridden(book.metadata, settings))
     if chunk_json := job.part(Role.CHUNKS):
         plan = planning.read_chunk_json(
-            chunk_json.path, book=book, name=job.name, limits=info.limits, speech=config.speech
+            chunk_json.path,
+            book=book,
+            name=job.name,
+            limits=info.limits,
+            speech=config.speech,
+            speaks=frozenset(info.speaks),
         )
         plan = replace(plan, metadata=_overridden(plan.metadata, settings))
     elif book is not None:
-        plan = planning.plan_book(book, limits=info.limits, speech=config.speech)
+        plan = planning.plan_book(book, limits=info.limits, speech=config.speech, speaks=frozenset(info.speaks))
     else:
         raise InputError("There is no book and no chunk JSON in it.")
     _refuse_foreign(plan.metadata.language, engine, info.languages)

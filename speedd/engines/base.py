@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 from speedd.errors import EngineError
 
 if TYPE_CHECKING:
-    from speedd.model import Failed, Take, TextLimits, Utterance, Voice
+    from speedd.model import Failed, Notation, Take, TextLimits, Utterance, Voice
 
 ENTRY_POINT_GROUP = "speedd.engines"
 
@@ -40,6 +40,8 @@ class EngineInfo:
     voices: tuple[Voice, ...]
     """Its own voices, ready to speak without a download; the first is its default."""
     limits: TextLimits
+    speaks: tuple[Notation, ...] = ()
+    """What it puts into words itself and gets right; everything else is handed to it in words."""
     numerics: Mapping[str, str] = field(default_factory=dict)
     """What else decides the bits: dtype, device class, steps, FFT back-end, thread count."""
     device: str = "cpu"

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from speedd.config import SpeechSettings
-from speedd.model import Book, Chunk, Metadata, Plan, TextLimits
+from speedd.model import Book, Chunk, Metadata, Notation, Plan, Segment, TextLimits
 from speedd.planning.chunk_chapters import Chapters, find_chapters
 from speedd.planning.chunk_entries import Entries, read_entries
 from speedd.planning.json_text import read_json
+from speedd.planning.lexicon import Lexicon
 from speedd.planning.segments import segments_of
 from speedd.planning.styling import PARAMETERS
 
@@ -25,7 +27,16 @@ _MOST_LOG_LINES = 100_000
 _MOST_LINE_CHARS = 4096
 
 
-def read_chunk_json(path: Path, *, book: Book | None, name: str, limits: TextLimits, speech: SpeechSettings) -> Plan:
+def read_chunk_json(
+    path: Path,
+    *,
+    book: Book | None,
+    name: str,
+    limits: TextLimits,
+    speech: SpeechSettings,
+    speaks: frozenset[Notation] = frozenset(),
+    pronunciations: Lexicon | None = None,
+) -> Plan:
     """Read a chunk JSON as a plan.
 
     Texts, order and gaps in the index are honoured to the letter: nothing is skipped, joined or cut, and neither an
@@ -39,6 +50,8 @@ def read_chunk_json(path: Path, *, book: Book | None, name: str, limits: TextLim
         name: of the file or its folder, for a book without a title.
         limits: what the engine takes in one go.
         speech: pauses, and the style of chunks that have none.
+        speaks: what the engine puts into words itself.
+        pronunciations: how words are to be said.
     Raises:
         InputError: if it is no chunk JSON, with the position of the first fault.
         DamagedInputError: if it looks cut short.
@@ -49,7 +62,18 @@ def read_chunk_json(path: Path, *, book: Book | None, name: str, limits: TextLim
     return Plan(
         metadata=metadata,
         chapters=chapters.titles,
-        chunks=_chunks(entries, chapters, limits, speech),
+        chunks=_chunks(
+            entries,
+            chapters,
+            partial(
+                segments_of,
+                limits=limits,
+                speech=speech,
+                language=metadata.language,
+                speaks=speaks,
+                pronunciations=pronunciations,
+            ),
+        ),
         voice=entries.voice,
         header=entries.header,
         warnings=entries.warnings + chapters.warnings,
@@ -111,20 +135,14 @@ def _said(value: Any) -> str:
     return value.strip() if isinstance(value, str) and value.strip().lower() != "unknown" else ""
 
 
-def _chunks(entries: Entries, chapters: Chapters, limits: TextLimits, speech: SpeechSettings) -> Iterator[Chunk]:
+def _chunks(entries: Entries, chapters: Chapters, segments: Callable[..., tuple[Segment, ...]]) -> Iterator[Chunk]:
     for position, entry in enumerate(entries.chunks):
         chapter = chapters.of(position)
         yield Chunk(
             index=position,
             chapter=chapter,
             text=entry.text,
-            segments=segments_of(
-                entry.text,
-                boundary=entry.boundary,
-                chapter_title=chapters.titles[chapter],
-                limits=limits,
-                speech=speech,
-            ),
+            segments=segments(entry.text, boundary=entry.boundary, chapter_title=chapters.titles[chapter]),
             boundary=entry.boundary,
             pause_ms=entry.pause_ms,
             sentiment_raw=entry.sentiment_raw,

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from speedd.config import SpeechSettings
-from speedd.model import Book, Boundary, Chapter, Chunk, Metadata, ParagraphKind, Plan, TextLimits
+from speedd.model import Book, Boundary, Chapter, Chunk, Metadata, Notation, ParagraphKind, Plan, Segment, TextLimits
 from speedd.planning.boundaries import boundary_of, is_section_break
 from speedd.planning.fitting import chunk_texts
+from speedd.planning.lexicon import Lexicon
 from speedd.planning.segments import segments_of
 from speedd.planning.styling import Sentiment, style_for
 
 
-def plan_book(book: Book, *, limits: TextLimits, speech: SpeechSettings) -> Plan:
+def plan_book(
+    book: Book,
+    *,
+    limits: TextLimits,
+    speech: SpeechSettings,
+    speaks: frozenset[Notation] = frozenset(),
+    pronunciations: Lexicon | None = None,
+) -> Plan:
     """Plan a book: what is said in which order, with which silences and in which style.
 
     Every paragraph's text is in its chunks, in order: joined with single spaces they are the paragraph with its white
@@ -23,6 +32,8 @@ def plan_book(book: Book, *, limits: TextLimits, speech: SpeechSettings) -> Plan
         book: the book, read.
         limits: what the engine takes in one go.
         speech: pauses, preset, smoothing, and whether the opening and the headings are spoken.
+        speaks: what the engine puts into words itself.
+        pronunciations: how words are to be said.
     Returns:
         A plan with the chapters that have something to say; those without a word are left out.
     """
@@ -30,7 +41,20 @@ def plan_book(book: Book, *, limits: TextLimits, speech: SpeechSettings) -> Plan
     return Plan(
         metadata=book.metadata,
         chapters=tuple(chapter.title for chapter in chapters),
-        chunks=_chunks(book.metadata, chapters, limits, speech),
+        chunks=_chunks(
+            book.metadata,
+            chapters,
+            limits,
+            speech,
+            partial(
+                segments_of,
+                limits=limits,
+                speech=speech,
+                language=book.metadata.language,
+                speaks=speaks,
+                pronunciations=pronunciations,
+            ),
+        ),
     )
 
 
@@ -64,7 +88,13 @@ def _is_announced(chapter: Chapter, speech: SpeechSettings) -> bool:
     return speech.headings and chapter.announced and bool(chapter.title.strip())
 
 
-def _chunks(metadata: Metadata, chapters: list[Chapter], limits: TextLimits, speech: SpeechSettings) -> Iterator[Chunk]:
+def _chunks(
+    metadata: Metadata,
+    chapters: list[Chapter],
+    limits: TextLimits,
+    speech: SpeechSettings,
+    segments: Callable[..., tuple[Segment, ...]],
+) -> Iterator[Chunk]:
     sentiment = Sentiment(speech)
     for index, draft in enumerate(_drafts(metadata, chapters, limits, speech)):
         raw, compound = sentiment.next(draft.text)
@@ -72,13 +102,7 @@ def _chunks(metadata: Metadata, chapters: list[Chapter], limits: TextLimits, spe
             index=index,
             chapter=draft.chapter,
             text=draft.text,
-            segments=segments_of(
-                draft.text,
-                boundary=draft.boundary,
-                chapter_title=chapters[draft.chapter].title,
-                limits=limits,
-                speech=speech,
-            ),
+            segments=segments(draft.text, boundary=draft.boundary, chapter_title=chapters[draft.chapter].title),
             boundary=draft.boundary,
             pause_ms=speech.pause_ms(draft.boundary),
             sentiment_raw=raw,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from speedd.config import SpeechSettings
-from speedd.model import Boundary, Segment, TextLimits
+from speedd.model import Boundary, Notation, Segment, TextLimits
 from speedd.planning.boundaries import boundary_of
 from speedd.planning.fitting import cut_hard
+from speedd.planning.lexicon import Lexicon
 from speedd.planning.sentences import split_sentences
 from speedd.planning.spoken import spoken_form
 
@@ -20,7 +22,15 @@ _PAUSE = re.compile(r"~([12])(?!\w|[.,:]\d)|\[pause:(\d{1,6}(?:\.\d{1,6})?)s\]",
 
 
 def segments_of(
-    text: str, *, boundary: Boundary, chapter_title: str, limits: TextLimits, speech: SpeechSettings
+    text: str,
+    *,
+    boundary: Boundary,
+    chapter_title: str,
+    limits: TextLimits,
+    speech: SpeechSettings,
+    language: str = "en",
+    speaks: frozenset[Notation] = frozenset(),
+    pronunciations: Lexicon | None = None,
 ) -> tuple[Segment, ...]:
     """Cut a chunk's text into segments.
 
@@ -33,11 +43,15 @@ def segments_of(
         chapter_title: of the chapter the chunk is in.
         limits: what the engine takes in one go.
         speech: the pauses.
+        language: BCP 47; empty counts as English.
+        speaks: what the engine puts into words itself.
+        pronunciations: how words are to be said.
     Returns:
         Segments of which each has text, or is a pause before any text; none if there is nothing to hear.
     """
+    in_words = partial(spoken_form, language=language, speaks=speaks, pronunciations=pronunciations)
     segments: list[Segment] = []
-    for stretch, pause_ms in _stretches(text, boundary, chapter_title):
+    for stretch, pause_ms in _stretches(text, boundary, chapter_title, in_words):
         parts = list(_parts(stretch, limits))
         segments.extend(Segment(part, speech.pause_ms(boundary_of(part))) for part in parts[:-1])
         if parts:
@@ -48,15 +62,17 @@ def segments_of(
     return tuple(segments)
 
 
-def _stretches(text: str, boundary: Boundary, chapter_title: str) -> Iterator[tuple[str, int]]:
+def _stretches(
+    text: str, boundary: Boundary, chapter_title: str, in_words: Callable[..., str]
+) -> Iterator[tuple[str, int]]:
     """Spoken text between inline pauses, and the pause after it in ms."""
     begin = 0
     for match in _PAUSE.finditer(text):
-        spoken = spoken_form(text[begin : match.start()], boundary=Boundary.NONE, chapter_title="")
+        spoken = in_words(text[begin : match.start()], boundary=Boundary.NONE, chapter_title="")
         pause_ms = _TILDE_MS[match[1]] if match[1] else min(round(float(match[2]) * 1000), MAX_PAUSE_MS)
         yield spoken, pause_ms
         begin = match.end()
-    yield spoken_form(text[begin:], boundary=boundary, chapter_title=chapter_title), 0
+    yield in_words(text[begin:], boundary=boundary, chapter_title=chapter_title), 0
 
 
 def _parts(spoken: str, limits: TextLimits) -> Iterator[str]:

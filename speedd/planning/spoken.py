@@ -1,8 +1,8 @@
 """From the text of record to what is spoken.
 
-Engines normalise numbers and abbreviations themselves; here only that goes which no voice could speak, and headings
-get their numbers as words. What is spoken follows from a chunk's text, its boundary and its chapter's title alone, so
-that a plan read back from its JSON is spoken in the same way.
+Marks for the eye go, headings get their numbers as words, `normalising` puts into words what the engine does not, and
+pronunciations stand above all of it. What is spoken follows from a chunk's text, its boundary, its chapter's title and
+its book's language, so that a plan read back from its JSON is spoken in the same way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ import re
 
 from num2words import num2words
 
-from speedd.model import Boundary
+from speedd.model import Boundary, Notation
+from speedd.planning.lexicon import Lexicon
+from speedd.planning.normalising import normalised
+
+# What stands in for a word that has a pronunciation: a private character, which no book has a use for.
+_FIRST_STAND_IN = 0xF0000
+_STAND_INS = 0xFFFE
+_STAND_IN = re.compile("[\U000f0000-\U000ffffd]")
 
 _INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\u00ad")
 # *so*, **so**, _so_: marks for the eye. Not 2*3*4, not snake_case.
@@ -35,25 +42,68 @@ _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _STRUCTURAL = (Boundary.CHAPTER_START, Boundary.CHAPTER_END, Boundary.SECTION_BREAK, Boundary.PARAGRAPH_END)
 
 
-def spoken_form(text: str, *, boundary: Boundary, chapter_title: str) -> str:
+def spoken_form(
+    text: str,
+    *,
+    boundary: Boundary,
+    chapter_title: str,
+    language: str = "en",
+    speaks: frozenset[Notation] = frozenset(),
+    pronunciations: Lexicon | None = None,
+) -> str:
     """Return what is spoken of a chunk's text, inline pauses untouched.
 
     Args:
         text: the text of record.
         boundary: what follows the chunk.
         chapter_title: of the chapter the chunk is in; a chunk that is nothing but the title is its heading.
+        language: BCP 47; empty counts as English. Of other languages only marks for the eye are taken out.
+        speaks: what the engine puts into words itself; that is left to it.
+        pronunciations: how words are to be said. They hold whatever else is done to a text.
     """
     spoken = folded_marks(text)
-    is_title = text.strip() == chapter_title.strip()
-    if spoken and (is_title or boundary is Boundary.CHAPTER_START or looks_like_heading(spoken)):
-        spoken = spoken_heading(spoken)
+    said: list[str] = []
+    if pronunciations is not None:
+        spoken, said = _set_aside(spoken, pronunciations, speaks)
+    if is_english(language):
+        is_title = text.strip() == chapter_title.strip()
+        if spoken and (is_title or boundary is Boundary.CHAPTER_START or looks_like_heading(spoken)):
+            spoken = spoken_heading(spoken)
+        spoken = normalised(spoken, speaks=speaks)
     # A line that ends in a word is closed, or the voice stays up in the air.
-    return spoken + "." if boundary in _STRUCTURAL and spoken[-1:].isalnum() else spoken
+    if boundary in _STRUCTURAL and _ends_in_word(spoken):
+        spoken += "."
+    return _STAND_IN.sub(lambda found: said[ord(found[0]) - _FIRST_STAND_IN], spoken) if said else spoken
+
+
+def is_english(language: str) -> bool:
+    """Whether a text in this language (BCP 47; empty: unknown) is put into English words."""
+    return language.replace("_", "-").split("-")[0].lower() in ("", "en", "eng", "und")
+
+
+def _set_aside(text: str, pronunciations: Lexicon, speaks: frozenset[Notation]) -> tuple[str, list[str]]:
+    """Put a private character in the place of everything that has a pronunciation, so that no rule touches it."""
+    said: dict[str, int] = {}
+    pieces: list[str] = []
+    begin = 0
+    for found in pronunciations.occurrences(text, speaks=speaks):
+        number = said.setdefault(found.spoken, len(said))
+        if number >= _STAND_INS:
+            break
+        pieces += (text[begin : found.start], chr(_FIRST_STAND_IN + number))
+        begin = found.stop
+    return "".join([*pieces, text[begin:]]), list(said)
+
+
+def _ends_in_word(text: str) -> bool:
+    return text[-1:].isalnum() or bool(_STAND_IN.match(text[-1:]))
 
 
 def folded_marks(text: str) -> str:
     """Take out what is for the eye: joiners, emphasis marks, doubled dashes; fold white space."""
-    text = " ".join(text.translate(_INVISIBLE).split())
+    if not text.isascii():
+        text = _STAND_IN.sub("", text.translate(_INVISIBLE))
+    text = " ".join(text.split())
     text = _EMPHASIS.sub(r"\2", text)
     text = _ELLIPSES.sub("…", _DASHES.sub("—", text))
     return " ".join(_LEFTOVER_MARKS.sub("", text).split())
@@ -81,7 +131,7 @@ def spoken_heading(text: str) -> str:
     bare = _BARE.match(heading)
     if bare and (value := _value(bare["number"])) <= _MAX_BARE_NUMBER:
         heading = f"{num2words(value).capitalize()}. {heading[bare.end() :]}".strip()
-    return heading + "." if heading[-1:].isalnum() else heading
+    return heading + "." if _ends_in_word(heading) else heading
 
 
 def _calm(word: str) -> str:
