@@ -38,6 +38,16 @@ def boundary_of(text: str) -> Boundary:
     return Boundary.QUOTE_END if bare != end else Boundary.NONE
 
 
+def boundary_after_sentence(text: str) -> Boundary:
+    """Read the boundary off a text with which a sentence ends.
+
+    An ellipsis in mid-sentence is a short catch of breath; at its end the voice trails off, and the listener needs as
+    much time as after a full stop.
+    """
+    boundary = boundary_of(text)
+    return Boundary.PERIOD if boundary is Boundary.ELLIPSIS else boundary
+
+
 def is_section_break(text: str) -> bool:
     """Whether a line is made of three or more ``*``, ``#`` or ``—`` and nothing else."""
     return bool(_BREAK.fullmatch(text)) and sum(not mark.isspace() for mark in text) >= _FEWEST_BREAK_MARKS

@@ -9,14 +9,39 @@ from speedd.model import TextLimits
 from speedd.planning.sentences import split_sentences
 
 _SPACE = re.compile(r" ")
-_CLOSERS = "\"'”’»)]"
+_CLOSERS = "\"'”’»›)]"
+_OPENERS = "\"'“‘«‹(["
 _CONJUNCTIONS = re.compile(
     r"(?:and|but|or|nor|so|yet|for|because|although|though|while|when|where|which|who|whom|whose|that|if|unless|until"
-    r"|since|after|before|as|than|with|without) "
+    r"|since|after|before|as|than) "
 )
-_STRONG = frozenset(";:—–…!?.")
-# How good a place is, best first; a place inside a number is the last resort.
-_AT_CLAUSE, _AT_COMMA, _AT_CONJUNCTION, _AT_SPACE, _IN_NUMBER = range(5)
+_PREPOSITIONS = re.compile(
+    r"(?:in|on|at|by|from|into|onto|over|under|through|across|along|toward|towards|upon|among|between|against|behind"
+    r"|beneath|beside|beyond|without|within|with|about|above|below|during|around|near|like|to) "
+)
+# Nobody breathes after these.
+_LEADING = frozenset(
+    "a an the this that these those my your his her its our their no not of to in on at by from with for and but or as"
+    " is was are were be been had has have will would could should can may might must do does did very so too more".split()
+)
+_STRONG = frozenset(";:—–…!?")
+_TITLE = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Capt|Col|Gen|Lt|Sgt|Rev|Messrs|Miss|Sir|Lady|Lord|No|Vol|[A-Z])\.?$")
+_NAME_PART = re.compile(r"[^\W\d_a-z][^\W\d_]*(?:[’'.-][^\W\d_]+)*\.?$")
+_AFTER_NAME = re.compile(r"(?:Jr|Sr|Esq|Ph\.D|M\.D)\b|(?:de|di|da|du|des|del|van|von|der|la|le|of the|of) [A-Z]")
+_NUMBER_WORD = re.compile(
+    r"(?:\d[\d.,:/]*|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty(?:-\w+)?|hundred|thousand"
+    r"|million|billion|half|dozen)(?!\w)",
+    re.IGNORECASE,
+)
+_UNIT = re.compile(
+    r"(?:hundred|thousand|million|billion|trillion|dozen|percent|per cent|pounds?|dollars?|pence|cents?|miles?|feet|foot"
+    r"|inch(?:es)?|yards?|metres?|meters?|km|cm|mm|kg|lbs?|oz|ft|o’clock|o'clock|a\.m|p\.m|am|pm|years?|days?|hours?"
+    r"|minutes?|seconds?|January|February|March|April|May|June|July|August|September|October|November|December)\b"
+)
+_LOOK = 48  # characters on either side of a place that tell what it is
+_FIRST_QUOTED_WORDS = 3
+# How good a place is, best first. In the last nobody breathes: inside a name, a number, or a quotation's first words.
+_AT_CLAUSE, _AT_COMMA, _AT_CONJUNCTION, _AT_PHRASE, _AT_SPACE, _AT_LEADING, _INSIDE = range(7)
 
 
 def chunk_texts(paragraph: str, limits: TextLimits) -> list[str]:
@@ -35,14 +60,15 @@ def chunk_texts(paragraph: str, limits: TextLimits) -> list[str]:
 def cut_long(text: str, max_chars: int) -> list[str]:
     """Cut a text, with white space folded, into pieces of at most ``max_chars``, of much the same length.
 
-    Cuts are made at spaces only: after ``; : — …`` first, then after a comma, then before a conjunction, then
-    anywhere, and between two digits only if there is nowhere else. A word longer than ``max_chars`` stays whole.
+    Cuts are made at spaces only: after ``; : — …`` first, then after a comma, then before a conjunction, then before a
+    preposition, then anywhere; inside a name, a number or the first words of a quotation only if there is nowhere
+    else. A word longer than ``max_chars`` stays whole.
     """
     pieces = []
     begin = 0
     while len(text) - begin > max_chars:
         # Looking only at what lies in reach, so that a sentence of a megabyte costs no more than its length.
-        cut = _best_cut(text[begin : begin + max_chars + 2], len(text) - begin, max_chars)
+        cut = _best_cut(text[begin : begin + max_chars + _LOOK], len(text) - begin, max_chars)
         end = begin + cut if cut else text.find(" ", begin + max_chars)
         if end < 0:
             break
@@ -66,23 +92,57 @@ def _best_cut(reach: str, rest_chars: int, max_chars: int) -> int:
     ranked: dict[int, list[int]] = {}
     for match in _SPACE.finditer(reach, 1, max_chars + 1):
         ranked.setdefault(_rank(reach, match.start()), []).append(match.start())
-    for rank in range(_AT_SPACE):
-        near = [at for at in ranked.get(rank, ()) if at >= target / 2]
+    for rank in range(_INSIDE):
+        # Neither this piece nor the last one is to be a stub.
+        near = [at for at in ranked.get(rank, ()) if target / 2 <= at <= rest_chars - target / 2]
         if near:
             return min(near, key=lambda at: abs(at - target))
-    in_number = ranked.pop(_IN_NUMBER, [0])
-    return max((at for places in ranked.values() for at in places), default=in_number[-1])
+    inside = ranked.pop(_INSIDE, [0])
+    return max((at for places in ranked.values() for at in places), default=inside[-1])
 
 
 def _rank(text: str, at: int) -> int:
-    if text[at - 1].isdigit() and text[at + 1].isdigit():
-        return _IN_NUMBER
-    before = text[max(0, at - 8) : at].rstrip(_CLOSERS)
-    if before[-1:] in _STRONG:
+    left, right = text[max(0, at - _LOOK) : at], text[at + 1 : at + _LOOK]
+    before = left[left.rfind(" ") + 1 :].strip(_OPENERS)
+    bare = before.rstrip(_CLOSERS)
+    if _is_inside_number(bare, right) or _is_inside_name(before, right) or _in_first_quoted_words(left):
+        return _INSIDE
+    if bare[-1:] in _STRONG:
         return _AT_CLAUSE
-    if before.endswith(","):
+    if bare.endswith(","):
         return _AT_COMMA
-    return _AT_CONJUNCTION if _CONJUNCTIONS.match(text, at + 1) else _AT_SPACE
+    if bare in _LEADING:
+        return _AT_LEADING
+    if _CONJUNCTIONS.match(right):
+        return _AT_CONJUNCTION
+    return _AT_PHRASE if _PREPOSITIONS.match(right) else _AT_SPACE
+
+
+def _is_inside_number(before: str, right: str) -> bool:
+    """``before`` is the word on the left, without quotes around it."""
+    if before[-1:].isdigit() or (before[-2:-1].isdigit() and before[-1] in ",.%" and right[:1].isdigit()):
+        return bool(_NUMBER_WORD.match(right) or _UNIT.match(right))  # 10 000; 5 million; 5 ft; May 5, 1984
+    if right[:1].isdigit() and _NAME_PART.match(before):
+        return True  # Chapter 5; No. 5; June 5
+    if not _NUMBER_WORD.fullmatch(before):
+        return before == "and" and _NUMBER_WORD.match(right) is not None
+    return bool(_NUMBER_WORD.match(right) or _UNIT.match(right) or right.startswith("and "))
+
+
+def _is_inside_name(before: str, right: str) -> bool:
+    if _TITLE.match(before) and right[:1].isalnum():
+        return True  # Mr. Holmes; H. G. Wells
+    named = _NAME_PART.match(before) is not None
+    return named and (right[:1].isupper() or _AFTER_NAME.match(right) is not None)
+
+
+def _in_first_quoted_words(left: str) -> bool:
+    """Whether a quotation began within the last few words of ``left`` and goes on."""
+    words = left.split(" ")[-_FIRST_QUOTED_WORDS:]
+    for number, word in enumerate(words):
+        if word[:1] in "“‘«\"'" and len(word) > 1:
+            return not any(later[-1:] in "”’»\"'" for later in words[number:])
+    return False
 
 
 def _packed(pieces: Iterable[str], best_chars: int) -> list[str]:
