@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from speedd.model import TextLimits
 from speedd.planning.sentences import split_sentences
@@ -20,9 +21,9 @@ _PREPOSITIONS = re.compile(
     r"|beneath|beside|beyond|without|within|with|about|above|below|during|around|near|like|to) "
 )
 # Nobody breathes after these.
-_LEADING = frozenset(
-    "a an the this that these those my your his her its our their no not of to in on at by from with for and but or as"
-    " is was are were be been had has have will would could should can may might must do does did very so too more".split()
+_LEADING = re.compile(
+    r"(?:an?|the|this|that|these|those|my|your|his|her|its|our|their|no|not|of|to|in|on|at|by|from|with|for|and|but|or"
+    r"|as|is|was|are|were|be|been|had|has|have|will|would|could|should|can|may|might|must|do|does|did|very|so|too|more)"
 )
 _STRONG = frozenset(";:—–…!?")
 _TITLE = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Capt|Col|Gen|Lt|Sgt|Rev|Messrs|Miss|Sir|Lady|Lord|No|Vol|[A-Z])\.?$")
@@ -34,8 +35,8 @@ _NUMBER_WORD = re.compile(
     re.IGNORECASE,
 )
 _UNIT = re.compile(
-    r"(?:hundred|thousand|million|billion|trillion|dozen|percent|per cent|pounds?|dollars?|pence|cents?|miles?|feet|foot"
-    r"|inch(?:es)?|yards?|metres?|meters?|km|cm|mm|kg|lbs?|oz|ft|o’clock|o'clock|a\.m|p\.m|am|pm|years?|days?|hours?"
+    r"(?:hundred|thousand|million|billion|trillion|dozen|percent|per cent|pounds?|dollars?|pence|cents?|miles?|feet"
+    r"|foot|inch(?:es)?|yards?|metres?|meters?|km|cm|mm|kg|lbs?|oz|ft|o’clock|o'clock|a\.m|p\.m|am|pm|years?|days?|hours?"
     r"|minutes?|seconds?|January|February|March|April|May|June|July|August|September|October|November|December)\b"
 )
 _LOOK = 48  # characters on either side of a place that tell what it is
@@ -44,17 +45,32 @@ _FIRST_QUOTED_WORDS = 3
 _AT_CLAUSE, _AT_COMMA, _AT_CONJUNCTION, _AT_PHRASE, _AT_SPACE, _AT_LEADING, _INSIDE = range(7)
 
 
-def chunk_texts(paragraph: str, limits: TextLimits) -> list[str]:
-    """Cut a paragraph into the texts of its chunks.
+class Piece(NamedTuple):
+    """A stretch of a paragraph, and what stands at its end."""
 
-    Joined with single spaces they are the paragraph with its white space folded. None is longer than
-    ``limits.max_chars``, unless it is one single word.
+    text: str
+    after: str
+    """What parts it from the next piece: a space inside a sentence or after one, or a line end."""
+    whole: bool
+    """Whether a sentence ends with it."""
+
+
+def chunk_pieces(paragraph: str, limits: TextLimits) -> list[Piece]:
+    """Cut a paragraph into the pieces that become its chunks.
+
+    Joined, they are the paragraph with its white space folded, but for line ends, which stay. None is longer than
+    ``limits.max_chars``, unless it is one single word. Sentences stay whole where they fit, and what is shorter than
+    ``limits.min_chars`` joins a neighbour.
     """
-    pieces = [piece for sentence in split_sentences(paragraph) for piece in cut_long(sentence, limits.max_chars)]
+    pieces: list[Piece] = []
+    for line in paragraph.split("\n"):
+        sentences = [cut_long(sentence, limits.max_chars) for sentence in split_sentences(line)]
+        own = [Piece(cut, " ", cut is cuts[-1]) for cuts in sentences for cut in cuts]
+        if own:
+            pieces += [*own[:-1], own[-1]._replace(after="\n")]
     if limits.one_sentence:
         return pieces
-    packed = _packed(pieces, limits.best_chars)
-    return _without_short(packed, limits)
+    return _without_short(_packed(pieces, limits.best_chars), limits)
 
 
 def cut_long(text: str, max_chars: int) -> list[str]:
@@ -92,13 +108,12 @@ def _best_cut(reach: str, rest_chars: int, max_chars: int) -> int:
     ranked: dict[int, list[int]] = {}
     for match in _SPACE.finditer(reach, 1, max_chars + 1):
         ranked.setdefault(_rank(reach, match.start()), []).append(match.start())
-    for rank in range(_INSIDE):
-        # Neither this piece nor the last one is to be a stub.
-        near = [at for at in ranked.get(rank, ()) if target / 2 <= at <= rest_chars - target / 2]
-        if near:
-            return min(near, key=lambda at: abs(at - target))
-    inside = ranked.pop(_INSIDE, [0])
-    return max((at for places in ranked.values() for at in places), default=inside[-1])
+    # Neither this piece nor the last one is to be a stub.
+    for least, most in ((target / 2, rest_chars - target / 2), (target / 2, max_chars), (1, max_chars)):
+        for rank in range(_INSIDE):
+            if near := [at for at in ranked.get(rank, ()) if least <= at <= most]:
+                return min(near, key=lambda at: abs(at - target))
+    return max(ranked.get(_INSIDE, [0]))
 
 
 def _rank(text: str, at: int) -> int:
@@ -111,7 +126,7 @@ def _rank(text: str, at: int) -> int:
         return _AT_CLAUSE
     if bare.endswith(","):
         return _AT_COMMA
-    if bare in _LEADING:
+    if _LEADING.fullmatch(bare):
         return _AT_LEADING
     if _CONJUNCTIONS.match(right):
         return _AT_CONJUNCTION
@@ -145,29 +160,34 @@ def _in_first_quoted_words(left: str) -> bool:
     return False
 
 
-def _packed(pieces: Iterable[str], best_chars: int) -> list[str]:
-    packed: list[str] = []
+def _packed(pieces: Iterable[Piece], best_chars: int) -> list[Piece]:
+    packed: list[Piece] = []
     for piece in pieces:
-        if packed and len(packed[-1]) + 1 + len(piece) <= best_chars:
-            packed[-1] += " " + piece
+        if packed and len(packed[-1].text) + 1 + len(piece.text) <= best_chars:
+            packed[-1] = _joined(packed[-1], piece)
         else:
             packed.append(piece)
     return packed
 
 
-def _without_short(texts: list[str], limits: TextLimits) -> list[str]:
+def _joined(first: Piece, second: Piece) -> Piece:
+    return second._replace(text=f"{first.text}{first.after}{second.text}")
+
+
+def _without_short(pieces: list[Piece], limits: TextLimits) -> list[Piece]:
     """Join what is shorter than ``min_chars`` to a neighbour, the shorter one first, where the engine can take both."""
     at = 0
-    while at < len(texts):
-        if len(texts[at]) >= limits.min_chars:
+    while at < len(pieces):
+        chars = len(pieces[at].text)
+        if chars >= limits.min_chars:
             at += 1
             continue
-        neighbours = [(len(texts[n]), n) for n in (at - 1, at + 1) if 0 <= n < len(texts)]
-        fitting = [n for length, n in sorted(neighbours) if length + 1 + len(texts[at]) <= limits.max_chars]
+        neighbours = [(len(pieces[n].text), n) for n in (at - 1, at + 1) if 0 <= n < len(pieces)]
+        fitting = [n for length, n in sorted(neighbours) if length + 1 + chars <= limits.max_chars]
         if not fitting:
             at += 1
             continue
         first = min(at, fitting[0])
-        texts[first : first + 2] = [" ".join(texts[first : first + 2])]
+        pieces[first : first + 2] = [_joined(*pieces[first : first + 2])]
         at = first
-    return texts
+    return pieces

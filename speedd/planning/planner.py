@@ -8,8 +8,8 @@ from functools import partial
 
 from speedd.config import SpeechSettings
 from speedd.model import Book, Boundary, Chapter, Chunk, Metadata, Notation, ParagraphKind, Plan, Segment, TextLimits
-from speedd.planning.boundaries import boundary_of, is_section_break
-from speedd.planning.fitting import chunk_texts
+from speedd.planning.boundaries import boundary_after_sentence, boundary_of, is_section_break
+from speedd.planning.fitting import Piece, chunk_pieces
 from speedd.planning.lexicon import Lexicon
 from speedd.planning.segments import segments_of
 from speedd.planning.styling import Sentiment, style_for
@@ -150,7 +150,13 @@ def _chapter_drafts(
 
 def _paragraph_drafts(number: int, text: str, end: Boundary, limits: TextLimits) -> Iterable[_Draft]:
     """The chunks of one paragraph; the last of them ends in ``end``."""
-    drafts = [_Draft(number, piece, boundary_of(piece)) for piece in chunk_texts(text, limits)]
+    drafts = [_Draft(number, piece.text, _boundary_of(piece)) for piece in chunk_pieces(text, limits)]
     if drafts:
         drafts[-1].boundary = end
     return drafts
+
+
+def _boundary_of(piece: Piece) -> Boundary:
+    boundary = boundary_after_sentence(piece.text) if piece.whole else boundary_of(piece.text)
+    # At the end of a line of verse a reader takes a short breath, whatever stands there.
+    return Boundary.COMMA if boundary is Boundary.NONE and piece.after == "\n" else boundary

@@ -8,7 +8,7 @@ from functools import partial
 
 from speedd.config import SpeechSettings
 from speedd.model import Boundary, Notation, Segment, TextLimits
-from speedd.planning.boundaries import boundary_of
+from speedd.planning.boundaries import boundary_after_sentence, boundary_of
 from speedd.planning.fitting import cut_hard
 from speedd.planning.lexicon import Lexicon
 from speedd.planning.sentences import split_sentences
@@ -19,6 +19,9 @@ MAX_PAUSE_MS = 60_000
 _TILDE_MS = {"1": 150, "2": 700}
 # ~1 ~2 [pause:1.5s]; "~1.5 million" and "~20" are numbers.
 _PAUSE = re.compile(r"~([12])(?!\w|[.,:]\d)|\[pause:(\d{1,6}(?:\.\d{1,6})?)s\]", re.IGNORECASE)
+
+# The end of a line of verse, where no mark stands: the next line begins with a capital.
+_LINE_END = re.compile(r"(?<=\w)[ \t]*\n(?=\s*[\"'“‘(]?[^\W\d_a-zà-öø-ÿ])")
 
 
 def segments_of(
@@ -49,13 +52,14 @@ def segments_of(
     Returns:
         Segments of which each has text, or is a pause before any text; none if there is nothing to hear.
     """
+    text = _LINE_END.sub(",\n", text)
     in_words = partial(spoken_form, language=language, speaks=speaks, pronunciations=pronunciations)
     segments: list[Segment] = []
     for stretch, pause_ms in _stretches(text, boundary, chapter_title, in_words):
         parts = list(_parts(stretch, limits))
-        segments.extend(Segment(part, speech.pause_ms(boundary_of(part))) for part in parts[:-1])
+        segments.extend(Segment(part, speech.pause_ms(boundary)) for part, boundary in parts[:-1])
         if parts:
-            segments.append(Segment(parts[-1], pause_ms))
+            segments.append(Segment(parts[-1][0], pause_ms))
         elif pause_ms:
             before = segments.pop() if segments else Segment("")
             segments.append(Segment(before.text, min(before.pause_ms + pause_ms, MAX_PAUSE_MS)))
@@ -75,9 +79,11 @@ def _stretches(
     yield in_words(text[begin:], boundary=boundary, chapter_title=chapter_title), 0
 
 
-def _parts(spoken: str, limits: TextLimits) -> Iterator[str]:
+def _parts(spoken: str, limits: TextLimits) -> Iterator[tuple[str, Boundary]]:
+    """What is spoken in one go, with what stands after it."""
     sentences = split_sentences(spoken) if limits.one_sentence else [spoken]
     for sentence in sentences:
-        for part in cut_hard(sentence, limits.max_chars):
+        *parts, last = cut_hard(sentence, limits.max_chars) or [""]
+        for part, boundary in [*((part, boundary_of(part)) for part in parts), (last, boundary_after_sentence(last))]:
             if any(character.isalnum() for character in part):
-                yield part
+                yield part, boundary

@@ -22,8 +22,8 @@ def _words(line: str) -> frozenset[str]:
 
 # After these a full stop hardly ever ends a sentence, written like this or in capitals.
 _NEVER_ENDS = _words(
-    "Mr Mrs Ms Mx Dr Prof Rev Hon Messrs Mme Mlle Mdm Capt Col Gen Lt Sgt Maj Cpl Pte Pvt Cmdr Cdr Adm Gov Sen Rep Pres "
-    "Fr Bro Supt Insp Det Chas Thos Jas Geo Wm Robt Benj Edw Saml Alex Rs vs viz cf eg ie"
+    "Mr Mrs Ms Mx Dr Prof Rev Hon Messrs Mme Mlle Mdm Capt Col Gen Lt Sgt Maj Cpl Pte Pvt Cmdr Cdr Adm Gov Sen Rep "
+    "Pres Fr Bro Supt Insp Det Chas Thos Jas Geo Wm Robt Benj Edw Saml Alex Rs vs viz cf eg ie e.g i.e"
 )
 # After these one may end: what follows decides.
 _SELDOM_ENDS = _words(
@@ -33,15 +33,14 @@ _SELDOM_ENDS = _words(
 # These ask for a number: "No. 5", "Vol. II".
 _NUMBERED = _words("No Nos nos Vol Vols vol vols Fig Figs fig figs Ch Chap chap Art Sec Op Ex Pt Bk p pp c ca")
 _ALSO_WORDS = _words("No nos")
-_NEVER_ENDS_DOTTED = _words("i.e e.g")
 # Words that begin a sentence more often than they are a surname.
 _STARTERS = _words(
-    "He She It They We You I A An The This That These Those There Here Then Thus Now Once Soon Still Yet Just Even Only "
-    "But And Or So Nor For If In On At As By Of To Up Out From With Without After Before Since Until Till Upon Over "
-    "Under My His Her Our Your Their Its One Two Three Some Any All Both Each Every Many Most Much Such Another No Not "
+    "He She It They We You I A An The This That These Those There Here Then Thus Now Once Soon Still Yet Just Even "
+    "Only But And Or So Nor For If In On At As By Of To Up Out From With Without After Before Since Until Till Upon "
+    "Over My His Her Our Your Their Its One Two Three Some Any All Both Each Every Many Most Much Such Another No Not "
     "Yes Never Nothing Nobody Everyone Everything What Where Who Whom Whose Why How When Which While Because Though "
     "Although Perhaps Maybe However Meanwhile Suddenly Presently Was Were Is Are Am Had Has Have Did Do Does Could "
-    "Would Should Can Let Oh Ah Well"
+    "Would Should Can Let Under Oh Ah Well"
 )
 _SPEECH_VERBS = (
     "said|says|asked|asks|cried|cries|answered|answers|replied|replies|shouted|whispered|exclaimed|murmured|muttered"
@@ -55,7 +54,7 @@ _LAST_WORD = re.compile(r"(?:^|[^\w.])((?:[^\W\d_]{1,3}\.)*[^\W\d_]+)\.$")
 _FIRST_WORD = re.compile(r"[\W_]*([^\W_]+)")
 _INITIAL = re.compile(r"[A-Z]\.")
 _ROMAN = re.compile(r"[IVXLC]+\b")
-_ITEM = re.compile(rf"[{_OPENERS}*_]*(?:\d{{1,3}}|[IVXLC]{{2,6}}|[A-HJ-Za-z])\.")
+_ITEM = re.compile(rf"[{_OPENERS}*_]{{0,4}}(?:\d{{1,3}}|[IVXLC]{{2,6}}|[A-HJ-Za-z])\.")
 _ELLIPSIS = re.compile(r"(?P<space> ?)(?:…|\.\s?\.\s?\.)\.?$")
 # “Why?” John asked. “But—” I began. “Why?” She asked, …
 _TAG = re.compile(
@@ -117,20 +116,15 @@ def _ends(left: str, right: str) -> bool:
 
 def _full_stop_ends(left: str, right: str, following: str) -> bool:
     last = _LAST_WORD.search(left)
-    if last is None:
-        return True
-    word = last[1]
+    word = last[1] if last else ""
     if word in _NEVER_ENDS or (word.isupper() and len(word) > 1 and word.capitalize() in _NEVER_ENDS):
         return False
     if word in _NUMBERED:
         return not (right[0].isdigit() or (word not in _ALSO_WORDS and _ROMAN.match(right)))
-    if word == "I":
-        return not _INITIAL.match(right)
-    if word in _SELDOM_ENDS or "." in word or len(word) == 1:
-        if word in _NEVER_ENDS_DOTTED or _INITIAL.match(right):
-            return False
-        return following in _STARTERS or (following[0].isdigit() and len(word) == 1)
-    return True
+    if word in _SELDOM_ENDS or "." in word or (len(word) == 1 and word != "I"):
+        starts = following in _STARTERS or (following[0].isdigit() and len(word) == 1)
+        return starts and not _INITIAL.match(right)
+    return word != "I" or not _INITIAL.match(right)
 
 
 def _is_tag(right: str) -> bool:

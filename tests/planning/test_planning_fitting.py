@@ -1,8 +1,13 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from speedd.model import TextLimits
-from speedd.planning.fitting import chunk_texts, cut_hard, cut_long
+from speedd.planning.fitting import chunk_pieces, cut_hard, cut_long
+
+
+def chunk_texts(paragraph, limits):
+    return [piece.text for piece in chunk_pieces(paragraph, limits)]
 
 
 def test_a_long_sentence_is_cut_where_a_reader_breathes():
@@ -24,11 +29,41 @@ def test_a_comma_comes_before_a_conjunction_and_a_conjunction_before_a_space():
     ]
 
 
-def test_numbers_stay_whole():
-    assert cut_long("They counted slowly up to 10 000 000 sheep there", 32) == [
-        "They counted slowly up to",
-        "10 000 000 sheep there",
-    ]
+@pytest.mark.parametrize(
+    ("text", "max_chars", "pieces"),
+    [
+        # before a preposition rather than anywhere, and never after "the"
+        ("The King came riding over the hill with all of his men in the early morning", 45,
+         ["The King came riding over the hill", "with all of his men in the early morning"]),
+        # numbers
+        ("They counted slowly up to 10 000 000 sheep there", 32,
+         ["They counted slowly up", "to 10 000 000 sheep there"]),
+        ("It had been bought for two hundred and fifty thousand pounds by him", 45,
+         ["It had been bought", "for two hundred and fifty thousand pounds", "by him"]),
+        ("She was to wait till the evening of May 5, 1984 for them", 42,
+         ["She was to wait till the evening", "of May 5, 1984 for them"]),
+        ("They lived all of that time at No. 12 Queen Street there", 34,
+         ["They lived all of that time", "at No. 12 Queen Street there"]),
+        # names
+        ("Then Dr. John H. Watson saw Mr. Sherlock Holmes", 30, ["Then Dr. John H. Watson", "saw Mr. Sherlock Holmes"]),
+        ("He had never before heard of the Duke of Northern Marches", 34,
+         ["He had never before heard", "of the Duke of Northern Marches"]),
+        ("They had met with Oscar de la Renta again", 30, ["They had met", "with Oscar de la Renta again"]),
+        # the first words of a quotation
+        ("He smiled at her and said “Come with me down to the river", 32,
+         ["He smiled at her and said", "“Come with me down to the river"]),
+        # nor is the end a stub
+        ("They walked along the wide white road to the town, all day", 54,
+         ["They walked along the wide white road", "to the town, all day"]),
+    ],
+)  # fmt: skip
+def test_nobody_breathes_inside_a_number_a_name_or_the_first_words_of_a_quotation(text, max_chars, pieces):
+    assert cut_long(text, max_chars) == pieces
+
+
+def test_names_and_numbers_are_cut_only_where_nothing_else_is_in_reach():
+    assert cut_long("Ann Bee Cee Dee Eff", 8) == ["Ann Bee", "Cee Dee", "Eff"]
+    assert cut_long("12 345 678 901", 7) == ["12 345", "678 901"]
 
 
 def test_sentences_are_packed_but_never_cut_while_they_fit():
@@ -42,7 +77,47 @@ def test_one_sentence_means_one():
     assert chunk_texts("Yes. No. “What?” he said.", limits) == ["Yes.", "No.", "“What?” he said."]
 
 
-_words = st.lists(st.sampled_from([*"abc", "and", "word,", "end.", "so;", "12", "345", "“Why?”", "St.", "x" * 90]))
+def test_what_is_very_short_joins_its_neighbour_where_both_fit():
+    limits = TextLimits(best_chars=30, max_chars=60, min_chars=12)
+    text = "This is a whole sentence here. No. And this is one of more words than are best."
+    assert chunk_texts(text, limits) == [
+        "This is a whole sentence here. No.",
+        "And this is one of more words than are best.",
+    ]
+    assert chunk_texts("No.", limits) == ["No."]
+
+
+def test_lines_of_verse_stay_lines():
+    verse = "The tide came in\nand no one saw, no one.\n\nIt went."
+    limits = TextLimits(best_chars=200, max_chars=400, one_sentence=True)
+    assert chunk_texts(verse, limits) == ["The tide came in", "and no one saw, no one.", "It went."]
+    assert chunk_texts(verse, TextLimits(60, 90)) == ["The tide came in\nand no one saw, no one.\nIt went."]
+
+
+_words = st.lists(
+    st.sampled_from(
+        [
+            *"abc",
+            "and",
+            "word,",
+            "end.",
+            "so;",
+            "12",
+            "345",
+            "“Why?”",
+            "St.",
+            "x" * 90,
+            "Mr.",
+            "Ann",
+            "“He",
+            "two",
+            "hundred",
+            "£5",
+            "…",
+            "‘tis",
+        ]
+    )
+)
 _limits = st.builds(
     lambda best, more, least, one: TextLimits(best, best + more, least, one_sentence=one),
     st.integers(1, 60), st.integers(0, 60), st.integers(1, 20), st.booleans(),
@@ -51,9 +126,18 @@ _limits = st.builds(
 
 @given(_words, _limits)
 def test_no_text_is_lost_and_no_chunk_too_long(words, limits):
-    texts = chunk_texts(" \n".join(words), limits)
+    texts = chunk_texts("\t ".join(words), limits)
     assert " ".join(texts) == " ".join(words)
     assert all(len(text) <= limits.max_chars or " " not in text for text in texts)
+    assert texts == chunk_texts(" ".join(words), limits)
+
+
+@given(st.lists(_words, max_size=5), _limits)
+def test_nor_are_lines_lost(lines, limits):
+    text = "\n".join(" ".join(words) for words in lines)
+    pieces = chunk_pieces(text, limits)
+    joined = "".join(piece.text + piece.after for piece in pieces)
+    assert joined == "".join(" ".join(words) + "\n" for words in lines if words)
 
 
 @given(_words, st.integers(1, 80))

@@ -29,7 +29,7 @@ def plan(*chapters, limits=ONE, title="The Storm", authors=("Ann Bee",), **speec
 
 def test_a_book_from_its_opening_to_its_end():
     made, chunks = plan(
-        Chapter("II", (Paragraph("It rained. “Why?” he asked."), BREAK, Paragraph("So; they\nwent"))),
+        Chapter("II", (Paragraph("It rained. “Why?” he asked."), BREAK, Paragraph("So; they  went"))),
         Chapter("Epilogue", (Paragraph("Part Two", ParagraphKind.HEADING), Paragraph("The end."))),
     )
     assert made.chapters == ("II", "Epilogue")
@@ -101,6 +101,29 @@ def test_stars_that_the_reader_left_as_text_become_their_pause():
 def test_pauses_follow_the_settings():
     _, chunks = plan(Chapter("", (Paragraph("One. Two."),)), opening=False, pauses_ms={"period": 321})
     assert chunks[0].pause_ms == 321
+
+
+def test_a_sentence_that_trails_off_is_given_the_time_of_a_full_stop():
+    _, chunks = plan(Chapter("", (Paragraph("He waited… Then he left. Yes."),)), opening=False)
+    assert [(c.text, c.pause_ms) for c in chunks[:2]] == [("He waited…", 500), ("Then he left.", 500)]
+    long = "He said a word … and another that took his breath for a while … and so it went on to the end."
+    _, chunks = plan(Chapter("", (Paragraph(long),)), opening=False, limits=TextLimits(40, 70))
+    assert [(c.text[-1], c.pause_ms) for c in chunks] == [("…", 80), (".", 1000)]
+
+
+@pytest.mark.parametrize("limits", [ONE, MANY])
+def test_a_line_of_verse_ends_in_a_breath(limits):
+    verse = Paragraph("The tide came in upon the sand\nAnd no one saw it come,\nFor nobody was near")
+    _, chunks = plan(Chapter("", (verse,)), opening=False, limits=limits)
+    heard = [(segment.text, segment.pause_ms) for chunk in chunks for segment in chunk.segments]
+    if limits is ONE:
+        assert [(text, c.pause_ms) for (text, _), c in zip(heard, chunks, strict=True)] == [
+            ("The tide came in upon the sand", 150),
+            ("And no one saw it come,", 150),
+            ("For nobody was near.", 1000),
+        ]
+    else:
+        assert heard == [("The tide came in upon the sand, And no one saw it come, For nobody was near.", 0)]
 
 
 def test_a_book_of_nothing_has_no_chunks():
