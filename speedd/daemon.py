@@ -111,7 +111,9 @@ class Daemon:
         self._ends = Ends(app.ledger, app.config, log=app.log, say=say)
         paths = self._config.paths
         self._cadence = inbox.cadence(paths.inbox, self._config.inbox)
-        self._scanner = inbox.Scanner(paths.inbox, settle_s=self._cadence.settle_s, known=self._known)
+        self._scanner = inbox.Scanner(
+            paths.inbox, settle_s=self._cadence.settle_s, known=self._known, narrated=self._narrated
+        )
         self._doorbell = inbox.Doorbell(paths.inbox, wake)
 
     def run(self) -> int:
@@ -293,20 +295,29 @@ class Daemon:
             self._log.info("job.accepted", job=job.id, book=job.name, src_path=str(job.source))
             self._say(f"{job.name}: accepted")
 
-    def _with_its_book(self, job: Job) -> Job:
-        """A chunk JSON that comes after its book was published makes a new edition of that book."""
-        if job.part(Role.BOOK) or not job.part(Role.CHUNKS):
-            return job
+    def _narrated(self, name: str) -> bool:
+        return self._published_before(name, self._config.paths.inbox.absolute()) is not None
+
+    def _published_before(self, name: str, folder: Path) -> JobRow | None:
+        """Find the latest published job of a name and place whose private copy is still there."""
         for row in reversed(self._ledger.jobs(State.PUBLISHED)):
-            old = row.job
-            if (old.name, old.source.parent) != (job.name, job.source.parent) or not old.part(Role.BOOK):
-                continue
-            kept = [part for part in old.parts if part.role is not Role.CHUNKS and part.path.exists()]
-            if any(part.role is Role.BOOK for part in kept):
-                parts = (*kept, *job.parts)
-                digest = inbox.digest_of(parts)
-                return replace(job, id=digest[: len(job.id)], digest=digest, parts=parts)
-        return job
+            book = row.job.part(Role.BOOK) or row.job.part(Role.CHUNKS)
+            if (row.job.name, row.job.source.parent) == (name, folder) and book and book.path.exists():
+                return row
+        return None
+
+    def _with_its_book(self, job: Job) -> Job:
+        """A partner that comes after its book was published makes a new edition of that book."""
+        if job.part(Role.BOOK):
+            return job
+        old = self._published_before(job.name, job.source.parent)
+        if old is None or not (old.job.part(Role.BOOK) or not job.part(Role.CHUNKS)):
+            return job
+        replaced = {part.role for part in job.parts}
+        kept = [part for part in old.job.parts if part.role not in replaced and part.path.exists()]
+        parts = (*kept, *job.parts)
+        digest = inbox.digest_of(parts)
+        return replace(job, id=digest[: len(job.id)], digest=digest, parts=parts)
 
     def _meet_again(self, row: JobRow, job: Job, candidate: inbox.Candidate) -> None:
         """A source whose content has been here before."""

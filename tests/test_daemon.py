@@ -267,6 +267,28 @@ def test_a_book_dropped_while_its_chunk_json_is_at_work_takes_over(home, gate):
     assert not (house.inbox / "_failed" / "Later").exists()
 
 
+def test_settings_and_a_cover_that_come_after_publishing_make_a_new_edition(house: House):
+    house.drop("The Clock.epub", epub("The Clock"))
+    assert house.once().code == 0
+    (first,) = house.books
+    house.drop("The Clock.toml", '[book]\nauthor = "Somebody Else"\n')
+    house.drop("Nobody's.toml", '[book]\nauthor = "Somebody Else"\n')
+    assert house.once().code == 0
+    assert house.left() == ["Nobody's.toml"]
+    (second,) = [book for book in house.books if book.folder != first.folder]
+    assert second.metadata["authors"] == ["Somebody Else"]
+    assert [part["role"] for part in second.run["source"]["parts"]] == ["book", "settings"]
+    assert second.texts[1:] == first.texts[1:]
+    assert second.run["chunks_reused"] == len(first.texts) - 1  # the opening names the author
+    assert {path.name for path in (house.inbox / "_done").iterdir()} == {"The Clock.epub", "The Clock.toml"}
+
+    house.drop("The Clock.toml", '[book]\nauthor = "Somebody Else"\n')
+    again = house.once()
+    assert again.code == 0
+    assert "already published" in again.out
+    assert len(house.books) == 2
+
+
 def test_a_plan_written_edited_and_dropped_is_honoured_to_the_letter(home):
     house, daemon = home
     header, *chunks = plan_of(house, epub("Plan"))

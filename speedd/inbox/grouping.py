@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -92,16 +92,18 @@ def units(listing: Iterable[Entry]) -> dict[str, Unit]:
     return {key: tuple(entries) for key, entries in grouped.items()}
 
 
-def candidates(unit: Unit, parent: Path) -> tuple[Candidate, ...]:
+def candidates(unit: Unit, parent: Path, *, narrated: Callable[[str], bool] = lambda _: False) -> tuple[Candidate, ...]:
     """Return the candidates in a unit; none if there is no book in it.
 
     Args:
         unit: one value of `units`.
         parent: the folder that the unit lies in.
+        narrated: whether a book of this stem was published from here and can be narrated again: then its partners are
+            a candidate by themselves.
     """
     if unit[0].is_folder:
         return tuple(_in_folder(unit[0], parent / unit[0].name, below_book=False))
-    candidate = _of_stem(unit, parent)
+    candidate = _of_stem(unit, parent, narrated)
     return (candidate,) if candidate else ()
 
 
@@ -133,7 +135,7 @@ def candidates_at(path: Path) -> tuple[Candidate, ...]:
     return candidates(tuple(unit), path.parent)
 
 
-def _of_stem(unit: Unit, parent: Path) -> Candidate | None:
+def _of_stem(unit: Unit, parent: Path, narrated: Callable[[str], bool] = lambda _: False) -> Candidate | None:
     found = []
     for entry in unit:
         named = names.take_apart(entry.name)
@@ -141,11 +143,11 @@ def _of_stem(unit: Unit, parent: Path) -> Candidate | None:
         found.append((entry.name, role, entry))
     found.sort(key=lambda each: names.rank(each[1], each[0]))
     first, role, entry = found[0]
-    # A link or a pipe gets its answer whatever it is called.
-    if role not in _SOURCES and entry.is_file:
-        return None
     named = names.take_apart(first)
     stem = named.stem if named else os.path.splitext(first)[0]  # noqa: PTH122 - a name, no path
+    # A link or a pipe gets its answer whatever it is called.
+    if role not in _SOURCES and entry.is_file and not narrated(names.readable(stem)):
+        return None
     return _candidate(parent / first, Kind.FILE, stem, found)
 
 

@@ -38,7 +38,6 @@ class _Seen:
 @dataclass(slots=True)
 class _Postponed:
     signature: str
-    first_s: float
     until_s: float
     why: str
 
@@ -51,6 +50,8 @@ class Scanner:
         settle_s: how long nothing of a source must have changed, in seconds.
         known: whether a candidate with this signature was accepted or refused before (the ledger knows). Asked at
             every scan for everything that has settled.
+        narrated: whether a book of this name was published from the inbox and can be narrated again, with partners
+            that come late.
         clock: seconds, monotonic: no file's time is ever compared with it.
     """
 
@@ -60,11 +61,13 @@ class Scanner:
         *,
         settle_s: float,
         known: Callable[[Candidate], bool],
+        narrated: Callable[[str], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.inbox = inbox.absolute()
         self.settle_s = settle_s
         self._known = known
+        self._narrated = narrated
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
         self._postponed: dict[Path, _Postponed] = {}
@@ -113,18 +116,7 @@ class Scanner:
             seconds: from now.
             why: for `waiting`, such as "damaged, waiting for the rest".
         """
-        now_s = self._clock()
-        before = self._postponed.get(candidate.source)
-        again = before is not None and before.signature == candidate.signature
-        first_s = before.first_s if before and again else now_s
-        self._postponed[candidate.source] = _Postponed(candidate.signature, first_s, now_s + seconds, why)
-
-    def postponed_for_s(self, candidate: Candidate) -> float:
-        """For how long a candidate has been postponed since it last changed; 0.0 if it was not."""
-        postponed = self._postponed.get(candidate.source)
-        if postponed is None or postponed.signature != candidate.signature:
-            return 0.0
-        return self._clock() - postponed.first_s
+        self._postponed[candidate.source] = _Postponed(candidate.signature, self._clock() + seconds, why)
 
     def _settled(self, now_s: float) -> list[Candidate]:
         ready: list[tuple[float, Candidate]] = []
@@ -138,7 +130,7 @@ class Scanner:
                 self._wait(_shown(key, seen.unit), seen.first_s, now_s, "still being copied", settles_s)
                 continue
             if seen.candidates is None:
-                seen.candidates = candidates(seen.unit, self.inbox)
+                seen.candidates = candidates(seen.unit, self.inbox, narrated=self._narrated)
             if not seen.candidates:
                 why = "no book in it yet" if seen.unit[0].is_folder else "waiting for its book"
                 self._wait(_shown(key, seen.unit), seen.first_s, now_s, why)

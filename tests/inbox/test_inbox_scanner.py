@@ -183,14 +183,12 @@ def test_a_damaged_file_waits_and_is_looked_at_again(bench):
     bench.after(0)
     bench.after(10)
     (damaged,) = bench.scanner.scan()
-    assert bench.scanner.postponed_for_s(damaged) == 0
     bench.scanner.postpone(damaged, 60, "damaged, waiting for the rest")
     assert bench.after(59) == []
     assert bench.waiting() == {"Book.epub": "damaged, waiting for the rest"}
     assert bench.scanner.due_s == 1
     assert bench.after(1) == ["Book.epub"]
     bench.scanner.postpone(damaged, 120, "damaged, waiting for the rest")
-    assert bench.scanner.postponed_for_s(damaged) == 60
     assert bench.after(100) == []
 
 
@@ -204,7 +202,6 @@ def test_any_change_arms_a_damaged_file_again(bench):
         rest.write("the rest")
     assert bench.after(1) == []
     assert bench.after(10) == ["Book.epub"]
-    assert bench.scanner.postponed_for_s(bench.scanner.scan()[0]) == 0
 
 
 def test_a_missing_inbox_is_unavailable_and_settling_starts_anew(bench):
