@@ -86,6 +86,8 @@ class SpeechSettings(_Section):
     opening: bool = True
     headings: bool = True
     matter: Literal["skip", "keep"] = "skip"
+    notes: Literal["skip", "inline"] = "skip"
+    pictures: Literal["skip", "read"] = "skip"
     pauses_ms: dict[Boundary, Annotated[int, Field(ge=0, le=60_000)]] = Field(
         default_factory=lambda: dict(DEFAULT_PAUSES_MS)
     )

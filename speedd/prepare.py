@@ -27,7 +27,7 @@ from speedd.config import BookSettings, Config, describe_faults, with_book_setti
 from speedd.errors import PASSING, ConfigError, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.execution.child import child_environment
 from speedd.execution.tether import tie_to_parent
-from speedd.model import Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segment, Skipped, Style, Voice
+from speedd.model import Book, Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segment, Skipped, Style, Voice
 
 POLL_S = 0.2
 """How often a wait for the child looks whether it should end."""
@@ -84,7 +84,7 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
         EngineError: if the engine it asks for cannot run here.
     """
     # Imported here: the parsers are large, and the main process only ever starts the child.
-    from speedd import planning, reading  # noqa: PLC0415
+    from speedd import planning  # noqa: PLC0415
 
     settings = read_book_settings(job)
     try:
@@ -99,7 +99,7 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
                 f"The book asks for an engine that is not here. {error.message}", hint=error.hint
             ) from error
         raise
-    book = reading.read(job, matter=config.speech.matter) if job.part(Role.BOOK) else None
+    book = _read(job, config) if job.part(Role.BOOK) else None
     if book is not None:
         book = replace(book, metadata=_overridden(book.metadata, settings))
     if chunk_json := job.part(Role.CHUNKS):
@@ -138,6 +138,13 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
         skipped=book.skipped if book and not chunk_json else (),  # a chunk JSON is read to the letter
         warnings=warnings,
     )
+
+
+def _read(job: Job, config: Config) -> Book:
+    from speedd import reading  # noqa: PLC0415
+
+    speech = config.speech
+    return reading.read(job, matter=speech.matter, notes=speech.notes, pictures=speech.pictures)
 
 
 def read_book_settings(job: Job) -> BookSettings:

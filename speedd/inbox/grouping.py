@@ -2,8 +2,9 @@
 
 Pure: it sees a listing and opens nothing. Directly in the inbox, files of one stem are one candidate. A folder that
 directly holds a text or a chunk JSON is one candidate, unless it holds several e-books (or, without an e-book, several
-documents): then it is a collection and its files group by stem as in the inbox. A file with a suffix that we do not
-know (a sound, a picture, an archive) is a book of its own, so that reading refuses it with a reason its owner can read.
+documents that are not called like chapters): then it is a collection and its files group by stem as in the inbox. A
+file with a suffix that we do not know (a sound, a picture) is a book of its own, so that reading refuses it with a
+reason its owner can read.
 """
 
 from __future__ import annotations
@@ -174,9 +175,14 @@ def _in_folder(folder: Entry, path: Path, *, below_book: bool) -> Iterator[Candi
 
 
 def _whole_books(texts: Iterable[str]) -> Iterator[str]:
-    """The stems of the files that are each a whole book: of e-books if there are any, else of documents."""
+    """The stems of the files that are each a whole book: of e-books if there are any, else of documents.
+
+    Documents that are all called like chapters are one book.
+    """
     for formats in (names.EBOOKS, names.DOCUMENTS):
         of_class = [text for text in texts if names.text_class(text) is formats]
+        if formats is names.DOCUMENTS and all(map(names.is_chapter, of_class)):
+            of_class = []
         if of_class:
             yield from (named.stem for text in of_class if (named := names.take_apart(text)))
             return

@@ -19,23 +19,31 @@ REASON_FILE: Final = "REASON.txt"
 MAX_NAME_BYTES: Final = 255
 """What Linux file systems allow for one name."""
 
-EBOOKS: Final = ("epub", "azw3", "azw", "mobi", "kfx", "fb2", "prc", "lit")
-"""Formats of which every file is a whole book. The order of these tuples is the order of preference."""
-DOCUMENTS: Final = ("docx", "odt", "rtf", "doc", "pdf", "djvu")
+EBOOKS: Final = ("epub", "fb2", "azw3", "azw", "mobi", "kfx", "prc", "lit")
+"""Formats of which every file is a whole book."""
+DOCUMENTS: Final = ("docx", "odt", "rtf", "doc", "pdf", "djvu", "zip")
 """Formats of which a file is a whole book or something that goes with one."""
 PLAIN: Final = ("xhtml", "html", "htm", "md", "markdown", "txt")
 """Formats in which a book may lie in several files."""
 _TEXTS: Final = (*EBOOKS, *DOCUMENTS, *PLAIN)
-# What can be read today comes first, whatever its class: a book that lies there twice is narrated, not refused.
-_PREFERENCE: Final = ("epub", "docx", "xhtml", "html", "htm", "md", "markdown", "txt")
+READABLE: Final = ("epub", "xhtml", "html", "htm", "md", "markdown", "txt", "zip")
+"""What can be read, the best first and before all else: a book that lies there twice is narrated, not refused. Reading
+chooses by the same order."""
 
 # Lazy stem, so that the longest tail wins: "Book.chunks_info.json" is "Book" and ".chunks_info.json".
 # ASCII, so that case is folded for a-z only: "K" (the Kelvin sign) is no "k".
 _GROUPED: Final = re.compile(
-    r"(?P<stem>.+?)(?P<tail>(?:[._]chunks(?:_info)?)?\.json|\.(?:toml|jpe?g|png|nfo|opf|" + "|".join(_TEXTS) + r"))\Z",
+    r"(?P<stem>.+?)(?P<tail>(?:[._]chunks(?:_info)?)?\.json|\.fb2\.zip|\.(?:toml|jpe?g|png|nfo|opf|"
+    + "|".join(_TEXTS)
+    + r"))\Z",
     re.IGNORECASE | re.ASCII | re.DOTALL,
 )
 _CHUNKS: Final = re.compile(r"(?:.*[._])?chunks(?:_info)?\.json\Z", re.IGNORECASE | re.ASCII | re.DOTALL)
+_CHAPTER: Final = re.compile(
+    r"(?:\d{1,3}\W{0,3})?(?:ch(?:apter|ap|pt)?[\s._-]*(?:\d|[ivxl]+\b|one|two|three|four|five|six|seven|eight|nine|ten|"
+    r"eleven|twelve|thir|twen|for)|prologue|epilogue|preface|foreword|introduction|afterword|interlude|appendix)",
+    re.IGNORECASE | re.ASCII,
+)
 _REASON: Final = re.compile(r"REASON(?: \(\d+\))?\.txt\Z")
 
 _PARTNERS: Final = {
@@ -123,6 +131,11 @@ def is_text(name: str) -> bool:
     return named is not None and suffix(name) in _TEXTS
 
 
+def is_chapter(name: str) -> bool:
+    """Say whether a file is called like a chapter of a book: "Chapter 3.docx", "Prologue.pdf", "ch_07 The Sea.docx"."""
+    return _CHAPTER.match(name) is not None
+
+
 def text_class(name: str) -> tuple[str, ...]:
     """Return which of `EBOOKS`, `DOCUMENTS` and `PLAIN` a text's format is in."""
     return next(formats for formats in (EBOOKS, DOCUMENTS, PLAIN) if suffix(name) in formats)
@@ -137,7 +150,7 @@ def rank(role: Role, path: str) -> tuple[int, int, int, list[str | int]]:
     """
     name = path.rpartition("/")[2]
     if role is Role.BOOK:
-        order = _PREFERENCE.index(suffix(name)) if suffix(name) in _PREFERENCE else len(_PREFERENCE)
+        order = READABLE.index(suffix(name)) if suffix(name) in READABLE else len(READABLE)
     elif name.lower() in _IN_FOLDER or name.lower() == "chunks_info.json":
         order = 0
     else:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import struct
 import zipfile
 import zlib
-from pathlib import Path
+from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 from urllib.parse import unquote
 
 from speedd.errors import DamagedInputError, InputError
+from speedd.reading.source import Source
 
 MAX_ENTRIES = 20_000
 MAX_DIRECTORY_BYTES = 16 << 20
@@ -24,6 +26,8 @@ MAX_RATIO = 200
 times; deflate ends at 1,032."""
 
 _END_RECORD = struct.Struct("<4s4H2LH")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""How Microsoft's compound files begin: old Word documents, and new ones with a password."""
 _LONGEST_COMMENT_BYTES = 0xFFFF
 _RATIO_FLOOR_BYTES = 1 << 20
 
@@ -32,23 +36,26 @@ class Archive:
     """The members of a zip archive, read one at a time within limits.
 
     Args:
-        path: the archive.
-        name: what to call it in messages.
+        source: the archive.
+        kind: what it should be, for messages: "EPUB".
     Raises:
         DamagedInputError: if it looks cut short.
         InputError: if it is no zip archive, or an unreasonable one.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._name = name
+    def __init__(self, source: Source, kind: str) -> None:
+        name = self._name = source.name
         self._left_bytes = MAX_READ_BYTES
-        _check_directory(path, name)
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, EOFError, struct.error, OverflowError, ValueError) as error:
-            raise DamagedInputError(f"{name} is damaged or cut short: {_reason(error)}.") from error
-        except NotImplementedError as error:
-            raise InputError(f"{name} uses a kind of zip that speedd does not read: {_reason(error)}.") from error
+        with ExitStack() as opened:
+            file = opened.enter_context(source.open())
+            _check_directory(file, name, kind)
+            try:
+                self._zip = opened.enter_context(zipfile.ZipFile(file))
+            except (zipfile.BadZipFile, EOFError, struct.error, OverflowError, ValueError) as error:
+                raise DamagedInputError(f"{name} is damaged or cut short: {_reason(error)}.") from error
+            except NotImplementedError as error:
+                raise InputError(f"{name} uses a kind of zip that speedd does not read: {_reason(error)}.") from error
+            self._opened = opened.pop_all()
         self._members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
         self._by_fold = {filename.casefold(): filename for filename in self._members}
 
@@ -58,7 +65,7 @@ class Archive:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._zip.close()
+        self._opened.close()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,17 +138,21 @@ def resolve(base: str, href: str) -> tuple[str, str]:
     return path, unquote(fragment)
 
 
-def _check_directory(path: Path, name: str) -> None:
+def _check_directory(file: BinaryIO, name: str, kind: str) -> None:
     """Look at the end of the archive before its directory is loaded: a forged one could fill the memory."""
-    size_bytes = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(4)
-        file.seek(max(0, size_bytes - _LONGEST_COMMENT_BYTES - _END_RECORD.size))
-        tail = file.read()
+    head = file.read(len(_OLE))
+    size_bytes = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size_bytes - _LONGEST_COMMENT_BYTES - _END_RECORD.size))
+    tail = file.read()
+    if head == _OLE:
+        raise InputError(
+            f"{name} is locked with a password, or an old .doc under another name.",
+            hint="Open it in a word processor and save it as .docx without a password.",
+        )
     if head[:2] != b"PK":
         if not head.strip(b"\0"):
             raise DamagedInputError(f"{name} begins with nothing but zeros: its copy seems not to have finished.")
-        raise InputError(f"{name} is no EPUB: it is not a zip archive inside.")
+        raise InputError(f"{name} is no {kind}: it is not a zip archive inside.")
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END_RECORD.size:
         raise DamagedInputError(

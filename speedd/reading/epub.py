@@ -9,18 +9,21 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from speedd.errors import InputError
 from speedd.model import ParagraphKind
 from speedd.reading.archive import Archive
 from speedd.reading.cover import find_cover
+from speedd.reading.division import divide_by_lines
+from speedd.reading.licence import is_licence, mark_licence
 from speedd.reading.manuscript import Block, Manuscript, count_words, uniform_matter
 from speedd.reading.markup import children, decode_markup, descendants, parse_page, parse_xml
 from speedd.reading.matter import is_body, matter_of_file_name, matter_of_title, matter_of_types
+from speedd.reading.notes import settle_notes
 from speedd.reading.outline import LEAST_CHAPTER_WORDS, Point, cut, points_of_headings
 from speedd.reading.package import Item, Package, parse_package
 from speedd.reading.page import Page, read_page
+from speedd.reading.source import Source
 from speedd.reading.titles import TitleKind, parse_title
 from speedd.reading.toc import Landmark, TocEntry, parse_nav, parse_ncx
 
@@ -40,17 +43,15 @@ _LIST_REASONS = frozenset({"endnotes", "footnotes", "index", "bibliography"})
 _MOST_OWN_WORDS = 50
 
 
-def read_epub(path: Path, name: str) -> Manuscript:
+def read_epub(source: Source) -> Manuscript:
     """Read an EPUB.
 
-    Args:
-        path: the file.
-        name: what to call it in messages.
     Raises:
         DamagedInputError: if it looks cut short or torn.
         InputError: if it is protected by DRM, or no EPUB.
     """
-    with Archive(path, name) as archive:
+    name = source.name
+    with Archive(source, "EPUB") as archive:
         opf = _find_package(archive, name)
         package = parse_package(archive.read(opf), opf)
         _refuse_drm(archive, package, name)
@@ -59,9 +60,11 @@ def read_epub(path: Path, name: str) -> Manuscript:
         if not text.documents:
             raise InputError(f"{name} names no pages to read: its reading order is empty.")
         cover = find_cover(archive, package)
-    points = _points(text, entries)
+    points = [point for point in _points(text, entries) if not is_licence(text.blocks, point.index)]
     sections = cut(text.blocks, points, package.metadata)
-    return Manuscript(package.metadata, sections, cover, tuple(text.warnings))
+    if len(points) <= 1:
+        sections = divide_by_lines(text.blocks, package.metadata) or sections
+    return Manuscript(package.metadata, sections, cover, tuple(text.warnings), notes=text.notes, pictures=text.pictures)
 
 
 def _find_package(archive: Archive, name: str) -> str:
@@ -136,6 +139,12 @@ class _Text:
     blocks: list[Block] = field(default_factory=list)
     documents: dict[str, _Document] = field(default_factory=dict)
     """By path, in reading order."""
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """First block and the one after the last of every anchor, by ``path#id``."""
+    links: list[tuple[int, str]] = field(default_factory=list)
+    """Block and target of every link within the book."""
+    notes: dict[str, str] = field(default_factory=dict)
+    pictures: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def position(self, entry: TocEntry) -> int | None:
@@ -158,13 +167,18 @@ def _read_spine(archive: Archive, package: Package, landmarks: Sequence[Landmark
             text.warnings.append(f"{item.path} could not be read as a page and was left out.")
             continue
         matter = "table of contents" if nav and item.path == nav.path else _matter_outside(item, landmarks)
-        page = read_page(root, matter=matter)
+        page = read_page(root, matter=matter, path=item.path)
         if matter not in {"", "table of contents", *_LIST_REASONS} and _is_too_long(page):
-            page = read_page(root)
+            page = read_page(root, path=item.path)
         start = len(text.blocks)
+        text.spans |= page.spans(item.path, start)
+        text.links.extend((start + at, target) for at, target in page.links)
+        text.pictures += page.pictures
         text.blocks.extend(page.blocks)
         anchors = {anchor: start + index for anchor, index in page.anchors.items()}
         text.documents[item.path] = _Document(item.path, start, len(text.blocks), anchors, page.title)
+    settled, text.notes = settle_notes(text.blocks, text.spans, text.links)
+    text.blocks = mark_licence(settled)
     return text
 
 

@@ -7,13 +7,15 @@ matter is decided here, once for all formats.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from speedd.model import Book, Chapter, Cover, Metadata, Paragraph, ParagraphKind, Skipped
+from speedd.reading.titles import tokens
 
-MatterChoice: TypeAlias = Literal["skip", "keep"]
+CAPTIONS = "captions"
+DESCRIPTIONS = "picture descriptions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,17 @@ class Block:
     """Why it is not read out ("imprint", "endnotes"); empty for the book's own text."""
     marked: bool = False
     """True if the source itself says that this is body text, so that nothing need be guessed from a title."""
+    notes: tuple[str, ...] = ()
+    """The targets of the note marks that stood in it: keys of `Manuscript.notes`, where the note was found."""
+    note: bool = False
+    """True if it is the text of a note to which a mark leads."""
+    spacer: bool = False
+    """True for a break that is only an empty paragraph in the source."""
 
     @property
     def words(self) -> int:
-        """Words of text; a break has none."""
-        return 0 if self.kind is ParagraphKind.BREAK else len(self.text.split())
+        """Words of the book's text; a break has none, and what describes a picture is not the book's text."""
+        return 0 if self.kind is ParagraphKind.BREAK or self.matter == DESCRIPTIONS else len(self.text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,13 @@ class Manuscript:
     metadata: Metadata
     sections: tuple[Section, ...]
     cover: Cover | None = None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """The text of notes by the target of their marks."""
+    pronunciations: Mapping[str, str] = field(default_factory=dict)
+    """As in `Book.pronunciations`."""
+    pictures: int = 0
+    """How many pictures the source shows."""
 
 
 def count_words(blocks: Iterable[Block]) -> int:
@@ -66,38 +80,100 @@ def count_words(blocks: Iterable[Block]) -> int:
     return sum(block.words for block in blocks)
 
 
-def assemble(manuscript: Manuscript, matter: MatterChoice) -> Book:
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a listener wants to hear besides the text."""
+
+    matter: Literal["skip", "keep"] = "skip"
+    """``keep``: front and back matter, notes and all else at its place."""
+    notes: Literal["skip", "inline"] = "skip"
+    """``inline``: the text of a note after the paragraph with its mark."""
+    pictures: Literal["skip", "read"] = "skip"
+    """``read``: captions, and what describes a picture."""
+
+    def reason(self, block: Block) -> str:
+        """Why a block is not read out; empty if it is."""
+        if self.notes == "inline" and block.note:
+            return block.matter or "footnotes"
+        if block.matter in {CAPTIONS, DESCRIPTIONS} and self.pictures == "read":
+            return ""
+        if self.matter == "keep" and block.matter != DESCRIPTIONS:
+            return ""
+        return block.matter
+
+
+def assemble(manuscript: Manuscript, choices: Choices) -> Book:
     """Make the book of a manuscript: the chapters that are read out, and a list of what is not.
 
     Args:
         manuscript: what the format reader found.
-        matter: ``skip`` leaves front and back matter and notes out, ``keep`` reads everything.
+        choices: what a listener wants to hear.
     """
     chapters: list[Chapter] = []
     skipped: list[Skipped] = []
     strewn: Counter[str] = Counter()  # notes and the like inside chapters, in words by reason
-    for section in manuscript.sections:
+    for section in _without_double_title(manuscript) if choices.matter == "skip" else manuscript.sections:
         title = section.title or manuscript.metadata.title or "Untitled"
-        reason = "" if matter == "keep" else section.matter or uniform_matter(section.blocks)
+        inlined = choices.notes == "inline"
+        reason = "" if choices.matter == "keep" else section.matter or uniform_matter(section.blocks)
         if reason:
-            words = count_words(section.blocks) + section.heading_words
-            if words:
-                skipped.append(Skipped(title, reason, words))
+            words = count_words(block for block in section.blocks if not (inlined and block.note))
+            if words and words + section.heading_words:
+                skipped.append(Skipped(title, reason, words + section.heading_words))
             continue
-        spoken = [block for block in section.blocks if matter == "keep" or not block.matter]
+        spoken: list[Block] = []
         for block in section.blocks:
-            if matter == "skip" and block.matter:
-                strewn[block.matter] += block.words
+            if why := choices.reason(block):
+                strewn[why] += 0 if inlined and block.note else block.words
+                continue
+            spoken.append(block)
+            if inlined:
+                spoken.extend(
+                    Block(f"Note: {text}") for target in block.notes if (text := manuscript.notes.get(target))
+                )
         paragraphs = _paragraphs(spoken)
         if paragraphs or section.heading_words:
             chapters.append(Chapter(title, paragraphs, section.announced and bool(section.title)))
-    skipped.extend(Skipped(reason.capitalize(), f"{reason} inside chapters", words) for reason, words in strewn.items())
-    book = Book(manuscript.metadata, tuple(chapters), manuscript.cover, tuple(skipped), manuscript.warnings)
-    if matter == "skip" and skipped and not has_text(book):
-        everything = assemble(manuscript, "keep")
+    skipped.extend(
+        Skipped(reason.capitalize(), f"{reason} inside chapters", words) for reason, words in strewn.items() if words
+    )
+    book = Book(
+        manuscript.metadata,
+        tuple(chapters),
+        manuscript.cover,
+        tuple(skipped),
+        manuscript.warnings,
+        manuscript.pronunciations,
+    )
+    if choices.matter == "skip" and skipped and not has_text(book):
+        everything = assemble(manuscript, Choices("keep"))
         warning = "Everything in this book looks like front or back matter, so all of it is read."
-        return Book(book.metadata, everything.chapters, book.cover, (), (*book.warnings, warning))
+        return replace(book, chapters=everything.chapters, skipped=(), warnings=(*book.warnings, warning))
     return book
+
+
+def _without_double_title(manuscript: Manuscript) -> Iterator[Section]:
+    """Take the book's title off its first chapter: the opening says it."""
+    wanted = tokens(manuscript.metadata.title)
+    first = True
+    for section in manuscript.sections:
+        if not first or section.matter or uniform_matter(section.blocks):
+            yield section
+            continue
+        first = False
+        blocks = section.blocks
+        if section.announced and section.title and tokens(section.title) == wanted and count_words(blocks):
+            yield replace(section, announced=False)
+        elif (
+            not (section.announced and section.title)
+            and blocks
+            and wanted
+            and tokens(blocks[0].text) == wanted
+            and count_words(blocks) > blocks[0].words
+        ):
+            yield replace(section, blocks=(replace(blocks[0], matter="title page"), *blocks[1:]))
+        else:
+            yield section
 
 
 def has_text(book: Book) -> bool:

@@ -32,12 +32,18 @@ Element = Any
 """An lxml element; lxml brings no types."""
 
 
+def declared_encoding(data: bytes) -> str:
+    """The encoding that a page says it is in; empty if it says none."""
+    declared = _DECLARED_ENCODING.match(data) or _META_CHARSET.search(data[:4096])
+    return declared[1].decode("ascii") if declared else ""
+
+
 def decode_markup(data: bytes) -> str:
     """Decode a page by its byte order mark, its declaration or as UTF-8; as Windows-1252 where nothing fits."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
-    declared = _DECLARED_ENCODING.match(data) or _META_CHARSET.search(data[:4096])
-    names = ["utf-8-sig", *([declared[1].decode("ascii")] if declared else []), "cp1252"]
+    declared = declared_encoding(data)
+    names = ["utf-8-sig", *([declared] if declared else []), "cp1252"]
     for name in names:
         try:
             return data.decode(name)

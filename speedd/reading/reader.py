@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from pathlib import PurePath
+from typing import Literal
 
 from speedd.errors import InputError
 from speedd.model import Book, Job, Metadata, Part, Role
-from speedd.reading.decoding import MAX_TEXT_BYTES, decode_text
+from speedd.reading.decoding import decode_text
+from speedd.reading.formats import choose, read_source
 from speedd.reading.language import SAMPLE_CHARS, detect
-from speedd.reading.manuscript import Manuscript, MatterChoice, assemble, has_text
+from speedd.reading.manuscript import Choices, Manuscript, assemble, count_words, has_text
 from speedd.reading.nfo import metadata_of_pairs, parse_pairs
+from speedd.reading.source import Source
+from speedd.reading.tidying import tidied
+from speedd.reading.titles import tokens
 from speedd.reading.wording import fold
 
-_BY_PREFERENCE = (".epub", ".md", ".markdown", ".txt")
 _MAX_SIDE_FILE_BYTES = 4 << 20
+_LEAST_WORDS_PER_PICTURE = 3
+_FEW_WORDS = 1000
+"""Fewer words for a picture, and fewer in all, are no book with pictures but pictures of one."""
 
 
-def read(job: Job, *, matter: MatterChoice = "skip") -> Book:
+def read(
+    job: Job,
+    *,
+    matter: Literal["skip", "keep"] = "skip",
+    notes: Literal["skip", "inline"] = "skip",
+    pictures: Literal["skip", "read"] = "skip",
+) -> Book:
     """Read the book of a job.
 
     Metadata comes from the nfo, then from Calibre's OPF, then from the book itself; a cover beside the book stands over
@@ -26,14 +38,17 @@ def read(job: Job, *, matter: MatterChoice = "skip") -> Book:
     Args:
         job: a job with a part in the role `Role.BOOK`.
         matter: ``skip`` leaves out front and back matter and lists it in `Book.skipped`; ``keep`` reads everything.
+        notes: ``inline`` reads the text of a note after the paragraph that its mark stands in.
+        pictures: ``read`` reads captions, and what describes a picture.
     Raises:
         DamagedInputError: if the source looks cut short or torn.
         InputError: if it cannot be read, with the reason.
     """
-    part = _choose(job)
-    manuscript = _read_part(part)
+    manuscript = _read_book(job)
     known, warnings = _read_beside(job)
-    metadata = _merge(*known, manuscript.metadata, Metadata(title=fold(job.name)))
+    metadata = _merge(*known, manuscript.metadata)
+    if not metadata.title:
+        metadata = replace(metadata, title=_title_of_name(job.name, manuscript))
     warnings = (*manuscript.warnings, *warnings)
     cover = manuscript.cover
     if beside := job.part(Role.COVER):
@@ -43,59 +58,58 @@ def read(job: Job, *, matter: MatterChoice = "skip") -> Book:
             cover = found
         else:
             warnings = (*warnings, f"{beside.name} is no image that speedd knows; it is not used as the cover.")
-    book = assemble(replace(manuscript, metadata=metadata, cover=cover, warnings=warnings), matter)
+    manuscript = replace(manuscript, metadata=metadata, cover=cover, warnings=warnings)
+    _refuse_pictures(manuscript, _named(job))
+    book = assemble(tidied(manuscript), Choices(matter, notes, pictures))
     if not has_text(book):
-        raise InputError(f"{part.name} has no text to read.")
+        raise InputError(f"{_named(job)} has no text to read.")
     if not metadata.language:
         book = replace(book, metadata=replace(metadata, language=detect(_sample(book))))
     return book
 
 
-def _choose(job: Job) -> Part:
-    """Choose the part that holds the text: of several, the format that says most about its structure."""
+def _read_book(job: Job) -> Manuscript:
+    """Read the parts that hold the text: of several formats the best, of one format all, as chapters."""
     books = [part for part in job.parts if part.role is Role.BOOK]
     if not books:
         raise InputError(f"{job.name} holds no book to read.")
-    for suffix in _BY_PREFERENCE:
-        same = [part for part in books if _suffix(part) == suffix]
-        if len(same) > 1:
-            names = ", ".join(sorted(part.name for part in same))
-            raise InputError(
-                f"There are {len(same)} {suffix} files ({names}) and speedd cannot tell which is the book.",
-                hint="Keep one of them, or give each a folder of its own.",
-            )
-        if same:
-            return same[0]
-    suffix = _suffix(books[0])
-    kind = f"{suffix} files" if suffix else "files without a suffix such as .txt"
-    raise InputError(f"speedd does not read {kind} yet; it reads .epub, .txt, .md and chunk JSONs.")
+    by_name = {part.name: part for part in books}
+    chosen = [by_name[name] for name in choose(list(by_name), job.name)]
+    sources = [Source(part.name, part.path) for part in chosen]
+    if len(sources) == 1:
+        return read_source(sources[0])
+    from speedd.reading.bundle import read_chapters  # noqa: PLC0415 - only where a book lies in pieces
+
+    return read_chapters(sources)
 
 
-def _suffix(part: Part) -> str:
-    return PurePath(part.name).suffix.lower()
+def _title_of_name(name: str, manuscript: Manuscript) -> str:
+    """The name of the file or folder; where the book begins with the same words, as it writes them."""
+    name = fold(name)
+    first = next((section for section in manuscript.sections if section.title or section.blocks), None)
+    if first is None:
+        return name
+    written = first.title if first.title and first.announced else first.blocks[0].text if first.blocks else ""
+    return written if tokens(written) == tokens(name) else name
 
 
-def _read_part(part: Part) -> Manuscript:
-    size_bytes = part.path.stat().st_size
-    if size_bytes == 0:
-        raise InputError(f"{part.name} is empty.")
-    suffix = _suffix(part)
-    if suffix == ".epub":
-        from speedd.reading.epub import read_epub  # noqa: PLC0415 - loads lxml
+def _refuse_pictures(manuscript: Manuscript, name: str) -> None:
+    """Refuse a book whose pages are pictures of text.
 
-        return read_epub(part.path, part.name)
-    if size_bytes > MAX_TEXT_BYTES:
+    Raises:
+        InputError: if it has next to no words for the pictures it shows.
+    """
+    words = sum(count_words(section.blocks) + section.heading_words for section in manuscript.sections)
+    if manuscript.pictures and words < _LEAST_WORDS_PER_PICTURE * manuscript.pictures and words < _FEW_WORDS:
         raise InputError(
-            f"{part.name} is {size_bytes >> 20} MB; speedd reads text files of up to {MAX_TEXT_BYTES >> 20} MB.",
-            hint="A long novel has about 1 MB. Cut it into volumes.",
+            f"{name} has no text to read: its pages are pictures.",
+            hint="A scan needs text recognition (OCR) first; a comic cannot be read aloud.",
         )
-    text, warnings = decode_text(part.path.read_bytes(), part.name)
-    if suffix == ".txt":
-        from speedd.reading.plain import read_plain as read_text  # noqa: PLC0415
-    else:
-        from speedd.reading.markdown import read_markdown as read_text  # noqa: PLC0415
-    manuscript = read_text(text)
-    return replace(manuscript, warnings=(*warnings, *manuscript.warnings))
+
+
+def _named(job: Job) -> str:
+    books = [part.name for part in job.parts if part.role is Role.BOOK]
+    return books[0] if len(books) == 1 else job.name
 
 
 def _read_beside(job: Job) -> tuple[list[Metadata], tuple[str, ...]]:

@@ -144,7 +144,7 @@ def test_paragraphs_are_what_a_reader_would_hear(epub):
     assert texts(book) == [
         "Softhyphen, wordjoiner & all that—folded here. Next too.",
         "Loose text",
-        "A line. Another line.",
+        "A line.\nAnother line.",
         "and more.",
         "Page end, and 2 stays.",
         "",
@@ -165,7 +165,7 @@ def test_broken_xhtml_is_still_read(epub):
         "<p>Fish & chips<br>and <b>tea</p><p>Unclosed &nbsp; <i>to the end"
     )
     book = read(epub({"a.xhtml": broken}))
-    assert texts(book) == ["Fish & chips and tea", "Unclosed to the end"]
+    assert texts(book) == ["Fish & chips\nand tea", "Unclosed to the end"]
 
 
 # --- matter

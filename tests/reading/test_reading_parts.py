@@ -64,9 +64,9 @@ def test_of_several_formats_the_best_is_read(write):
     assert read(job).chapters[0].paragraphs[0].text.startswith("Markdown.")
 
 
-def test_two_of_one_format_are_refused(write):
-    with pytest.raises(InputError, match=r"2 \.txt files \(a\.txt, b\.txt\)"):
-        read(write({"b.txt": PROSE, "a.txt": PROSE}))
+def test_two_of_a_format_that_holds_whole_books_are_refused(write):
+    with pytest.raises(InputError, match=r"2 \.epub files \(a\.epub, b\.epub\)"):
+        read(write({"b.epub": "x", "a.epub": "x"}))
 
 
 def test_a_job_without_a_book_is_refused(write):

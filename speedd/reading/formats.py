@@ -1,0 +1,102 @@
+"""Which formats there are, which files of several are the book, and what reads each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from speedd.errors import InputError
+from speedd.reading.decoding import MAX_TEXT_BYTES, decode_text
+from speedd.reading.manuscript import Manuscript
+from speedd.reading.source import Source
+
+PREFERENCE = (".epub", ".xhtml", ".html", ".htm", ".md", ".markdown", ".txt", ".zip")
+"""Every format that is read, the one that says most about its structure first. The inbox ranks by the same order."""
+READ = ".epub, .html, .md, .txt, a zip of these and chunk JSONs"
+_KINDS = {".xhtml": ".html", ".htm": ".html", ".markdown": ".md"}
+_IN_PIECES = frozenset({".html", ".md", ".txt"})
+"""Formats in which a book may lie in several files, whatever these are called."""
+_LEAST_PIECES = 3
+"""So many files of one format are a book's chapters, and the one of a better format beside them goes with it."""
+_BESIDE_A_BOOK = re.compile(r"(?:read[-_ ]?me|licen[cs]e|copying|changelog|about|info|notes?)\b", re.IGNORECASE)
+
+
+def kind_of(name: str) -> str:
+    """The format of a file by its name, in one spelling: ``.htm`` is ``.html``; empty if it is none that is read."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return _KINDS.get(suffix, suffix) if suffix in PREFERENCE else ""
+
+
+def choose(names: Sequence[str], whole: str) -> tuple[str, ...]:
+    """Choose from several files those that are the book: one, or several that are its chapters.
+
+    Args:
+        names: of all files that may be it.
+        whole: what holds them, for messages.
+    Returns:
+        the names of the files to read, in the order they came in.
+    Raises:
+        InputError: if none can be read, or if it cannot be told which is meant.
+    """
+    order = [_KINDS.get(suffix, suffix) for suffix in PREFERENCE]
+    kinds = sorted({kind for name in names if (kind := kind_of(name))}, key=order.index)
+    if not kinds:
+        raise InputError(_unreadable(names, whole))
+    by_kind = {kind: [name for name in names if kind_of(name) == kind] for kind in kinds}
+    best = kinds[0]
+    pieces = [kind for kind in kinds if kind in _IN_PIECES and len(by_kind[kind]) >= _LEAST_PIECES]
+    if pieces and best not in {".epub", ".fb2"} and len(by_kind[best]) < _LEAST_PIECES:
+        best = max(pieces, key=lambda kind: len(by_kind[kind]))
+    chosen = by_kind[best]
+    if len(chosen) > 1 and best in _IN_PIECES:
+        own = [name for name in chosen if not _BESIDE_A_BOOK.match(PurePosixPath(name).stem)]
+        chosen = own or chosen
+    if len(chosen) > 1 and best in {".epub", ".fb2", ".zip"}:
+        listed = ", ".join(sorted(chosen))
+        raise InputError(
+            f"There are {len(chosen)} {best} files ({listed}) and speedd cannot tell which is the book.",
+            hint="Keep one of them, or give each a folder of its own.",
+        )
+    return tuple(chosen)
+
+
+def _unreadable(names: Sequence[str], whole: str) -> str:
+    suffixes = sorted({PurePosixPath(name).suffix.lower() for name in names} - {""})
+    if len(names) != 1 and len(suffixes) != 1:
+        return f"{whole} holds no text that speedd can read; it reads {READ}."
+    kind = f"{suffixes[0]} files" if suffixes else "files without a suffix such as .txt"
+    return f"speedd does not read {kind}; it reads {READ}."
+
+
+def read_source(source: Source) -> Manuscript:
+    """Read one file.
+
+    Raises:
+        DamagedInputError: if it looks cut short or torn.
+        InputError: if it cannot be read, with the reason.
+    """
+    # A format's libraries are loaded only where such a file comes in.
+    if source.size_bytes == 0:
+        raise InputError(f"{source.name} is empty.")
+    kind = kind_of(source.name)
+    if kind == ".epub":
+        from speedd.reading.epub import read_epub as read_whole  # noqa: PLC0415
+    elif kind == ".html":
+        from speedd.reading.web import read_html as read_whole  # noqa: PLC0415
+    elif kind == ".zip":
+        from speedd.reading.bundle import read_zip as read_whole  # noqa: PLC0415
+    else:
+        return _read_text(source)
+    return read_whole(source)
+
+
+def _read_text(source: Source) -> Manuscript:
+    text, warnings = decode_text(source.read_bytes(MAX_TEXT_BYTES), source.name)
+    if kind_of(source.name) == ".txt":
+        from speedd.reading.plain import read_plain as read_text  # noqa: PLC0415
+    else:
+        from speedd.reading.markdown import read_markdown as read_text  # noqa: PLC0415
+    manuscript = read_text(text)
+    return replace(manuscript, warnings=(*warnings, *manuscript.warnings))
