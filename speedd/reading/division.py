@@ -43,7 +43,9 @@ def divide_by_lines(blocks: Sequence[Block], known: Metadata, start: int = 0) ->
     heads = find_heads(stanzas)
     if sum(1 for head in heads if head.line and head.line.kind is not TitleKind.NAMED) <= 1:
         return ()
-    return (*cut(blocks[:start], [], known), *sections_at(heads, stanzas, blocks[start:], 0))
+    first = heads[0].index
+    before = cut(blocks[: start + first], [], known)
+    return (*before, *sections_at(heads, stanzas, blocks[start:], first))
 
 
 def _may_be_title(block: Block) -> bool:

@@ -75,7 +75,8 @@ def settle_notes(
             if not (called or leads_back or labelled):
                 continue
             text = " ".join(block.text for block in inside if block.text)
-            texts[target] = _LABEL.sub("", text, count=1).rstrip(" ↩↑⤴←\ufe0e\ufe0f")
+            label = _LABEL.match(text)
+            texts[target] = text[label.end() if label else 0 :].rstrip(" ↩↑⤴←\ufe0e\ufe0f")
             for index in range(start, end):
                 settled[index] = replace(settled[index], matter=settled[index].matter or FOOTNOTES, note=True)
     return settled, texts

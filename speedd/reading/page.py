@@ -13,7 +13,7 @@ from speedd.reading.initials import INITIAL, MARK, is_initial_class, join_initia
 from speedd.reading.lines import join_lines
 from speedd.reading.manuscript import CAPTIONS, DESCRIPTIONS, Block
 from speedd.reading.markup import Element, attribute, children, descendants, local_name, text_of, types
-from speedd.reading.matter import is_body, matter_of_types
+from speedd.reading.matter import is_body, matter_of_title, matter_of_types
 from speedd.reading.notes import settle_notes
 from speedd.reading.numbering import Numbering, is_numbered
 from speedd.reading.silence import SILENT, is_raised_mark, is_silent, target_of_mark
@@ -388,6 +388,9 @@ def _with_listings(blocks: list[Block], listed: set[int]) -> list[Block]:
                 for index in row:
                     blocks[index] = replace(blocks[index], matter=_TOC, kind=ParagraphKind.TEXT, level=0)
             row = []
+    for at in range(len(blocks) - 1):
+        if blocks[at + 1].matter == _TOC and not blocks[at].matter and matter_of_title(blocks[at].text) == _TOC:
+            blocks[at] = replace(blocks[at], matter=_TOC, kind=ParagraphKind.TEXT, level=0)
     return blocks
 
 

@@ -5,23 +5,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from reading_jobs import job_of
 
-from speedd.model import Job, Part, Role
+from speedd.model import Job
 
-_ROLES = {".nfo": Role.NFO, ".opf": Role.OPF, ".jpg": Role.COVER, ".png": Role.COVER, ".json": Role.CHUNKS}
 _CONTAINER = (
     '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container" version="1.0"><rootfiles>'
     '<rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
 )
 _DEFAULT_METADATA = "<dc:title>The Lantern</dc:title><dc:creator>Ann Lee</dc:creator><dc:language>en</dc:language>"
-
-
-def job_of(*paths: Path) -> Job:
-    parts = tuple(
-        Part(_ROLES.get(path.suffix.lower(), Role.BOOK), path.name, path, "0" * 64, path.stat().st_size)
-        for path in paths
-    )
-    return Job("0" * 12, "0" * 64, paths[0].stem, paths[0], paths[0].parent, parts)
 
 
 @pytest.fixture
