@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from enum import StrEnum
 from hashlib import sha256
 from itertools import islice
@@ -26,7 +26,7 @@ from typing import Any
 
 from speedd.errors import LedgerError, TryAgainError
 from speedd.migrations import MIGRATIONS
-from speedd.model import Boundary, Chunk, Job, Part, Rendered, Role, Segment, Style
+from speedd.model import Boundary, Chunk, Job, Part, Quote, Rendered, Role, Segment, Style
 
 BUSY_S = 30.0
 """How long a process waits for another that writes."""
@@ -416,7 +416,7 @@ class Ledger:
                     number += 1
             with self._transaction() as db:
                 db.executemany(
-                    "INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?)", (_chunk_values(job_id, c) for c in page)
+                    "INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?,?)", (_chunk_values(job_id, c) for c in page)
                 )
                 db.executemany("INSERT INTO utterances VALUES (?,?,?,?,?,?,0,NULL)", utterances)
         with self._transaction() as db:
@@ -659,6 +659,7 @@ def _chunk_values(job_id: str, chunk: Chunk) -> tuple[Any, ...]:
         chunk.sentiment_compound,
         json.dumps(asdict(chunk.style)),
         json.dumps(dict(chunk.record)) if chunk.record is not None else None,
+        json.dumps([astuple(quote) for quote in chunk.dialogue]) if chunk.dialogue else None,
     )
 
 
@@ -673,6 +674,7 @@ def _chunk_row(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRow:
         sentiment_raw=row["sentiment_raw"],
         sentiment_compound=row["sentiment_compound"],
         style=Style(**json.loads(row["style"])),
+        dialogue=tuple(Quote(*quote) for quote in json.loads(row["dialogue"] or "[]")),
         record=json.loads(row["record"]) if row["record"] is not None else None,
     )
     takes = tuple(

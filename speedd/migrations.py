@@ -94,5 +94,11 @@ CREATE TABLE takes (
 ) WITHOUT ROWID
 """
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m1_initial,)
+
+def m2_dialogue(db: sqlite3.Connection) -> None:
+    """The direct speech in a chunk's text, as JSON; NULL for none, and for what was planned before."""
+    db.execute("ALTER TABLE chunks ADD COLUMN dialogue TEXT")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m1_initial, m2_dialogue)
 """Applied in order."""

@@ -212,6 +212,27 @@ class Boundary(StrEnum):
     NONE = "none"
 
 
+ENDS_OF_PARAGRAPHS = frozenset(
+    {Boundary.CHAPTER_START, Boundary.CHAPTER_END, Boundary.SECTION_BREAK, Boundary.PARAGRAPH_END}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A stretch of a chunk's text that somebody in the book says."""
+
+    start: int
+    """Where it starts in the text, its quotation mark or dash included."""
+    stop: int
+    """Where it has ended, its quotation mark included."""
+    opens: bool = True
+    """False if it goes on from the chunk before."""
+    closes: bool = True
+    """False if it goes on in the next chunk."""
+    new_speaker: bool = False
+    """Whether somebody else seems to speak than the last time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """How a text is to be spoken. An engine uses the fields that its `EngineInfo.style_fields` names."""
@@ -258,6 +279,8 @@ class Chunk:
     sentiment_compound: float = 0.0
     """Smoothed, in [-1, 1]."""
     style: Style = field(default_factory=Style)
+    dialogue: tuple[Quote, ...] = ()
+    """The direct speech in the text, in order: what voices of their own could speak."""
     record: Mapping[str, Any] | None = None
     """The JSON object this chunk came from, if it came from one: unknown keys and original values are written back."""
 

@@ -27,7 +27,7 @@ from speedd.config import BookSettings, Config, describe_faults, with_book_setti
 from speedd.errors import PASSING, ConfigError, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.execution.child import child_environment
 from speedd.execution.tether import tie_to_parent
-from speedd.model import Book, Boundary, Chunk, Cover, Job, Metadata, Plan, Role, Segment, Skipped, Style, Voice
+from speedd.model import Book, Boundary, Chunk, Cover, Job, Metadata, Plan, Quote, Role, Segment, Skipped, Style, Voice
 
 POLL_S = 0.2
 """How often a wait for the child looks whether it should end."""
@@ -426,6 +426,7 @@ def load_chunks(folder: Path) -> Iterator[Chunk]:
                     "segments": tuple(Segment(**segment) for segment in values["segments"]),
                     "boundary": Boundary(values["boundary"]),
                     "style": Style(**values["style"]),
+                    "dialogue": tuple(Quote(**quote) for quote in values["dialogue"]),
                 }
             )
 

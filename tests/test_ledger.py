@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from speedd import migrations
 from speedd.errors import LedgerError, TryAgainError
 from speedd.ledger import Ledger, State
-from speedd.model import Boundary, Chunk, Job, Part, Rendered, Role, Segment, Style
+from speedd.model import Boundary, Chunk, Job, Part, Quote, Rendered, Role, Segment, Style
 
 
 @pytest.fixture
@@ -79,6 +79,20 @@ def test_an_older_ledger_is_brought_up_to_date_step_by_step_and_keeps_its_jobs(t
     assert after._rows("PRAGMA user_version")[0][0] == len(migrations.MIGRATIONS) + 1
     after.close()
     Ledger(path).close()  # the step is not taken twice
+
+
+def test_what_was_planned_before_dialogue_was_marked_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("speedd.ledger.MIGRATIONS", migrations.MIGRATIONS[:1])
+    older = Ledger(tmp_path / "ledger.sqlite")
+    older.add(job())
+    values = ("0" * 12, 0, 0, "“Late.”", "period", 500, 0.0, 0.0, "{}", None)
+    with older._transaction() as db:
+        db.execute("INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?)", values)
+    older.close()
+    monkeypatch.undo()
+    newer = Ledger(tmp_path / "ledger.sqlite")
+    assert [(row.chunk.text, row.chunk.dialogue) for row in newer.chunks("0" * 12)] == [("“Late.”", ())]
+    newer.close()
 
 
 def test_a_step_that_fails_leaves_the_ledger_as_it_was(tmp_path, monkeypatch):
@@ -248,6 +262,7 @@ def test_a_chunk_comes_back_as_it_was_planned(ledger):
         sentiment_raw=-0.25,
         sentiment_compound=0.5,
         style=Style(exaggeration=0.61, speed=1.2),
+        dialogue=(Quote(0, 7, new_speaker=True), Quote(8, 12, opens=True, closes=False)),
         record={"index": 7, "mine": {"deep": [1, None]}},
     )
     planned(ledger, whole)

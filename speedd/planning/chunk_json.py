@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from speedd.config import SpeechSettings
-from speedd.model import Book, Chunk, Metadata, Notation, Plan, Segment, TextLimits
+from speedd.model import Book, Chunk, Metadata, Notation, Plan, Quote, Segment, TextLimits
 from speedd.planning.chunk_chapters import Chapters, find_chapters
 from speedd.planning.chunk_entries import Entries, read_entries
+from speedd.planning.dialogue import Dialogue
 from speedd.planning.json_text import read_json
 from speedd.planning.lexicon import Lexicon
 from speedd.planning.segments import segments_of
@@ -83,7 +84,9 @@ def read_chunk_json(
 def write_chunk_json(out: TextIO, plan: Plan, *, generated: str = "", total_chunks: int | None = None) -> int:
     """Write a plan, one chunk after the other; read back, it is the same plan.
 
-    Keys that a chunk's record or the header brought along are written as they came; what they lack is added.
+    Keys that a chunk's record or the header brought along are written as they came; what they lack is added. Direct
+    speech stands under ``dialogue``, a list with where each quotation starts and stops in the text, whether it opens
+    and closes in this chunk, and whether somebody else seems to speak; without the key nobody does.
 
     Args:
         out: open for text in UTF-8.
@@ -136,6 +139,7 @@ def _said(value: Any) -> str:
 
 
 def _chunks(entries: Entries, chapters: Chapters, segments: Callable[..., tuple[Segment, ...]]) -> Iterator[Chunk]:
+    dialogue = Dialogue()
     for position, entry in enumerate(entries.chunks):
         chapter = chapters.of(position)
         yield Chunk(
@@ -148,6 +152,7 @@ def _chunks(entries: Entries, chapters: Chapters, segments: Callable[..., tuple[
             sentiment_raw=entry.sentiment_raw,
             sentiment_compound=entry.sentiment_compound,
             style=entry.style,
+            dialogue=dialogue.next(entry.text, entry.boundary),
             record=entry.record,
         )
 
@@ -182,9 +187,21 @@ def _record(chunk: Chunk, title: str | None) -> dict[str, Any]:
         "sentiment_raw": chunk.sentiment_raw,
         "tts_params": {name: getattr(chunk.style, name) for name in PARAMETERS},
     }
+    if chunk.dialogue:
+        record["dialogue"] = [asdict(quote) for quote in chunk.dialogue]
     if title is not None:
         record["chapter"] = title
-    return {**record, **(chunk.record or {})}
+    given = chunk.record or {}
+    merged = {**record, **given}
+    if _is_ours(given.get("dialogue")):  # it follows from the text, which somebody may have edited
+        merged["dialogue"] = record.get("dialogue", [])
+    return merged
+
+
+def _is_ours(dialogue: Any) -> bool:
+    return isinstance(dialogue, list) and all(
+        isinstance(quote, dict) and quote.keys() == Quote.__dataclass_fields__.keys() for quote in dialogue
+    )
 
 
 def _dumped(value: Any) -> str:

@@ -42,12 +42,13 @@ _STARTERS = _words(
     "Although Perhaps Maybe However Meanwhile Suddenly Presently Was Were Is Are Am Had Has Have Did Do Does Could "
     "Would Should Can Let Under Oh Ah Well"
 )
-_SPEECH_VERBS = (
+SPEECH_VERBS = (
     "said|says|asked|asks|cried|cries|answered|answers|replied|replies|shouted|whispered|exclaimed|murmured|muttered"
     "|called|returned|repeated|demanded|inquired|enquired|began|continued|added|observed|remarked|interrupted|growled"
     "|laughed|sighed|screamed|yelled|gasped|snapped|breathed|thought|responded|echoed|pleaded|protested|wondered|urged"
     "|ventured|sobbed|moaned|roared|hissed|snarled|grumbled|stammered|suggested|insisted|put in|went on|broke in"
 )
+"""What stands by a quotation to say who spoke; a part of a regular expression."""
 # What may end a sentence: a mark, or the dash of an interrupted quotation, with what closes after it.
 _MAY_END = re.compile(rf"(?:[.!?…][{_CLOSERS}*_]*|[—–-][”\"’'»]+) (?:[{_CLOSERS}]+ )*")
 _LAST_WORD = re.compile(r"(?:^|[^\w.])((?:[^\W\d_]{1,3}\.)*[^\W\d_]+)\.$")
@@ -59,7 +60,7 @@ _ELLIPSIS = re.compile(r"(?P<space> ?)(?:…|\.\s?\.\s?\.)\.?$")
 # “Why?” John asked. “But—” I began. “Why?” She asked, …
 _TAG = re.compile(
     r"(?:I|(?P<name>(?:(?:Mr|Mrs|Ms|Dr|Prof|Capt|Col|Sgt|Lt|Rev)\. )?[A-Z][^\W\d_]*(?:[’'-][^\W\d_]+)*)"
-    rf"(?: [A-Z][^\W\d_]+){{0,2}}) (?:\w+ly )?(?:{_SPEECH_VERBS})\b(?P<stop>[.,;:])?"
+    rf"(?: [A-Z][^\W\d_]+){{0,2}}) (?:\w+ly )?(?:{SPEECH_VERBS})\b(?P<stop>[.,;:])?"
 )
 
 

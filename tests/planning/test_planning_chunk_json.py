@@ -436,6 +436,22 @@ def test_the_file_looks_as_the_older_tools_write_it():
     )
 
 
+def test_who_speaks_stands_in_the_file_and_follows_the_text(read):
+    book = Book(Metadata(), (chapter("", "It rained. “Why?” he said.", "“Oh!”"),))
+    document = json.loads(written(plan_book(book, limits=ONE, speech=SpeechSettings(vader=False))))
+    says = {"start": 0, "stop": 6, "opens": True, "closes": True, "new_speaker": True}
+    assert [one.get("dialogue") for one in document[1:]] == [None, [says], [{**says, "stop": 5}]]
+    document[2]["text"] = "And “Why not?” he said."
+    document[3]["text"] = "Oh."
+    back = json.loads(written(read(document)))
+    assert [one.get("dialogue") for one in back[1:]] == [None, [{**says, "start": 4, "stop": 14}], []]
+
+
+@pytest.mark.parametrize("given", ["hers", [1], {"a": 2}, [{"who": "Ann"}]])
+def test_another_tools_dialogue_is_kept(read, given):
+    assert json.loads(written(read([{"text": "“Oh!” she said.", "dialogue": given}])))[1]["dialogue"] == given
+
+
 # --- the real thing ------------------------------------------------------------------------------------------------
 
 
@@ -455,7 +471,9 @@ def test_the_real_file_alone_is_one_chapter_and_loses_no_key(real):
     given_header, *given_chunks = json.loads(path.read_text(encoding="utf-8"))
     header, *chunks = json.loads(written(plan))
     assert header == {**given_header, "title": "the-time-machine"}
+    spoken = [chunk.pop("dialogue", None) for chunk in chunks]
     assert chunks == [{**given_chunks[0], "chapter": "the-time-machine"}, *given_chunks[1:]]
+    assert 400 < sum(quotes is not None for quotes in spoken) < 1400
 
 
 def test_the_real_file_beside_its_book_has_the_books_chapters(real):
