@@ -1,0 +1,1 @@
+"""Chatterbox: cloned voices with a manner of speaking for each chunk, batched. It needs torch."""
