@@ -11,14 +11,15 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError, field_validator
 
 from speedd.errors import ConfigError
 from speedd.model import Boundary
 
 ENVIRONMENT_PREFIX = "SPEEDD_"
+PRONUNCIATIONS_NAME = "pronunciations.toml"
 
 DEFAULT_PAUSES_MS: Mapping[Boundary, int] = {
     Boundary.CHAPTER_START: 1195,
@@ -38,6 +39,8 @@ DEFAULT_PAUSES_MS: Mapping[Boundary, int] = {
 }
 """Silence after a chunk, in ms, by boundary: the figures users of the older tools know."""
 
+PauseMs: TypeAlias = Annotated[int, Field(ge=0, le=60_000)]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -50,6 +53,7 @@ class PathsSettings(_Section):
     outbox: Path
     state: Path
     voices: Path
+    pronunciations: Path
 
     @field_validator("*")
     @classmethod
@@ -75,6 +79,37 @@ class EngineSettings(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
+class InlinePauses(_Section):
+    """Silence where a text asks for it, in ms."""
+
+    short: PauseMs = 150
+    """Where ``~1`` stands."""
+    long: PauseMs = 700
+    """Where ``~2`` stands."""
+
+
+class StyleSettings(_Section):
+    """The manner of speaking at a neutral mood, for engines that have one. None: as the preset has it."""
+
+    exaggeration: Annotated[float, Field(ge=0.1, le=0.65)] | None = None
+    cfg_weight: Annotated[float, Field(ge=0.15, le=1.0)] | None = None
+    temperature: Annotated[float, Field(ge=0.1, le=2.35)] | None = None
+    min_p: Annotated[float, Field(ge=0.02, le=0.3)] | None = None
+    top_p: Annotated[float, Field(ge=0.01, le=1.0)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=1.0, le=2.0)] | None = None
+
+
+class SensitivitySettings(_Section):
+    """How far the best of moods moves the manner of speaking, and the worst moves it the other way."""
+
+    exaggeration: Annotated[float, Field(ge=-2, le=2)] = 0.33
+    cfg_weight: Annotated[float, Field(ge=-2, le=2)] = 0.32
+    temperature: Annotated[float, Field(ge=-2, le=2)] = 0.30
+    min_p: Annotated[float, Field(ge=-1, le=1)] = 0.01
+    top_p: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    repetition_penalty: Annotated[float, Field(ge=-1, le=1)] = 0.05
+
+
 class SpeechSettings(_Section):
     """How a text is read."""
 
@@ -88,14 +123,26 @@ class SpeechSettings(_Section):
     matter: Literal["skip", "keep"] = "skip"
     notes: Literal["skip", "inline"] = "skip"
     pictures: Literal["skip", "read"] = "skip"
-    pauses_ms: dict[Boundary, Annotated[int, Field(ge=0, le=60_000)]] = Field(
-        default_factory=lambda: dict(DEFAULT_PAUSES_MS)
-    )
+    skip: tuple[Annotated[StrictInt, Field(ge=1)] | Annotated[StrictStr, Field(min_length=1, max_length=500)], ...] = ()
+    """Chapters that are not read, by title or by number, the first being 1."""
+    style: StyleSettings = StyleSettings()
+    sensitivity: SensitivitySettings = SensitivitySettings()
+    pauses_ms: dict[Boundary, PauseMs] = Field(default_factory=lambda: dict(DEFAULT_PAUSES_MS))
+    inline_pauses_ms: InlinePauses = InlinePauses()
 
     @field_validator("pauses_ms")
     @classmethod
     def _complete(cls, given: dict[Boundary, int]) -> dict[Boundary, int]:
         return {**DEFAULT_PAUSES_MS, **given}
+
+    @field_validator("skip", mode="before")
+    @classmethod
+    def _listed(cls, given: object) -> object:
+        """From the environment it comes as one text: ``Foreword;3``."""
+        if not isinstance(given, str):
+            return given
+        parts = [part.strip() for part in given.split(";") if part.strip()]
+        return [int(part) if part.isdecimal() else part for part in parts]
 
     def pause_ms(self, boundary: Boundary) -> int:
         """Silence after a chunk that ends in this boundary."""
@@ -185,6 +232,8 @@ class BookSettings(_Section):
     engine: BookEngineSettings = BookEngineSettings()
     speech: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, Any] = Field(default_factory=dict)
+    pronunciations: dict[str, Any] = Field(default_factory=dict)
+    """By word, a respelling, or IPA between strokes."""
 
 
 def with_book_settings(config: Config, settings: BookSettings, *, pinned: Mapping[str, Any] | None = None) -> Config:
@@ -223,7 +272,9 @@ def default_paths(environment: Mapping[str, str]) -> dict[str, Path]:
     """Where things lie when nothing says so: the unit's directories under systemd, else the user's home."""
     if state := environment.get("STATE_DIRECTORY"):
         base = Path(state.split(":")[0])
-        return {name: base / name for name in ("inbox", "outbox", "voices")} | {"state": base / "state"}
+        folders = {name: base / name for name in ("inbox", "outbox", "voices", "state")}
+        beside = Path(environment.get("CONFIGURATION_DIRECTORY", state).split(":")[0])
+        return folders | {"pronunciations": beside / PRONUNCIATIONS_NAME}
     home = Path(environment.get("HOME") or Path.home())
     state_home = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state")
     return {
@@ -231,7 +282,12 @@ def default_paths(environment: Mapping[str, str]) -> dict[str, Path]:
         "outbox": home / "speedd" / "outbox",
         "voices": home / "speedd" / "voices",
         "state": state_home / "speedd",
+        "pronunciations": _config_home(environment, home) / PRONUNCIATIONS_NAME,
     }
+
+
+def _config_home(environment: Mapping[str, str], home: Path) -> Path:
+    return Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "speedd"
 
 
 def default_file(environment: Mapping[str, str]) -> Path | None:
@@ -242,7 +298,7 @@ def default_file(environment: Mapping[str, str]) -> Path | None:
         if key in environment
     ]
     home = Path(environment.get("HOME") or Path.home())
-    places.append(Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "speedd" / "speedd.toml")
+    places.append(_config_home(environment, home) / "speedd.toml")
     places.append(Path("/etc/speedd/speedd.toml"))
     return next((place for place in places if place.is_file()), None)
 

@@ -297,6 +297,8 @@ class Plan:
     """The voice that the source asks for, empty if it asks for none."""
     header: Mapping[str, Any] | None = None
     """The ``_metadata`` object of the chunk JSON it came from, if it came from one."""
+    skipped: tuple[Skipped, ...] = ()
+    """Chapters that the settings leave out."""
     warnings: tuple[str, ...] = ()
 
 

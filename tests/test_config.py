@@ -64,6 +64,9 @@ def test_the_commented_file_says_the_defaults(tmp_path):
     said = dict(dotted(documented()))
     defaults = dict(dotted(load(tmp_path).model_dump(mode="json")))
     assert (said.pop("speech.vader"), defaults.pop("speech.vader")) == (True, None)  # TOML knows no "as the preset"
+    preset = {"exaggeration": 0.5, "cfg_weight": 0.5, "temperature": 0.85, "min_p": 0.05, "top_p": 1.0}
+    for name, base in (preset | {"repetition_penalty": 1.2}).items():
+        assert (said.pop(f"speech.style.{name}"), defaults.pop(f"speech.style.{name}")) == (base, None)
     for key in [key for key in said if key.startswith("paths.")]:
         assert said.pop(key).replace("~", HOME["HOME"]) == defaults.pop(key)
     assert said == defaults
@@ -209,7 +212,26 @@ def test_a_service_lives_in_its_state_directory():
         "outbox": Path("/var/lib/speedd/outbox"),
         "voices": Path("/var/lib/speedd/voices"),
         "state": Path("/var/lib/speedd/state"),
+        "pronunciations": Path("/var/lib/speedd/pronunciations.toml"),
     }
+
+
+def test_pronunciations_lie_beside_the_configuration_unless_it_says_where_else(tmp_path):
+    service = default_paths({"STATE_DIRECTORY": "/var/lib/speedd", "CONFIGURATION_DIRECTORY": "/etc/speedd"})
+    assert service["pronunciations"] == Path("/etc/speedd/pronunciations.toml")
+    assert load(tmp_path, '[paths]\npronunciations = "words/mine.toml"\n').paths.pronunciations == (
+        tmp_path / "words" / "mine.toml"
+    )
+    home = load_config(environment={"HOME": str(tmp_path)})
+    assert home.paths.pronunciations == tmp_path / ".config" / "speedd" / "pronunciations.toml"
+
+
+def test_what_is_skipped_is_a_list_of_titles_and_numbers(tmp_path):
+    assert load(tmp_path, '[speech]\nskip = ["Foreword", 3]\n').speech.skip == ("Foreword", 3)
+    assert load(tmp_path, environment={"SPEEDD_SPEECH__SKIP": "Foreword; 3;"}).speech.skip == ("Foreword", 3)
+    for wrong in ("[0]", "[true]", "[1.5]", '[""]'):
+        with pytest.raises(ConfigError, match=r"speech\.skip"):
+            load(tmp_path, f"[speech]\nskip = {wrong}\n")
 
 
 def test_the_usual_places_are_looked_at_in_turn(tmp_path):

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from speedd.config import SpeechSettings
-from speedd.model import Book, Boundary, Chapter, Chunk, Metadata, Notation, ParagraphKind, Plan, Segment, TextLimits
+from speedd.model import (
+    Book,
+    Boundary,
+    Chapter,
+    Chunk,
+    Metadata,
+    Notation,
+    ParagraphKind,
+    Plan,
+    Segment,
+    Skipped,
+    TextLimits,
+)
 from speedd.planning.boundaries import boundary_after_sentence, boundary_of, is_section_break
 from speedd.planning.dialogue import Dialogue
 from speedd.planning.fitting import Piece, chunk_pieces
@@ -32,13 +44,14 @@ def plan_book(
     Args:
         book: the book, read.
         limits: what the engine takes in one go.
-        speech: pauses, preset, smoothing, and whether the opening and the headings are spoken.
+        speech: pauses, preset, smoothing, whether the opening and the headings are spoken, and what is skipped.
         speaks: what the engine puts into words itself.
         pronunciations: how words are to be said.
     Returns:
         A plan with the chapters that have something to say; those without a word are left out.
     """
-    chapters = [chapter for chapter in book.chapters if _speaks(chapter, speech)]
+    speaking = [chapter for chapter in book.chapters if _speaks(chapter, speech)]
+    chapters, skipped, warnings = _left_out(speaking, speech)
     return Plan(
         metadata=book.metadata,
         chapters=tuple(chapter.title for chapter in chapters),
@@ -56,6 +69,8 @@ def plan_book(
                 pronunciations=pronunciations,
             ),
         ),
+        skipped=skipped,
+        warnings=warnings,
     )
 
 
@@ -83,6 +98,35 @@ class _Draft:
 def _speaks(chapter: Chapter, speech: SpeechSettings) -> bool:
     has_text = any(p.kind is not ParagraphKind.BREAK and p.text.strip() for p in chapter.paragraphs)
     return has_text or _is_announced(chapter, speech)
+
+
+def _left_out(
+    chapters: list[Chapter], speech: SpeechSettings
+) -> tuple[list[Chapter], tuple[Skipped, ...], tuple[str, ...]]:
+    """Take out what ``speech.skip`` names; what it names that is not there is said."""
+    wanted: set[str | int] = {_folded(one) if isinstance(one, str) else one for one in speech.skip}
+    kept: list[Chapter] = []
+    skipped: list[Skipped] = []
+    met: set[str | int] = set()
+    for number, chapter in enumerate(chapters, start=1):
+        own: set[str | int] = {number, _folded(chapter.title)}
+        names = own & wanted
+        met |= names
+        if not names:
+            kept.append(chapter)
+            continue
+        words = sum(len(paragraph.text.split()) for paragraph in chapter.paragraphs)
+        skipped.append(Skipped(chapter.title or f"Chapter {number}", "skipped by the settings", words))
+    unmet = [one for one in speech.skip if (_folded(one) if isinstance(one, str) else one) not in met]
+    warnings = tuple(
+        f"There is no chapter {one} to skip." if isinstance(one, int) else f"There is no chapter “{one}” to skip."
+        for one in unmet
+    )
+    return kept, tuple(skipped), warnings
+
+
+def _folded(title: str) -> str:
+    return " ".join(title.split()).rstrip(".:").casefold()
 
 
 def _is_announced(chapter: Chapter, speech: SpeechSettings) -> bool:

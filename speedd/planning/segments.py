@@ -16,9 +16,8 @@ from speedd.planning.spoken import spoken_form
 
 MAX_PAUSE_MS = 60_000
 """The longest silence that a text can ask for."""
-_TILDE_MS = {"1": 150, "2": 700}
 # ~1 ~2 [pause:1.5s]; "~1.5 million" and "~20" are numbers.
-_PAUSE = re.compile(r"~([12])(?!\w|[.,:]\d)|\[pause:(\d{1,6}(?:\.\d{1,6})?)s\]", re.IGNORECASE)
+_PAUSE = re.compile(r"(~[12])(?!\w|[.,:]\d)|\[pause:(\d{1,6}(?:\.\d{1,6})?)s\]", re.IGNORECASE)
 
 # The end of a line of verse, where no mark stands: the next line begins with a capital.
 _LINE_END = re.compile(r"(?<=\w)[ \t]*\n(?=\s*[\"'“‘(]?[^\W\d_a-zà-öø-ÿ])")
@@ -55,7 +54,7 @@ def segments_of(
     text = _LINE_END.sub(",\n", text)
     in_words = partial(spoken_form, language=language, speaks=speaks, pronunciations=pronunciations)
     segments: list[Segment] = []
-    for stretch, pause_ms in _stretches(text, boundary, chapter_title, in_words):
+    for stretch, pause_ms in _stretches(text, boundary, chapter_title, in_words, speech):
         parts = list(_parts(stretch, limits))
         segments.extend(Segment(part, speech.pause_ms(boundary)) for part, boundary in parts[:-1])
         if parts:
@@ -67,16 +66,21 @@ def segments_of(
 
 
 def _stretches(
-    text: str, boundary: Boundary, chapter_title: str, in_words: Callable[..., str]
+    text: str, boundary: Boundary, chapter_title: str, in_words: Callable[..., str], speech: SpeechSettings
 ) -> Iterator[tuple[str, int]]:
     """Spoken text between inline pauses, and the pause after it in ms."""
     begin = 0
     for match in _PAUSE.finditer(text):
         spoken = in_words(text[begin : match.start()], boundary=Boundary.NONE, chapter_title="")
-        pause_ms = _TILDE_MS[match[1]] if match[1] else min(round(float(match[2]) * 1000), MAX_PAUSE_MS)
-        yield spoken, pause_ms
+        yield spoken, _pause_ms(match, speech)
         begin = match.end()
     yield in_words(text[begin:], boundary=boundary, chapter_title=chapter_title), 0
+
+
+def _pause_ms(asked: re.Match[str], speech: SpeechSettings) -> int:
+    if asked[1]:
+        return speech.inline_pauses_ms.short if asked[1] == "~1" else speech.inline_pauses_ms.long
+    return min(round(float(asked[2]) * 1000), MAX_PAUSE_MS)
 
 
 def _parts(spoken: str, limits: TextLimits) -> Iterator[tuple[str, Boundary]]:

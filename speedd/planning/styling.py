@@ -21,18 +21,12 @@ _DECAY_WEIGHTS = (0.5, 0.3, 0.2)  # newest first
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """How one parameter follows the sentiment."""
+    """How one parameter of a style is bounded and written."""
 
     base: float
-    sensitivity: float
     least: float
     most: float
     digits: int
-
-    def at(self, compound: float, base: float | None = None) -> float:
-        """The parameter for a sentiment in [-1, 1]."""
-        value = (self.base if base is None else base) + compound * self.sensitivity
-        return round(self.clamped(value), self.digits)
 
     def clamped(self, value: float) -> float:
         """The nearest value that is in range."""
@@ -40,12 +34,12 @@ class Parameter:
 
 
 PARAMETERS: Mapping[str, Parameter] = {
-    "exaggeration": Parameter(0.5, 0.33, 0.1, 0.65, 2),
-    "cfg_weight": Parameter(0.5, 0.32, 0.15, 1.0, 2),
-    "temperature": Parameter(0.85, 0.30, 0.1, 2.35, 2),
-    "min_p": Parameter(0.05, 0.01, 0.02, 0.3, 3),
-    "top_p": Parameter(1.0, 0.0, 0.01, 1.0, 2),
-    "repetition_penalty": Parameter(1.2, 0.05, 1.0, 2.0, 1),
+    "exaggeration": Parameter(0.5, 0.1, 0.65, 2),
+    "cfg_weight": Parameter(0.5, 0.15, 1.0, 2),
+    "temperature": Parameter(0.85, 0.1, 2.35, 2),
+    "min_p": Parameter(0.05, 0.02, 0.3, 3),
+    "top_p": Parameter(1.0, 0.01, 1.0, 2),
+    "repetition_penalty": Parameter(1.2, 1.0, 2.0, 1),
 }
 """By the names that `Style` and ``tts_params`` share."""
 
@@ -85,9 +79,14 @@ def follows_sentiment(speech: SpeechSettings) -> bool:
 
 def style_for(compound: float, speech: SpeechSettings) -> Style:
     """The style of a chunk with this smoothed sentiment, in [-1, 1]."""
-    bases = PRESETS[speech.preset].bases
     at = compound if follows_sentiment(speech) else 0.0
-    values = {name: parameter.at(at, bases.get(name)) for name, parameter in PARAMETERS.items()}
+    preset = PRESETS[speech.preset].bases
+    values = {}
+    for name, parameter in PARAMETERS.items():
+        asked = getattr(speech.style, name)
+        base = preset.get(name, parameter.base) if asked is None else asked
+        value = base + at * getattr(speech.sensitivity, name)
+        values[name] = round(parameter.clamped(value), parameter.digits)
     return Style(**values, speed=speech.speed)
 
 

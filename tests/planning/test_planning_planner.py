@@ -60,6 +60,21 @@ def test_the_opening_and_the_headings_can_be_turned_off():
     assert [c.chapter for c in chunks] == [0, 1]
 
 
+def test_chapters_are_skipped_by_title_and_by_number():
+    chapters = [Chapter(title, (Paragraph("One two. Three."),)) for title in ("Foreword.", "I", "II", "Notes")]
+    empty = Chapter("", (BREAK,))
+    made, chunks = plan(empty, *chapters, opening=True, skip=["foreword", 3, "Index", 9])
+    assert made.chapters == ("I", "Notes")
+    assert [(one.title, one.reason, one.words) for one in made.skipped] == [
+        ("Foreword.", "skipped by the settings", 3),
+        ("II", "skipped by the settings", 3),
+    ]
+    assert made.warnings == ("There is no chapter “Index” to skip.", "There is no chapter 9 to skip.")
+    assert [(c.chapter, c.text) for c in chunks if c.boundary is not Boundary.PERIOD] == [
+        (0, "The Storm, by Ann Bee."), (0, "I"), (0, "Three."), (1, "Notes"), (1, "Three."),
+    ]  # fmt: skip
+
+
 def test_a_title_that_is_not_in_the_book_is_not_spoken():
     _, chunks = plan(Chapter("part0001", (Paragraph("One."),), announced=False), opening=False)
     assert [c.text for c in chunks] == ["One."]
@@ -99,6 +114,8 @@ def test_stars_that_the_reader_left_as_text_become_their_pause():
 
 
 def test_pauses_follow_the_settings():
+    _, chunks = plan(Chapter("", (Paragraph("One ~1 two ~2."),)), opening=False, inline_pauses_ms={"long": 99})
+    assert [segment.pause_ms for segment in chunks[0].segments] == [150, 99]
     _, chunks = plan(Chapter("", (Paragraph("One. Two."),)), opening=False, pauses_ms={"period": 321})
     assert chunks[0].pause_ms == 321
 

@@ -52,6 +52,12 @@ def test_style_is_clamped():
     assert style(-1.0, preset="exposition", vader=True) == (0.1, 0.15, 0.25, 0.04, 1.0, 1.1)
 
 
+def test_bases_and_sensitivities_can_be_set_one_by_one():
+    asked = {"style": {"temperature": 1.0, "top_p": 0.9}, "sensitivity": {"cfg_weight": -0.2, "top_p": -0.5}}
+    assert style(0.0, preset="narration", **asked) == (0.55, 0.5, 1.0, 0.05, 0.9, 1.2)
+    assert style(0.5, preset="narration", **asked) == (0.65, 0.4, 1.15, 0.055, 0.65, 1.2)
+
+
 def test_speed_comes_from_the_settings():
     assert style_for(0.0, SpeechSettings(speed=1.25)).speed == 1.25
 
