@@ -23,10 +23,10 @@ from speedd.daemon import BookControl, Daemon, describe, status_path
 from speedd.display import Display, duration
 from speedd.errors import InputError, SpeeddError, UsageError
 from speedd.ledger import JobRow, Ledger, State
-from speedd.prepare import read_and_plan
 from speedd.service.logging import configure_logging, get_logger
 from speedd.service.notify import Notifier
 from speedd.service.signals import stop_on_signals
+from speedd.source import read_and_plan
 from speedd.story import Watch
 from speedd.upkeep import collect
 

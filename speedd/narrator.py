@@ -255,6 +255,8 @@ def unused_style(info: EngineInfo, speech: SpeechSettings) -> str:
     unused = []
     if speech.preset != "default" and "exaggeration" not in info.style_fields:
         unused.append(f"the preset {speech.preset}")
+    if asked := [name for name, value in speech.style if value is not None and name not in info.style_fields]:
+        unused.append(", ".join(asked))
     if speech.speed != 1.0 and "speed" not in info.style_fields:
         unused.append(f"the speed {speech.speed}")
     return f"The engine {info.name} does not use {' and '.join(unused)}." if unused else ""

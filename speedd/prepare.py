@@ -18,20 +18,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from speedd import engines
-from speedd.config import BookSettings, Config, describe_faults, with_book_settings
-from speedd.errors import PASSING, ConfigError, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
+from speedd.config import Config
+from speedd.errors import PASSING, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.execution.child import child_environment
 from speedd.execution.tether import tie_to_parent
-from speedd.model import Book, Boundary, Chunk, Cover, Job, Metadata, Plan, Quote, Role, Segment, Skipped, Style, Voice
+from speedd.model import Boundary, Chunk, Job, Metadata, Quote, Segment, Skipped, Style, Voice
+from speedd.source import Prepared, read_and_plan
 
 POLL_S = 0.2
 """How often a wait for the child looks whether it should end."""
-SETTINGS_MAX_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,151 +54,6 @@ class Head:
     header: dict[str, Any] | None = None
     read_s: float = 0.0
     plan_s: float = 0.0
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A source, read and ready to be planned as its chunks are walked."""
-
-    plan: Plan
-    engine: str
-    engine_why: str
-    voice: Voice
-    config: Config
-    cover: Cover | None = None
-    skipped: tuple[Skipped, ...] = ()
-    warnings: list[str] = field(default_factory=list)
-
-
-def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = None) -> Prepared:
-    """Read a source and begin its plan, in this process.
-
-    Args:
-        job: the source.
-        config: what holds for all books.
-        pinned: what stands above the book's own settings (command line, environment).
-
-    Raises:
-        InputError: if it cannot be narrated.
-        EngineError: if the engine it asks for cannot run here.
-    """
-    # Imported here: the parsers are large, and the main process only ever starts the child.
-    from speedd import planning  # noqa: PLC0415
-
-    settings = read_book_settings(job)
-    try:
-        config = with_book_settings(config, settings, pinned=pinned)
-    except ConfigError as error:
-        raise InputError(error.message, hint="Correct the settings beside the book and drop it again.") from error
-    try:
-        engine, info, why = engines.choose(config.engine.name, {})
-    except EngineError as error:
-        if settings.engine.name:
-            raise InputError(
-                f"The book asks for an engine that is not here. {error.message}", hint=error.hint
-            ) from error
-        raise
-    book = _read(job, config) if job.part(Role.BOOK) else None
-    if book is not None:
-        book = replace(book, metadata=_overridden(book.metadata, settings))
-    if chunk_json := job.part(Role.CHUNKS):
-        plan = planning.read_chunk_json(
-            chunk_json.path,
-            book=book,
-            name=job.name,
-            limits=info.limits,
-            speech=config.speech,
-            speaks=frozenset(info.speaks),
-        )
-        plan = replace(plan, metadata=_overridden(plan.metadata, settings))
-    elif book is not None:
-        plan = planning.plan_book(book, limits=info.limits, speech=config.speech, speaks=frozenset(info.speaks))
-    else:
-        raise InputError("There is no book and no chunk JSON in it.")
-    _refuse_foreign(plan.metadata.language, engine, info.languages)
-
-    wanted = _wanted_voice(job, config, settings, plan, pinned or {})
-    sample = job.part(Role.VOICE)
-    voice, warning = engines.choose_voice(info, wanted, config.paths.voices)
-    warnings = [*(book.warnings if book else ()), *plan.warnings]
-    if sample and not info.clones_voices:
-        warnings.append(f"The voice sample {sample.name} is not used: {engine} does not clone voices.")
-    elif sample and not settings.engine.voice:
-        voice, warning = Voice(sample.name, sample.digest, sample.path), None
-    if warning:
-        warnings.append(warning)
-    return Prepared(
-        plan=plan,
-        engine=engine,
-        engine_why=why,
-        voice=voice,
-        config=config,
-        cover=book.cover if book else None,
-        skipped=book.skipped if book and not chunk_json else (),  # a chunk JSON is read to the letter
-        warnings=warnings,
-    )
-
-
-def _read(job: Job, config: Config) -> Book:
-    from speedd import reading  # noqa: PLC0415
-
-    speech = config.speech
-    return reading.read(job, matter=speech.matter, notes=speech.notes, pictures=speech.pictures)
-
-
-def read_book_settings(job: Job) -> BookSettings:
-    """Read a book's own settings; the defaults if it brings none.
-
-    Raises:
-        InputError: naming every fault.
-    """
-    import tomllib  # noqa: PLC0415 - only where a book brings settings
-
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    part = job.part(Role.SETTINGS)
-    if part is None:
-        return BookSettings()
-    hint = "Correct it and drop the book again."
-    if part.size_bytes > SETTINGS_MAX_BYTES:
-        raise InputError(f"{part.name} is too large for settings ({part.size_bytes} bytes).", hint=hint)
-    try:
-        return BookSettings.model_validate(tomllib.loads(part.path.read_text(encoding="utf-8-sig")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{part.name} is no TOML: {error}.", hint=hint) from error
-    except ValidationError as error:
-        raise InputError(describe_faults(error, part.name), hint=hint) from error
-    except ValueError as error:  # the parser lets this one of int() through
-        raise InputError(
-            f"{part.name} holds a number of thousands of digits, which no setting takes.", hint=hint
-        ) from error
-
-
-def _overridden(metadata: Metadata, settings: BookSettings) -> Metadata:
-    given = settings.book.model_dump(exclude_none=True)
-    for one, many in (("author", "authors"), ("narrator", "narrators"), ("genre", "genres")):
-        if one in given:
-            names = given.pop(one).split(";" if one == "author" else ",")
-            given[many] = tuple(filter(None, (name.strip() for name in names)))
-    return replace(metadata, **given)
-
-
-def _wanted_voice(job: Job, config: Config, settings: BookSettings, plan: Plan, pinned: Mapping[str, Any]) -> str:
-    from speedd import planning  # noqa: PLC0415
-
-    if "voice" in pinned.get("engine", {}) or settings.engine.voice:
-        return config.engine.voice
-    log = job.part(Role.LOG)
-    return plan.voice or (planning.voice_from_log(log.path) if log else "") or config.engine.voice
-
-
-def _refuse_foreign(language: str, engine: str, spoken: tuple[str, ...]) -> None:
-    primary = language.replace("_", "-").split("-")[0].lower()
-    if primary and primary not in spoken:
-        raise InputError(
-            f"The book is in the language “{language}”, and the engine {engine} speaks only {', '.join(spoken)}.",
-            hint='If that is wrong, say so in a settings file beside the book: [book] language = "en".',
-        )
 
 
 # --- the child -------------------------------------------------------------------------------------------------------

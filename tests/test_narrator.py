@@ -93,6 +93,35 @@ def test_a_plan_of_another_version_is_made_anew(house: House):
     assert "shimmer" not in house.book.run["settings"]["output"]
 
 
+def test_the_language_arrives_at_the_engine(tmp_path):
+    german = "Sie zündete die Laterne an und stellte sie ins Fenster, wie an jedem Abend seit elf Jahren."
+    house = House(tmp_path / "house")
+    house.configure(engine={"workers": 1, "name": "polyglot"}, speech={"opening": False})
+    house.drop("Laterne.txt", f"{german} {german} {german}\n".encode())
+    result = house.once()
+    assert result.code == 0, result.err
+    assert house.book.run["book"]["language"] == "de"
+
+
+def test_a_chunk_json_of_the_older_tools_is_narrated_and_exported_without_losing_a_key(tmp_path, shared):
+    path = shared / "chunks" / "the-time-machine.chunks_info.json"
+    if not path.is_file():
+        pytest.skip(f"no {path.name}")
+    header, *chunks = json.loads(path.read_text(encoding="utf-8"))
+    given = [header | {"made_by": "hand"}, *chunks[:40]]
+    given[3] = given[3] | {"note": {"mine": [1, None]}, "pause_duration": 0.25}
+    house = House(tmp_path / "house")
+    house.configure(engine={"workers": 1})
+    house.drop("machine.chunks_info.json", json.dumps(given).encode())
+    result = house.once()
+    assert result.code == 0, result.err
+    exported = json.loads((house.book.folder / "chunks_info.json").read_text(encoding="utf-8"))
+    assert len(exported) == len(given)
+    for before, after in zip(given, exported, strict=True):
+        assert after == {**after, **before, **({"total_chunks": 40} if "_metadata" in before else {})}
+    assert any("does not use what the chunks say of exaggeration" in warning for warning in house.book.run["warnings"])
+
+
 def test_what_was_published_just_before_a_crash_is_found_and_not_made_twice(house: House):
     with closing(sqlite3.connect(house.state / "ledger.sqlite")) as db, db:
         db.execute("UPDATE jobs SET state='running', published=NULL")

@@ -11,13 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speedd_house import STORY, STORY_CHUNKS, epub, wait_until
 
-from speedd import prepare
+from speedd import prepare, source
 from speedd.config import load_config
 from speedd.errors import DamagedInputError, EngineError, InputError, TryAgainError
 from speedd.model import Job, Metadata, Part, Role, Skipped, Voice
 from speedd.prepare import Head
 
-ROLES = {".toml": Role.SETTINGS, ".json": Role.CHUNKS, ".wav": Role.VOICE, ".log": Role.LOG, ".jpg": Role.COVER}
+ROLES = {
+    ".nfo": Role.NFO,
+    ".toml": Role.SETTINGS,
+    ".json": Role.CHUNKS,
+    ".wav": Role.VOICE,
+    ".log": Role.LOG,
+    ".jpg": Role.COVER,
+}
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def test_the_child_leaves_what_it_found_and_the_chunks(write, config, tmp_path):
     assert head.config["speech"]["pauses_ms"]["period"] == 123
     assert not (folder / "left over").exists()
     chunks = list(prepare.load_chunks(folder))
-    here = prepare.read_and_plan(job, config)
+    here = source.read_and_plan(job, config)
     assert chunks == list(here.plan.chunks)
     assert any(chunk.pause_ms == 123 for chunk in chunks)
 
@@ -183,7 +190,7 @@ def test_a_books_settings_have_the_last_word_on_what_it_is(write, config):
         '[book]\ntitle = "Other"\nauthor = "Ann Lee; Bo Ek;"\nnarrator = "Cy, Di"\ngenre = "Tales"\nseries = "S"\n'
         'series_index = 2.5\npublished = 1895\nlanguage = "en-GB"\n'
     )
-    metadata = prepare.read_and_plan(write(book(settings)), config).plan.metadata
+    metadata = source.read_and_plan(write(book(settings)), config).plan.metadata
     assert metadata == dataclasses.replace(
         Metadata(),
         title="Other",
@@ -216,15 +223,15 @@ def test_a_books_settings_have_the_last_word_on_what_it_is(write, config):
 )
 def test_wrong_settings_refuse_the_book_naming_all_faults(write, config, settings, words):
     with pytest.raises(InputError, match=words) as caught:
-        prepare.read_and_plan(write(book(settings)), config)
+        source.read_and_plan(write(book(settings)), config)
     assert "drop" in caught.value.hint
 
 
 def test_what_is_pinned_stands_above_the_book(write, config):
     job = write(book('[engine]\nname = "slow"\nvoice = "Cosine"\n[output]\nbitrate_kbps = 96\n'))
-    asked = prepare.read_and_plan(job, config)
+    asked = source.read_and_plan(job, config)
     assert (asked.engine, asked.voice.name, asked.config.output.bitrate_kbps) == ("slow", "Cosine", 96)
-    pinned = prepare.read_and_plan(job, config, {"engine": {"name": "tone", "voice": "sine"}})
+    pinned = source.read_and_plan(job, config, {"engine": {"name": "tone", "voice": "sine"}})
     assert (pinned.engine, pinned.voice.name, pinned.config.output.bitrate_kbps) == ("tone", "sine", 96)
 
 
@@ -242,19 +249,125 @@ VOICED = '[{"_metadata": true, "voice_used": "cosine"}, {"index": 0, "text": "It
     ],
 )
 def test_the_voice_is_the_settings_else_the_jsons_else_the_logs_else_the_configurations(write, config, files, voice):
-    assert prepare.read_and_plan(write(book(**files)), config).voice.name == voice
+    assert source.read_and_plan(write(book(**files)), config).voice.name == voice
 
 
 def test_a_sample_for_an_engine_that_cannot_clone_is_a_warning(write, config):
-    found = prepare.read_and_plan(write(book(**{"voice.wav": b"RIFF"})), config)
+    found = source.read_and_plan(write(book(**{"voice.wav": b"RIFF"})), config)
     assert found.voice.name == "sine"
     assert "The voice sample voice.wav is not used: tone does not clone voices." in found.warnings
+
+
+PRONOUNCED = "[pronunciations]\nlantern = 'LAN-turn'\n"
+
+
+def spoken(prepared):
+    return " ".join(segment.text for chunk in prepared.plan.chunks for segment in chunk.segments)
+
+
+def test_pronunciations_of_the_book_stand_over_those_of_all_books(write, config):
+    shared = config.paths.pronunciations
+    shared.parent.mkdir(parents=True)
+    shared.write_text('lantern = "LEN-tern"\nharbour = "HAR-ber"\n')
+    text = {"Book.txt": "Tide\n\nThe Lanterns stood by the harbour, and the lantern stood too."}
+    assert "The LEN-terns stood by the HAR-ber, and the LEN-tern stood too." in spoken(
+        source.read_and_plan(write(text), config)
+    )
+    found = source.read_and_plan(write(text | {"Book.toml": PRONOUNCED}), config)
+    assert "The LAN-turns stood by the HAR-ber, and the LAN-turn stood too." in spoken(found)
+    assert found.warnings == []
+
+
+def test_they_hold_in_a_chunk_json_and_leave_the_text_of_record_as_it_is(write, config):
+    chunks = {"Book.json": '[{"text": "A lantern."}]', "Book.toml": PRONOUNCED}
+    (chunk,) = source.read_and_plan(write(chunks), config).plan.chunks
+    assert (chunk.text, chunk.segments[0].text) == ("A lantern.", "A LAN-turn.")
+
+
+def test_wrong_pronunciations_of_a_book_refuse_it_and_those_of_all_books_are_a_warning(write, config):
+    with pytest.raises(InputError, match="'lantern' is given no text"):
+        source.read_and_plan(write(book("[pronunciations]\nlantern = 3\n")), config)
+    config.paths.pronunciations.parent.mkdir(parents=True)
+    config.paths.pronunciations.write_text("lantern = [")
+    (warning,) = source.read_and_plan(write(book()), config).warnings
+    assert "are no TOML" in warning
+    assert warning.endswith("They are not used.")
+
+
+def test_chapters_that_the_settings_skip_are_listed(write, config):
+    text = "# Book\n\n## Foreword\n\nWhy I wrote it.\n\n## One\n\nIt was late.\n\n## Two\n\nIt was later.\n"
+    found = source.read_and_plan(
+        write({"Book.md": text, "Book.toml": '[speech]\nskip = ["foreword", 3, "Index"]\n'}), config
+    )
+    assert found.plan.chapters == ("One",)
+    assert [(one.title, one.reason) for one in found.skipped] == [
+        ("Foreword", "skipped by the settings"),
+        ("Two", "skipped by the settings"),
+    ]
+    assert "There is no chapter “Index” to skip." in found.warnings
+
+
+def test_an_nfo_may_ask_for_what_the_settings_may(write, config):
+    nfo = "title: Named\nvoice: COSINE\npreset: Expressive Mod\nspeed: 1.2x\nskip: One, 2\nengine: Slow\n"
+    found = source.read_and_plan(write(book(**{"book.nfo": nfo})), config)
+    assert (found.engine, found.voice.name, found.plan.metadata.title) == ("slow", "Cosine", "Named")
+    assert (found.config.speech.preset, found.config.speech.speed) == ("expressive-mod", 1.2)
+    assert found.config.speech.skip == ("One", 2)
+    over = source.read_and_plan(
+        write(book("[speech]\nspeed = 0.9\n[engine]\nname = 'tone'\n", **{"book.nfo": nfo})), config
+    )
+    assert (over.engine, over.config.speech.speed, over.config.speech.preset) == ("tone", 0.9, "expressive-mod")
+
+
+def test_a_wish_of_an_nfo_that_cannot_be_met_is_a_warning(write, config):
+    nfo = "speed: fast\npreset: mumbling\nengine: not/an engine\n"
+    found = source.read_and_plan(write(book(**{"book.nfo": nfo})), config)
+    assert [warning.split(" is not used")[0] for warning in found.warnings] == [
+        "book.nfo: speed = fast",
+        "book.nfo: preset = mumbling",
+        "book.nfo: engine = not/an engine",
+    ]
+
+
+def test_an_nfo_and_a_cover_beside_a_chunk_json_alone_are_used(write, config):
+    nfo = "title: Named\nauthor: Ann Lee\nseries: Lights #2\nlanguage: English\n"
+    found = source.read_and_plan(
+        write({"chunks.json": '[{"text": "Hi."}]', "book.nfo": nfo, "cover.jpg": b"\xff\xd8\xff\xe0" + bytes(9)}),
+        config,
+    )
+    metadata = found.plan.metadata
+    assert (metadata.title, metadata.authors, metadata.series, metadata.series_index) == (
+        "Named", ("Ann Lee",), "Lights", "2",
+    )  # fmt: skip
+    assert metadata.language == "en"
+    assert found.cover is not None
+
+
+GERMAN = "Sie zündete die Laterne an und stellte sie ins Fenster, wie an jedem Abend seit elf Jahren. "
+
+
+def test_a_language_that_nothing_names_is_detected_in_a_chunk_json_too(write, config):
+    chunks = '[{"text": "' + GERMAN * 3 + '"}]'
+    with pytest.raises(InputError, match="in the language “de”, and the engine tone speaks only en") as caught:
+        source.read_and_plan(write({"Book.json": chunks}), config)
+    assert 'polyglot does: [engine] name = "polyglot"' in caught.value.message
+    insisted = source.read_and_plan(write({"Book.json": chunks, "Book.toml": '[book]\nlanguage = "English"\n'}), config)
+    assert insisted.plan.metadata.language == "en"
+
+
+def test_where_any_engine_may_speak_one_that_speaks_the_language_does(write, config):
+    config = config.model_copy(update={"engine": config.engine.model_copy(update={"name": "auto"})})
+    found = source.read_and_plan(write({"Book.txt": GERMAN * 3}), config)
+    assert (found.engine, found.engine_why) == ("polyglot", "polyglot, because it speaks de and hibari does not")
+    assert found.plan.metadata.language == "de"
+    with pytest.raises(InputError, match="No engine that can run here speaks it"):
+        source.read_and_plan(write(book('[book]\nlanguage = "cy"\n')), config)
 
 
 def test_a_foreign_book_is_refused_naming_the_languages_and_can_be_insisted_on(write, config):
     foreign = {"Book.epub": epub("Book", language="de-AT")}
     with pytest.raises(InputError, match="in the language “de-AT”, and the engine tone speaks only en") as caught:
-        prepare.read_and_plan(write(foreign), config)
+        source.read_and_plan(write(foreign), config)
     assert '[book] language = "en"' in caught.value.hint
-    insisted = prepare.read_and_plan(write(foreign | {"Book.toml": '[book]\nlanguage = "en"\n'}), config)
+    insisted = source.read_and_plan(write(foreign | {"Book.toml": '[book]\nlanguage = "en"\n'}), config)
     assert insisted.plan.metadata.language == "en"

@@ -15,7 +15,7 @@ from speedd.config import Config, load_config
 from speedd.errors import InputError
 from speedd.model import Chunk, Job, Plan
 from speedd.narrator import CHARS_PER_SECOND
-from speedd.prepare import Prepared, read_and_plan
+from speedd.source import Prepared, read_and_plan
 
 CHAPTER_MINUTES = 5.0
 """How long a chapter of our own text is, at most."""

@@ -13,7 +13,7 @@ from speedd.model import Voice
 
 T = TypeVar("T")
 
-__all__ = ["available", "choose", "choose_voice", "find", "samples"]
+__all__ = ["AUTO", "available", "choose", "choose_voice", "find", "samples", "speaking"]
 
 AUTO = "auto"
 PREFERRED = "chatterbox"
@@ -39,6 +39,24 @@ def choose(name: str, options: Mapping[str, Any]) -> tuple[str, EngineInfo, str]
         return PREFERRED, find(PREFERRED).describe(options), f"{PREFERRED}, because it can run here"
     except EngineError as error:
         return FALLBACK, find(FALLBACK).describe(options), f"{FALLBACK}, because {PREFERRED} cannot be used: {error}"
+
+
+def speaking(language: str, options: Mapping[str, Any]) -> dict[str, EngineInfo]:
+    """Find the installed engines that can run here and speak a language.
+
+    Args:
+        language: its primary subtag in lower case.
+        options: passed to the engines.
+    """
+    found = {}
+    for name in available():
+        try:
+            info = find(name).describe(options)
+        except EngineError:
+            continue
+        if language in info.languages:
+            found[name] = info
+    return found
 
 
 def choose_voice(info: EngineInfo, wanted: str, voices_dir: Path) -> tuple[Voice, str | None]:

@@ -44,6 +44,8 @@ class Entries:
     chunks: tuple[Entry, ...]
     """In the order of their index, those of one index in the order of the file."""
     warnings: tuple[str, ...]
+    styled: bool
+    """Whether any of them says how it is to be spoken."""
 
 
 def read_entries(document: JsonText, speech: SpeechSettings) -> Entries:
@@ -65,6 +67,7 @@ def read_entries(document: JsonText, speech: SpeechSettings) -> Entries:
         voice=_voice(header, document.comments),
         chunks=tuple(entry for _, entry in indexed),
         warnings=tuple(reader.warnings()),
+        styled=reader.styled,
     )
 
 
@@ -112,6 +115,7 @@ class _EntryReader:
     def __init__(self, speech: SpeechSettings) -> None:
         self._speech = speech
         self._bent: dict[str, tuple[int, str]] = {}
+        self.styled = False
 
     def read(self, number: int, item: Any) -> tuple[int, Entry]:
         """Read one chunk; ``number`` is its place in the file, from 1. Returns its index with it."""
@@ -207,6 +211,7 @@ class _EntryReader:
             value = _number(number, params, field.name) if parameter else None
             if parameter is None or value is None:
                 continue
+            self.styled = True
             given[field.name] = parameter.clamped(value)
             if given[field.name] != value:
                 span = f"{parameter.least:g} to {parameter.most:g}"

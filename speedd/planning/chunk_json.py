@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from speedd.planning.styling import PARAMETERS
 _LOG_VOICE = re.compile(r"\W*voice(?: used)?:\s*(?P<name>\S.*?)\s*", re.IGNORECASE)
 _MOST_LOG_LINES = 100_000
 _MOST_LINE_CHARS = 4096
+_SAMPLE_CHARS = 20_000
 
 
 def read_chunk_json(
@@ -35,7 +36,10 @@ def read_chunk_json(
     name: str,
     limits: TextLimits,
     speech: SpeechSettings,
+    known: Metadata | None = None,
+    amend: Callable[[Metadata, str], Metadata] = lambda metadata, _: metadata,
     speaks: frozenset[Notation] = frozenset(),
+    style_fields: Collection[str] = PARAMETERS,
     pronunciations: Lexicon | None = None,
 ) -> Plan:
     """Read a chunk JSON as a plan.
@@ -51,14 +55,18 @@ def read_chunk_json(
         name: of the file or its folder, for a book without a title.
         limits: what the engine takes in one go.
         speech: pauses, and the style of chunks that have none.
+        known: what is known of the book where there is none.
+        amend: given what is known of the book by then and some of its text, says what is known in the end.
         speaks: what the engine puts into words itself.
+        style_fields: what of a style it uses.
         pronunciations: how words are to be said.
     Raises:
         InputError: if it is no chunk JSON, with the position of the first fault.
         DamagedInputError: if it looks cut short.
     """
     entries = read_entries(read_json(path), speech)
-    metadata = _metadata(entries.header or {}, book, name)
+    metadata = _metadata(entries.header or {}, book.metadata if book is not None else known or Metadata(), name)
+    metadata = amend(metadata, _sample(entries))
     chapters = find_chapters(entries.chunks, book, metadata.title)
     return Plan(
         metadata=metadata,
@@ -77,7 +85,7 @@ def read_chunk_json(
         ),
         voice=entries.voice,
         header=entries.header,
-        warnings=entries.warnings + chapters.warnings,
+        warnings=(*entries.warnings, *chapters.warnings, *_unused_style(entries, style_fields)),
     )
 
 
@@ -123,8 +131,25 @@ def voice_from_log(path: Path) -> str:
 # --- reading -------------------------------------------------------------------------------------------------------
 
 
-def _metadata(header: Mapping[str, Any], book: Book | None, name: str) -> Metadata:
-    metadata = book.metadata if book is not None else Metadata()
+def _unused_style(entries: Entries, style_fields: Collection[str]) -> Iterator[str]:
+    unused = [name for name in PARAMETERS if name not in style_fields]
+    if entries.styled and unused:
+        yield f"The engine does not use what the chunks say of {', '.join(unused)}."
+
+
+def _sample(entries: Entries) -> str:
+    """Some of the text, enough to tell its language."""
+    texts: list[str] = []
+    chars = 0
+    for entry in entries.chunks:
+        if chars > _SAMPLE_CHARS:
+            break
+        texts.append(entry.text)
+        chars += len(entry.text)
+    return " ".join(texts)
+
+
+def _metadata(header: Mapping[str, Any], metadata: Metadata, name: str) -> Metadata:
     title = _said(header.get("title")) or metadata.title or name
     authors = header.get("authors")
     if not isinstance(authors, list):

@@ -28,6 +28,10 @@ _FIELDS = {
     "description": "description", "summary": "description", "synopsis": "description", "comment": "description",
     "isbn": "isbn", "asin": "asin",
 }  # fmt: skip
+_WISHES = {
+    "voice": "voice", "voice used": "voice", "engine": "engine", "tts engine": "engine", "preset": "preset",
+    "speed": "speed", "pace": "speed", "skip": "skip", "skip chapters": "skip",
+}  # fmt: skip
 _PLACE = re.compile(r"(.*?)[\s,]*(?:#|\bbook\s+|\bvol(?:ume|\.)?\s*)(\d+(?:\.\d+)?)\s*\)?", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2})?)?")
 
@@ -42,7 +46,7 @@ def parse_pairs(lines: Iterable[str]) -> dict[str, str]:
     running = ""
     for line in lines:
         match = _LINE.fullmatch(line)
-        field = _FIELDS.get(" ".join(match[1].lower().replace("_", " ").replace("-", " ").split())) if match else None
+        field = _FIELDS.get(_key(match[1])) if match else None
         if match and field:
             value = fold(match[2]).strip("\"'")
             if field not in pairs:
@@ -51,6 +55,24 @@ def parse_pairs(lines: Iterable[str]) -> dict[str, str]:
         elif running and line.strip():
             pairs[running] = f"{pairs[running]} {fold(line)}".strip()
     return {field: value for field, value in pairs.items() if value}
+
+
+def parse_wishes(lines: Iterable[str]) -> dict[str, str]:
+    """Find what an nfo asks for besides naming the book: its voice, engine, preset, speed and chapters to skip.
+
+    Returns:
+        Values by ``voice``, ``engine``, ``preset``, ``speed`` and ``skip``; the first of two counts.
+    """
+    wishes: dict[str, str] = {}
+    for line in lines:
+        match = _LINE.fullmatch(line)
+        if match and (wish := _WISHES.get(_key(match[1]))) and (value := fold(match[2]).strip("\"'")):
+            wishes.setdefault(wish, value)
+    return wishes
+
+
+def _key(written: str) -> str:
+    return " ".join(written.lower().replace("_", " ").replace("-", " ").split())
 
 
 def metadata_of_pairs(pairs: dict[str, str]) -> Metadata:

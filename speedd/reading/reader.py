@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Literal
 
 from speedd.errors import InputError
-from speedd.model import Book, Job, Metadata, Part, Role
-from speedd.reading.decoding import decode_text
+from speedd.model import Book, Job, Role
+from speedd.reading.beside import merged, read_beside
 from speedd.reading.formats import choose, read_source
 from speedd.reading.language import SAMPLE_CHARS, detect
 from speedd.reading.manuscript import Choices, Manuscript, assemble, count_words, has_text
-from speedd.reading.nfo import metadata_of_pairs, parse_pairs
 from speedd.reading.source import Source
 from speedd.reading.tidying import tidied
 from speedd.reading.titles import tokens
 from speedd.reading.wording import fold
 
-_MAX_SIDE_FILE_BYTES = 4 << 20
 _LEAST_WORDS_PER_PICTURE = 3
 _FEW_WORDS = 1000
 """Fewer words for a picture, and fewer in all, are no book with pictures but pictures of one."""
@@ -45,19 +43,12 @@ def read(
         InputError: if it cannot be read, with the reason.
     """
     manuscript = _read_book(job)
-    known, warnings = _read_beside(job)
-    metadata = _merge(*known, manuscript.metadata)
+    beside = read_beside(job)
+    metadata = merged(beside.metadata, manuscript.metadata)
     if not metadata.title:
         metadata = replace(metadata, title=_title_of_name(job.name, manuscript))
-    warnings = (*manuscript.warnings, *warnings)
-    cover = manuscript.cover
-    if beside := job.part(Role.COVER):
-        from speedd.reading.cover import read_cover  # noqa: PLC0415 - loads lxml
-
-        if found := read_cover(beside.path):
-            cover = found
-        else:
-            warnings = (*warnings, f"{beside.name} is no image that speedd knows; it is not used as the cover.")
+    warnings = (*manuscript.warnings, *beside.warnings)
+    cover = beside.cover or manuscript.cover
     manuscript = replace(manuscript, metadata=metadata, cover=cover, warnings=warnings)
     _refuse_pictures(manuscript, _named(job))
     book = assemble(tidied(manuscript), Choices(matter, notes, pictures))
@@ -110,48 +101,6 @@ def _refuse_pictures(manuscript: Manuscript, name: str) -> None:
 def _named(job: Job) -> str:
     books = [part.name for part in job.parts if part.role is Role.BOOK]
     return books[0] if len(books) == 1 else job.name
-
-
-def _read_beside(job: Job) -> tuple[list[Metadata], tuple[str, ...]]:
-    """Read the files beside the book that describe it, most trusted first. A damaged one is worth a warning."""
-    known: list[Metadata] = []
-    warnings: tuple[str, ...] = ()
-    for role in (Role.NFO, Role.OPF):
-        part = job.part(role)
-        if part is None:
-            continue
-        try:
-            known.append(_read_description(part))
-        except InputError as error:
-            warnings = (*warnings, f"{part.name} is not used: {error}")
-    return known, warnings
-
-
-def _read_description(part: Part) -> Metadata:
-    if part.path.stat().st_size > _MAX_SIDE_FILE_BYTES:
-        raise InputError(f"it is larger than {_MAX_SIDE_FILE_BYTES >> 20} MB.")
-    data = part.path.read_bytes()
-    if part.role is Role.NFO:
-        text, _ = decode_text(data, part.name)
-        return metadata_of_pairs(parse_pairs(text.split("\n")))
-    from speedd.reading.package import parse_package  # noqa: PLC0415 - loads lxml
-
-    return parse_package(data, part.name).metadata
-
-
-def _merge(*known: Metadata) -> Metadata:
-    """Take each field from the first that knows it; a place in a series belongs to the series it was named with."""
-    merged = Metadata()
-    for one in known:
-        missing = {
-            field.name: getattr(one, field.name)
-            for field in fields(Metadata)
-            if not getattr(merged, field.name) and getattr(one, field.name)
-        }
-        if merged.series and one.series != merged.series:
-            missing.pop("series_index", None)
-        merged = replace(merged, **missing)
-    return merged
 
 
 def _sample(book: Book) -> str:

@@ -3,6 +3,7 @@
 All speak like `tone`: a sine whose length follows the text and whose pitch follows the seed. A text that holds ``FAIL``
 is answered with `Failed` by every one of them. What else they do:
 
+- ``polyglot``: speaks German and English; a text with ``Laterne`` must come to it as German, all others as English.
 - ``silent``: takes of the right length with nothing in them.
 - ``flaky``: a silent take the first time it speaks a text that holds ``FLAKY``, a good one from then on.
 - ``gated``: waits in a text that holds ``GATE`` while the file that SPEEDD_TEST_GATE names is there.
@@ -72,6 +73,13 @@ class Tone:
 
     def close(self):
         pass
+
+
+class Polyglot(Tone):
+    def speak(self, utterance):
+        if utterance.language != ("de" if "Laterne" in utterance.text else "en"):
+            return Failed(utterance.key, f"this is not in the language {utterance.language}")
+        return super().speak(utterance)
 
 
 class Silent(Tone):
@@ -160,8 +168,8 @@ class CrashInBatch(OomAtRows):
 
 
 class Factory:
-    def __init__(self, name, engine, device="cpu"):
-        self.name, self.engine, self.device = name, engine, device
+    def __init__(self, name, engine, device="cpu", languages=("en",)):
+        self.name, self.engine, self.device, self.languages = name, engine, device, languages
 
     def describe(self, options):
         return EngineInfo(
@@ -169,7 +177,7 @@ class Factory:
             version="1.0",
             model_digest="0" * 64,
             sample_rate_hz=RATE_HZ,
-            languages=("en",),
+            languages=self.languages,
             style_fields=("speed",),
             clones_voices=False,
             voices=(Voice("sine", "1" * 64), Voice("Cosine", "2" * 64)),
@@ -187,6 +195,7 @@ class Factory:
 
 
 TONE = Factory("tone", Tone)
+POLYGLOT = Factory("polyglot", Polyglot, languages=("de", "en"))
 SILENT = Factory("silent", Silent)
 FLAKY = Factory("flaky", Flaky)
 GATED = Factory("gated", Gated)

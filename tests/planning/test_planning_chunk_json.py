@@ -158,6 +158,17 @@ def test_values_out_of_range_are_clamped_in_use_and_kept_in_the_file(read):
     assert back[1]["boundary_type"] == "cliff"
 
 
+def test_style_that_the_engine_cannot_use_is_one_warning(tmp_path):
+    path = tmp_path / "chunks.json"
+    path.write_text(json.dumps([{"text": "a", "tts_params": {"min_p": 0.1}}] * 3))
+    plan = read_chunk_json(path, book=None, name="x", limits=ONE, speech=SPEECH, style_fields=("speed", "temperature"))
+    assert plan.warnings == (
+        "The engine does not use what the chunks say of exaggeration, cfg_weight, min_p, top_p, repetition_penalty.",
+    )
+    path.write_text(json.dumps([{"text": "a"}]))
+    assert read_chunk_json(path, book=None, name="x", limits=ONE, speech=SPEECH, style_fields=()).warnings == ()
+
+
 def test_neither_an_opening_nor_headings_are_added_and_nothing_is_skipped(read):
     plan = read([{"_metadata": True, "title": "T", "author": "A"}, {"text": "Imprint."}, {"text": "* * *"}])
     assert [c.text for c in plan.chunks] == ["Imprint.", "* * *"]

@@ -1,0 +1,283 @@
+"""From a source to its plan, in this process: its settings, engine, language, pronunciations and voice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from speedd import engines
+from speedd.config import BookSettings, Config, SpeechSettings, describe_faults, merge, with_book_settings
+from speedd.engines.base import EngineInfo
+from speedd.errors import ConfigError, EngineError, InputError
+from speedd.model import Book, Cover, Job, Metadata, Plan, Role, Skipped, Voice
+
+if TYPE_CHECKING:
+    from speedd.planning import Lexicon
+
+SETTINGS_MAX_BYTES = 256 * 1024
+_CORRECT_IT = "Correct it and drop the book again."
+_CORRECT_SETTINGS = "Correct the settings beside the book and drop it again."
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A source, read and ready to be planned as its chunks are walked."""
+
+    plan: Plan
+    engine: str
+    engine_why: str
+    voice: Voice
+    config: Config
+    cover: Cover | None = None
+    skipped: tuple[Skipped, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = None) -> Prepared:
+    """Read a source and begin its plan, in this process.
+
+    Args:
+        job: the source.
+        config: what holds for all books.
+        pinned: what stands above the book's own settings (command line, environment).
+
+    Raises:
+        InputError: if it cannot be narrated.
+        EngineError: if the engine it asks for cannot run here.
+    """
+    # Imported here: the parsers are large, and the main process only ever starts the child.
+    from speedd import planning, reading  # noqa: PLC0415
+
+    beside = reading.read_beside(job)
+    settings, warnings = _settings(job, beside.wishes)
+    try:
+        config = with_book_settings(config, settings, pinned=pinned)
+    except ConfigError as error:
+        raise InputError(error.message, hint=_CORRECT_SETTINGS) from error
+    speech = config.speech
+    chosen = _chosen(config, settings)
+    book = None
+    if job.part(Role.BOOK):
+        book = reading.read(job, matter=speech.matter, notes=speech.notes, pictures=speech.pictures)
+        book = replace(book, metadata=_overridden(book.metadata, settings))
+        warnings += book.warnings
+    else:
+        warnings += beside.warnings
+    chunk_json = job.part(Role.CHUNKS)
+    lexicon, doubts = _lexicon(job, config, settings, book)
+    warnings += doubts
+
+    def known(metadata: Metadata, sample: str) -> Metadata:
+        metadata = _overridden(metadata, settings)
+        return metadata if metadata.language else replace(metadata, language=reading.detect(sample))
+
+    def planned(info: EngineInfo) -> Plan:
+        speaks = frozenset(info.speaks)
+        if chunk_json:
+            return planning.read_chunk_json(
+                chunk_json.path,
+                book=book,
+                name=job.name,
+                limits=info.limits,
+                speech=speech,
+                known=beside.metadata,
+                amend=known,
+                speaks=speaks,
+                style_fields=info.style_fields,
+                pronunciations=lexicon,
+            )
+        if book is None:
+            raise InputError("There is no book and no chunk JSON in it.")
+        return planning.plan_book(book, limits=info.limits, speech=speech, speaks=speaks, pronunciations=lexicon)
+
+    plan = planned(chosen.info)
+    fitting = _speaking(chosen, plan.metadata.language, config)
+    if fitting is not chosen:
+        chosen, plan = fitting, planned(fitting.info)
+    warnings += plan.warnings
+    warnings += lexicon.warnings(frozenset(chosen.info.speaks))
+    voice, doubts = _voice(job, config, settings, plan, chosen.info, pinned or {})
+    return Prepared(
+        plan=plan,
+        engine=chosen.name,
+        engine_why=chosen.why,
+        voice=voice,
+        config=config,
+        cover=book.cover if book else beside.cover,
+        skipped=(*book.skipped, *plan.skipped) if book and not chunk_json else (),  # a chunk JSON is read to the letter
+        warnings=[*warnings, *doubts],
+    )
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+def read_book_settings(job: Job) -> BookSettings:
+    """Read a book's own settings; the defaults if it brings none.
+
+    Raises:
+        InputError: naming every fault.
+    """
+    import tomllib  # noqa: PLC0415 - only where a book brings settings
+
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    part = job.part(Role.SETTINGS)
+    if part is None:
+        return BookSettings()
+    if part.size_bytes > SETTINGS_MAX_BYTES:
+        raise InputError(f"{part.name} is too large for settings ({part.size_bytes} bytes).", hint=_CORRECT_IT)
+    try:
+        return BookSettings.model_validate(tomllib.loads(part.path.read_text(encoding="utf-8-sig")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{part.name} is no TOML: {error}.", hint=_CORRECT_IT) from error
+    except ValidationError as error:
+        raise InputError(describe_faults(error, part.name), hint=_CORRECT_IT) from error
+    except ValueError as error:  # the parser lets this one of int() through
+        raise InputError(
+            f"{part.name} holds a number of thousands of digits, which no setting takes.", hint=_CORRECT_IT
+        ) from error
+
+
+def _settings(job: Job, wishes: Mapping[str, str]) -> tuple[BookSettings, list[str]]:
+    """The book's settings, over what its nfo wishes; a wish that cannot be met is worth a warning."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    own = read_book_settings(job)
+    asked: dict[str, Any] = {}
+    warnings = []
+    for wish, value in wishes.items():
+        try:
+            asked = merge(asked, _as_setting(wish, value))
+        except (ValidationError, ValueError):
+            nfo = job.part(Role.NFO)
+            warnings.append(f"{nfo.name if nfo else 'The nfo'}: {wish} = {value[:60]} is not used; there is no such.")
+    return BookSettings.model_validate(merge(asked, own.model_dump(exclude_unset=True))), warnings
+
+
+def _as_setting(wish: str, value: str) -> dict[str, Any]:
+    if wish in ("engine", "voice"):
+        section = {"engine": {"name": value.lower()} if wish == "engine" else {"voice": value}}
+        BookSettings.model_validate(section)
+        return section
+    asked: Any = value
+    if wish == "preset":
+        asked = "-".join(value.lower().split())
+    elif wish == "speed":
+        asked = float(value.lower().rstrip("x× "))
+    elif wish == "skip" and ";" not in value:
+        asked = value.replace(",", ";")
+    SpeechSettings.model_validate({wish: asked})
+    return {"speech": {wish: asked}}
+
+
+def _overridden(metadata: Metadata, settings: BookSettings) -> Metadata:
+    from speedd import reading  # noqa: PLC0415
+
+    given = settings.book.model_dump(exclude_none=True)
+    for one, many in (("author", "authors"), ("narrator", "narrators"), ("genre", "genres")):
+        if one in given:
+            names = given.pop(one).split(";" if one == "author" else ",")
+            given[many] = tuple(filter(None, (name.strip() for name in names)))
+    if language := given.get("language"):
+        given["language"] = reading.normal_tag(language) or language
+    return replace(metadata, **given)
+
+
+# --- pronunciations --------------------------------------------------------------------------------------------------
+
+
+def _lexicon(job: Job, config: Config, settings: BookSettings, book: Book | None) -> tuple[Lexicon, list[str]]:
+    """The book's settings over the pronunciations of all books over what the book itself says.
+
+    Raises:
+        InputError: if those of the settings are wrong; others are then left out, with a warning.
+    """
+    from speedd.planning import Lexicon, load_lexicon  # noqa: PLC0415
+
+    part = job.part(Role.SETTINGS)
+    try:
+        lexicon = Lexicon(settings.pronunciations, origin=part.name if part else "the settings")
+    except ConfigError as error:
+        raise InputError(str(error), hint=_CORRECT_SETTINGS) from error
+    warnings = []
+    shared = partial(load_lexicon, config.paths.pronunciations)
+    own = partial(Lexicon, book.pronunciations if book else {}, origin="the book")
+    for load in (shared, own) if config.paths.pronunciations.exists() else (own,):
+        try:
+            lexicon = lexicon.over(load())
+        except ConfigError as error:
+            warnings.append(f"{error.message} They are not used.")
+    return lexicon, warnings
+
+
+# --- engine and language ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """An engine that is to speak."""
+
+    name: str
+    info: EngineInfo
+    why: str
+
+
+def _chosen(config: Config, settings: BookSettings) -> _Chosen:
+    try:
+        return _Chosen(*engines.choose(config.engine.name, {}))
+    except EngineError as error:
+        if settings.engine.name:
+            raise InputError(
+                f"The book asks for an engine that is not here. {error.message}", hint=error.hint
+            ) from error
+        raise
+
+
+def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
+    """Return the engine that was chosen if it speaks the language, or one that does where any may speak.
+
+    Raises:
+        InputError: if it does not, naming those that do.
+    """
+    primary = language.replace("_", "-").split("-")[0].lower()
+    if not primary or primary in chosen.info.languages:
+        return chosen
+    others = engines.speaking(primary, {})
+    if others and config.engine.name == engines.AUTO:
+        name, info = next(iter(others.items()))
+        return _Chosen(name, info, f"{name}, because it speaks {primary} and {chosen.name} does not")
+    instead = "No engine that can run here speaks it."
+    if others:
+        first, *_ = others
+        instead = f'{", ".join(others)} does: [engine] name = "{first}" in a settings file beside the book asks for it.'
+    raise InputError(
+        f"The book is in the language “{language}”, and the engine {chosen.name} speaks only"
+        f" {', '.join(chosen.info.languages)}. {instead}",
+        hint='If the language is wrong, say so in a settings file beside the book: [book] language = "en".',
+    )
+
+
+def _voice(
+    job: Job, config: Config, settings: BookSettings, plan: Plan, info: EngineInfo, pinned: Mapping[str, Any]
+) -> tuple[Voice, list[str]]:
+    """The voice that speaks, and what is to be said of it."""
+    sample = job.part(Role.VOICE)
+    if sample and info.clones_voices and not settings.engine.voice:
+        return Voice(sample.name, sample.digest, sample.path), []
+    doubts = []
+    if sample and not info.clones_voices:
+        doubts.append(f"The voice sample {sample.name} is not used: {info.name} does not clone voices.")
+    voice, doubt = engines.choose_voice(info, _wanted_voice(job, config, settings, plan, pinned), config.paths.voices)
+    return voice, [*doubts, doubt] if doubt else doubts
+
+
+def _wanted_voice(job: Job, config: Config, settings: BookSettings, plan: Plan, pinned: Mapping[str, Any]) -> str:
+    from speedd import planning  # noqa: PLC0415
+
+    if "voice" in pinned.get("engine", {}) or settings.engine.voice:
+        return config.engine.voice
+    log = job.part(Role.LOG)
+    return plan.voice or (planning.voice_from_log(log.path) if log else "") or config.engine.voice
