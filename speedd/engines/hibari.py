@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speedd.engines.base import Budget, EngineInfo, Source
+from speedd.engines.hibari_text import before_numerals, readable
 from speedd.errors import EngineError
 from speedd.model import Failed, Notation, Take, TextLimits, Utterance, Voice
 
@@ -107,7 +108,10 @@ class HibariEngine:
     """Hibari with its voices in memory, speaking one utterance after the other."""
 
     def __init__(self, info: EngineInfo) -> None:
+        from hibari.g2p.normalize import ROMAN_CARDINAL, ROMAN_ORDINAL
+
         self.info = info
+        self._numerals = before_numerals([*ROMAN_CARDINAL, *ROMAN_ORDINAL])
         self._loaded: OrderedDict[str, Hibari] = OrderedDict()
         self.prewarm(info.voices[0])
 
@@ -145,14 +149,16 @@ class HibariEngine:
 
     def _wave(self, utterance: Utterance) -> Waveform:
         import numpy as np
+        from hibari.voices import VOICES
 
         hibari = self._voice(utterance.voice)
         rng = np.random.default_rng(utterance.seed)
+        text = readable(utterance.text, self._numerals, british=VOICES[utterance.voice.name]["british"])
         # A lone "…" or "?" has phonemes to Hibari and becomes a third of a second of breath.
         spoken = any(char.isalnum() for char in utterance.text) or any(char in "%&@#$£€+=" for char in utterance.text)
         waves = [
             hibari.from_ids(hibari.ids(run), utterance.style.speed, rng)
-            for phonemes in (hibari.phonemize(utterance.text) if spoken else ())
+            for phonemes in (hibari.phonemize(text) if spoken else ())
             # Marks after the end of a sentence ("myself. …") come as a sentence of their own.
             if any(map(str.isalpha, phonemes))
             for run in _runs(phonemes)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from speedd.engines.base import EngineInfo
     from speedd.model import Style, Voice
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Raised when the same facts come to sound different, or are stored in another way."""
 
 TAKE_BYTES_PER_SECOND = 26_000

@@ -20,6 +20,9 @@ _FIRST_STAND_IN = 0xF0000
 _STAND_INS = 0xFFFE
 _STAND_IN = re.compile("[\U000f0000-\U000ffffd]")
 
+# What one rule says may be read by a rule before it ("Dr. Dr."): nothing that people write takes more than two rounds.
+_MOST_ROUNDS = 8
+
 _INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\u00ad")
 # *so*, **so**, _so_: marks for the eye. Not 2*3*4, not snake_case.
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3})(?=[^\s*_])([^*_]{0,2000}?)(?<=\S)\1(?![\w*])")
@@ -61,7 +64,7 @@ def spoken_form(
         speaks: what the engine puts into words itself; that is left to it.
         pronunciations: how words are to be said. They hold whatever else is done to a text.
     """
-    spoken = folded_marks(text)
+    spoken = folded_marks(_STAND_IN.sub("", text))
     said: list[str] = []
     if pronunciations is not None:
         spoken, said = _set_aside(spoken, pronunciations, speaks)
@@ -69,11 +72,20 @@ def spoken_form(
         is_title = text.strip() == chapter_title.strip()
         if spoken and (is_title or boundary is Boundary.CHAPTER_START or looks_like_heading(spoken)):
             spoken = spoken_heading(spoken)
-        spoken = normalised(spoken, speaks=speaks)
+        spoken = _in_words(spoken, speaks)
     # A line that ends in a word is closed, or the voice stays up in the air.
     if boundary in _STRUCTURAL and _ends_in_word(spoken):
         spoken += "."
     return _STAND_IN.sub(lambda found: said[ord(found[0]) - _FIRST_STAND_IN], spoken) if said else spoken
+
+
+def _in_words(text: str, speaks: frozenset[Notation]) -> str:
+    for _ in range(_MOST_ROUNDS):
+        said = normalised(text, speaks=speaks)
+        if said == text:
+            break
+        text = folded_marks(said)
+    return text
 
 
 def is_english(language: str) -> bool:
@@ -102,7 +114,7 @@ def _ends_in_word(text: str) -> bool:
 def folded_marks(text: str) -> str:
     """Take out what is for the eye: joiners, emphasis marks, doubled dashes; fold white space."""
     if not text.isascii():
-        text = _STAND_IN.sub("", text.translate(_INVISIBLE))
+        text = text.translate(_INVISIBLE)
     text = " ".join(text.split())
     text = _EMPHASIS.sub(r"\2", text)
     text = _ELLIPSES.sub("…", _DASHES.sub("—", text))

@@ -50,7 +50,7 @@ def test_a_word_is_said_as_asked_in_every_form(given, text, said):
 
 def test_what_is_given_is_not_put_into_other_words():
     lexicon = Lexicon({"Dr. Who": "Doctor HOO 2", "II": "eye eye", "STOP": "SSTOPP"})
-    assert spoken("Dr. Who paid £5. II? STOP!", lexicon, speaks=frozenset()).startswith("Doctor HOO 2 paid ")
+    assert spoken("Dr. Who paid £5.", lexicon, speaks=frozenset()) == "Doctor HOO 2 paid five pounds."
     assert spoken("II? STOP!", lexicon, speaks=frozenset()) == "Eye eye? SSTOPP!"
 
 

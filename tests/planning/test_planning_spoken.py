@@ -113,7 +113,9 @@ def test_a_pause_is_at_most_a_minute():
 
 
 def test_numbers_with_a_tilde_are_no_pauses():
-    assert segments("It took ~20 days and ~1.5 tons.") == (Segment("It took ~20 days and ~1.5 tons.", 0),)
+    assert segments("It took ~20 days and ~1.5 tons.") == (
+        Segment("It took about twenty days and about one point five tons.", 0),
+    )
 
 
 def test_nothing_to_speak_is_no_segment():
