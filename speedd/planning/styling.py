@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+from vaderSentiment.vaderSentiment import BOOSTER_DICT, SentimentIntensityAnalyzer, SentiText
 
 from speedd.config import SpeechSettings
 from speedd.model import Style
@@ -102,7 +103,7 @@ class Sentiment:
         """Return the raw and the smoothed compound of the next chunk, both in [-1, 1]; zeros with VADER off."""
         if self._analyzer is None:
             return 0.0, 0.0
-        raw = float(self._analyzer.polarity_scores(text)["compound"])
+        raw = _compound(self._analyzer, text)
         self._latest.append(raw)
         return raw, self._smoothed(raw)
 
@@ -113,3 +114,27 @@ class Sentiment:
             return sum(self._latest) / len(self._latest)
         weighted = list(zip(_DECAY_WEIGHTS, reversed(self._latest), strict=False))
         return sum(weight * value for weight, value in weighted) / sum(weight for weight, _ in weighted)
+
+
+def _compound(vader: Any, text: str) -> float:
+    """VADER's compound of a text, as its ``polarity_scores`` gives it, in half the time.
+
+    Most words are in no lexicon, and emojis, which it looks for character by character, are hardly in any book.
+    """
+    if not text.isascii() and not vader.emojis.keys().isdisjoint(text):
+        return float(vader.polarity_scores(text)["compound"])
+    text = text.strip()
+    read = SentiText(text)
+    words = read.words_and_emoticons
+    lowered = [word.lower() for word in words]
+    sentiments: list[float] = []
+    for at, word in enumerate(lowered):
+        is_modifier = word in BOOSTER_DICT or (word == "kind" and lowered[at + 1 : at + 2] == ["of"])
+        if word in vader.lexicon and not is_modifier:
+            vader.sentiment_valence(0, read, words[at], at, sentiments)
+        else:
+            sentiments.append(0)
+    if not any(sentiments):
+        return 0.0
+    sentiments = vader._but_check(words, sentiments)  # noqa: SLF001 - a step of polarity_scores
+    return float(vader.score_valence(sentiments, text)["compound"])

@@ -18,6 +18,13 @@ _TWO_LETTERS = {
     "jpn": "ja", "japanese": "ja", "zho": "zh", "chi": "zh", "chinese": "zh", "kor": "ko", "korean": "ko",
     "ara": "ar", "arabic": "ar", "heb": "he", "hebrew": "he", "lat": "la", "latin": "la",
 }  # fmt: skip
+# Each common in English and next to unknown elsewhere. They make up a third of any prose, a twentieth of Dutch.
+_ENGLISH = frozenset((
+    "the", "and", "of", "to", "that", "with", "for", "was", "his", "her", "you", "it", "not", "but", "they", "this",
+    "have", "from", "at", "by", "which", "be", "had", "were", "are", "she", "he", "as", "my", "your", "their",
+))  # fmt: skip
+_LEAST_ENGLISH_SHARE = 0.2
+_WORD = re.compile(r"[^\W\d_]+")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 
 
@@ -45,8 +52,15 @@ def detect(sample: str) -> str:
     sample = sample[:SAMPLE_CHARS]
     if len(sample) < _LEAST_CHARS:
         return ""
-    # Costs 0.6 s and 75 MB, which only a book without a language should pay.
+    if _is_plainly_english(sample):
+        return "en"
+    # Costs half a second and 75 MB, which only a book should pay that needs it.
     from py3langid.langid import classify  # noqa: PLC0415
 
     code, _ = classify(sample)
     return normal_tag(str(code))
+
+
+def _is_plainly_english(sample: str) -> bool:
+    words = _WORD.findall(sample.lower())
+    return sum(word in _ENGLISH for word in words) >= _LEAST_ENGLISH_SHARE * len(words) > 0

@@ -1,6 +1,9 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from speedd.config import SpeechSettings
 from speedd.planning.styling import PARAMETERS, Sentiment, style_for
@@ -46,6 +49,19 @@ def test_sentiment_can_be_turned_on_and_off_whatever_the_preset_says():
     assert style(1.0, preset="exposition", vader=True) == (0.65, 0.62, 0.85, 0.06, 1.0, 1.2)
     assert style(1.0, vader=False) == style(0.0)
     assert Sentiment(SpeechSettings(vader=False)).next("Wonderful!") == (0.0, 0.0)
+
+
+_vader = SentimentIntensityAnalyzer()
+_words = st.lists(st.sampled_from(
+    ["good", "GREAT", "awful!", "not", "never", "no", "very", "kind", "of", "but", "But", "least", "at", "so", ":)",
+     "😀", "war😀!", "the", "chair", "isn't", "doubt", "without", "bad", "ass", "shit", "?", "!!!", "“love”", "hardly"]
+))  # fmt: skip
+
+
+@given(_words.map(" ".join) | st.text())
+def test_the_figures_are_vaders_own(text):
+    sentiment = Sentiment(SpeechSettings(smoothing="none"))
+    assert sentiment.next(text)[0] == _vader.polarity_scores(text)["compound"]
 
 
 def test_style_is_clamped():

@@ -1,11 +1,14 @@
 """A folder of parts: which one is read, and who has the last word."""
 
+import subprocess
+import sys
+
 import pytest
 
 from speedd.errors import InputError
 from speedd.model import Cover, Job
 from speedd.reading import read
-from speedd.reading.language import normal_tag
+from speedd.reading.language import detect, normal_tag
 
 PROSE = "She lit the lantern and set it in the window, as she had done every evening for eleven years."
 GERMAN = "Sie zündete die Laterne an und stellte sie ins Fenster, wie an jedem Abend seit elf Jahren. " * 3
@@ -80,7 +83,7 @@ def test_the_language_is_heard_where_nobody_says_it(write):
     assert read(write({"a.txt": GERMAN, "book.nfo": "language: und"})).metadata.language == "de"
     assert read(write({"a.txt": GERMAN, "book.nfo": "language: English"})).metadata.language == "en"
     assert read(write({"a.txt": "Too short to tell."})).metadata.language == ""
-    tally = " ".join(f"Line {number} was read." for number in range(900))  # py3langid: "zxx", no language at all
+    tally = " ".join(f"Line {number} read." for number in range(900))  # py3langid: "zxx", no language at all
     assert read(write({"a.txt": tally})).metadata.language == ""
 
 
@@ -90,3 +93,24 @@ def test_the_language_is_heard_where_nobody_says_it(write):
 )
 def test_languages_come_in_one_form(said, tag):
     assert normal_tag(said) == tag
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (PROSE, "en"),
+        (GERMAN, "de"),
+        ("Zij stak de lantaarn aan en zette die in het raam, zoals elke avond, al elf jaren lang. " * 3, "nl"),
+        ("She said nothing at all.", ""),
+    ],
+)
+def test_a_language_is_told_by_its_words(text, language):
+    assert detect(text) == language
+
+
+def test_english_needs_no_model():
+    program = (
+        "import sys; from speedd.reading import detect; assert detect(sys.argv[1]) == 'en'; "
+        "print(any(name.startswith('py3langid') for name in sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program, PROSE * 3], text=True).strip() == "False"
