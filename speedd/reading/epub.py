@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from speedd.errors import InputError
 from speedd.model import ParagraphKind
 from speedd.reading.archive import Archive
+from speedd.reading.contents import Contents, TocEntry
 from speedd.reading.cover import find_cover
 from speedd.reading.division import divide_by_lines
 from speedd.reading.licence import is_licence, mark_licence
@@ -20,12 +21,12 @@ from speedd.reading.manuscript import Block, Manuscript, count_words, uniform_ma
 from speedd.reading.markup import children, decode_markup, descendants, parse_page, parse_xml
 from speedd.reading.matter import is_body, matter_of_file_name, matter_of_title, matter_of_types
 from speedd.reading.notes import settle_notes
-from speedd.reading.outline import LEAST_CHAPTER_WORDS, Point, cut, points_of_headings
+from speedd.reading.outline import Point, cut, points_of_headings
 from speedd.reading.package import Item, Package, parse_package
 from speedd.reading.page import Page, read_page
 from speedd.reading.source import Source
 from speedd.reading.titles import TitleKind, parse_title
-from speedd.reading.toc import Landmark, TocEntry, parse_nav, parse_ncx
+from speedd.reading.toc import Landmark, parse_nav, parse_ncx
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
@@ -40,7 +41,6 @@ _PAGE_TYPES = frozenset({"application/xhtml+xml", "text/html", "text/x-oeb1-docu
 _LONGEST_MATTER_BY_NAME_WORDS = 1500
 """A "title page" or "cover" longer than this is a mistake of the guide, or a chapter in a file of that name."""
 _LIST_REASONS = frozenset({"endnotes", "footnotes", "index", "bibliography"})
-_MOST_OWN_WORDS = 50
 
 
 def read_epub(source: Source) -> Manuscript:
@@ -196,7 +196,7 @@ def _is_too_long(page: Page) -> bool:
 
 def _points(text: _Text, entries: Sequence[TocEntry]) -> list[Point]:
     """Where sections begin: by the table of contents, and by headings where it says nothing."""
-    listed = _toc_points(text, entries, len(text.blocks))
+    listed = Contents(text.blocks, text.position).points(entries)
     if not any(count_words(text.blocks[point.index :]) for point in listed):
         listed = []
     headed = points_of_headings(text.blocks)
@@ -210,58 +210,6 @@ def _points(text: _Text, entries: Sequence[TocEntry]) -> list[Point]:
 
 def _heading_level(blocks: Sequence[Block], index: int) -> int:
     return blocks[index].level if index < len(blocks) else 0
-
-
-def _toc_points(text: _Text, entries: Sequence[TocEntry], end: int) -> list[Point]:
-    points: list[Point] = []
-    flat = _linked(entries, text)
-    for at, entry in enumerate(flat):
-        following = flat[at + 1] if at + 1 < len(flat) else None
-        index = text.position(entry)
-        if index is None:
-            continue
-        stop = text.position(following) if following else end
-        stop = stop if stop is not None and stop > index else end
-        below = _linked(entry.children, text)
-        if below and _are_chapters(text, entry, below, index, stop):
-            points.append(Point(index, entry.title, part=True))
-            points.extend(_toc_points(text, below, stop))
-        else:
-            points.append(Point(index, entry.title))
-    return points
-
-
-def _linked(entries: Sequence[TocEntry], text: _Text) -> list[TocEntry]:
-    """The entries that lead somewhere. A mere caption gives way to what stands below it, unless it names a part."""
-    linked: list[TocEntry] = []
-    for entry in entries:
-        if text.position(entry) is not None:
-            linked.append(entry)
-            continue
-        below = _linked(entry.children, text)
-        line = parse_title(entry.title)
-        if below and line and line.kind is TitleKind.PART:
-            linked.append(TocEntry(entry.title, below[0].path, below[0].fragment, tuple(below)))
-        else:
-            linked.extend(below)
-    return linked
-
-
-def _are_chapters(text: _Text, entry: TocEntry, below: Sequence[TocEntry], index: int, stop: int) -> bool:
-    """Say whether the entries below another are chapters of a part, not passages of a chapter."""
-    if any(child.path != entry.path for child in below):
-        return True
-    if entry.folded:
-        return False
-    line = parse_title(entry.title)
-    numbered = sum(1 for child in below if parse_title(child.title)) * 2 > len(below)
-    if numbered and not (line and line.kind is TitleKind.CHAPTER):
-        return True
-    first = text.position(below[0])
-    own = [block for block in text.blocks[index:first] if block.kind is ParagraphKind.TEXT]
-    if count_words(own) > _MOST_OWN_WORDS:
-        return False
-    return count_words(text.blocks[first:stop]) >= LEAST_CHAPTER_WORDS * len(below)
 
 
 def _document_points(text: _Text, points: Sequence[Point], deepest: int = 6) -> list[Point]:

@@ -12,9 +12,9 @@ from speedd.reading.decoding import MAX_TEXT_BYTES, decode_text
 from speedd.reading.manuscript import Manuscript
 from speedd.reading.source import Source
 
-PREFERENCE = (".epub", ".docx", ".xhtml", ".html", ".htm", ".md", ".markdown", ".txt", ".zip")
+PREFERENCE = (".epub", ".docx", ".xhtml", ".html", ".htm", ".md", ".markdown", ".txt", ".pdf", ".zip")
 """Every format that is read, the one that says most about its structure first. The inbox ranks by the same order."""
-READ = ".epub, .docx, .html, .md, .txt, a zip of these and chunk JSONs"
+READ = ".epub, .docx, .pdf, .html, .md, .txt, a zip of these and chunk JSONs"
 _KINDS = {".xhtml": ".html", ".htm": ".html", ".markdown": ".md"}
 _IN_PIECES = frozenset({".html", ".md", ".txt"})
 """Formats in which a book may lie in several files, whatever these are called."""
@@ -87,6 +87,8 @@ def read_source(source: Source) -> Manuscript:
         from speedd.reading.web import read_html as read_whole  # noqa: PLC0415
     elif kind == ".docx":
         from speedd.reading.docx import read_docx as read_whole  # noqa: PLC0415
+    elif kind == ".pdf":
+        from speedd.reading.pdf import read_pdf as read_whole  # noqa: PLC0415
     elif kind == ".zip":
         from speedd.reading.bundle import read_zip as read_whole  # noqa: PLC0415
     else:

@@ -73,6 +73,8 @@ class Manuscript:
     """As in `Book.pronunciations`."""
     pictures: int = 0
     """How many pictures the source shows."""
+    left_out: tuple[Skipped, ...] = ()
+    """What nobody would ever want to hear, and the reader therefore left out itself."""
 
 
 def count_words(blocks: Iterable[Block]) -> int:
@@ -117,9 +119,10 @@ def assemble(manuscript: Manuscript, choices: Choices) -> Book:
         inlined = choices.notes == "inline"
         reason = "" if choices.matter == "keep" else section.matter or uniform_matter(section.blocks)
         if reason:
-            words = count_words(block for block in section.blocks if not (inlined and block.note))
-            if words and words + section.heading_words:
-                skipped.append(Skipped(title, reason, words + section.heading_words))
+            unheard = [block for block in section.blocks if not (inlined and block.note)]
+            words = count_words(unheard) + section.heading_words
+            if words and (unheard or not section.blocks):
+                skipped.append(Skipped(title, reason, words))
             continue
         spoken: list[Block] = []
         for block in section.blocks:
@@ -137,6 +140,7 @@ def assemble(manuscript: Manuscript, choices: Choices) -> Book:
     skipped.extend(
         Skipped(reason.capitalize(), f"{reason} inside chapters", words) for reason, words in strewn.items() if words
     )
+    skipped.extend(manuscript.left_out)
     book = Book(
         manuscript.metadata,
         tuple(chapters),

@@ -119,6 +119,10 @@ _OPENINGS = (
     ("praise for ", "praise"),
     ("also available ", "other books"),
 )
+_INDEX = re.compile(
+    r"(?:(?:general|subject|name|author|concept|topic|function and data|author and subject) index|"
+    r"index of (?:\w+|(?:\w+ ){1,2}and \w+|first lines))"
+)
 _LONGEST_OPENING_WORDS = 8
 
 _FILE_NAME = re.compile(
@@ -148,6 +152,8 @@ def matter_of_title(title: str) -> str:
     plain = " ".join(re.findall(r"[^\W_]+", title.casefold()))
     if reason := _TITLES.get(plain, ""):
         return reason
+    if _INDEX.fullmatch(plain):
+        return "index"
     if len(plain.split()) <= _LONGEST_OPENING_WORDS:
         return next((reason for opening, reason in _OPENINGS if plain.startswith(opening)), "")
     return ""

@@ -6,23 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from speedd.reading.archive import resolve
+from speedd.reading.contents import TocEntry
 from speedd.reading.markup import Element, children, descendants, text_of, types
 from speedd.reading.wording import fold
 
 _DEEPEST = 12
-
-
-@dataclass(frozen=True, slots=True)
-class TocEntry:
-    """An entry and what stands below it."""
-
-    title: str
-    path: str
-    """The document it leads to; empty if it is a mere caption."""
-    fragment: str
-    children: tuple[TocEntry, ...] = ()
-    folded: bool = False
-    """True if the source hides what stands below it: finer than its chapters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fault_formats import good, nasty_files, packed
+
 PROSE = (
     "The old clock in the hall had stopped long before anybody living could remember, and nobody had ever wound it. "
     "“Who winds it?” she asked, and her brother said that nobody did, for the key had been lost in the great flood. "
@@ -125,6 +127,7 @@ def samples() -> dict[str, Files]:
         "opf": {"Book.txt": text, "Book.opf": opf("<dc:subject>Clocks</dc:subject>").encode()},
         "png": {"Book.txt": text, "Book.png": png(8, 8)},
         "jpg": {"Book.txt": text, "Book.jpg": _jpeg()},
+        **good(PROSE),
     }
 
 
@@ -156,7 +159,7 @@ def damaged(seed: int) -> Case:
     kind, files = chance.choice(list(samples().items()))
     name = chance.choice(list(files)[1:] if len(files) > 1 and chance.random() < 0.8 else list(files))
     data = files[name]
-    inside = name.endswith(".epub") and chance.random() < 0.7  # so that damage gets beyond the zip
+    inside = name.endswith((".epub", ".docx", ".zip")) and chance.random() < 0.7  # so that damage gets beyond the zip
     data = (_damaged_inside if inside else _damage)(data, chance)
     return Case(f"{kind} {seed}", {**files, name: data})
 
@@ -172,7 +175,7 @@ def _damaged_inside(data: bytes, chance: random.Random) -> bytes:
             members.pop(victim)
         case _:
             members[victim] = _damage(members[victim], chance)
-    return epub(dict.fromkeys(("META-INF/container.xml", "OEBPS/book.opf", "OEBPS/one.xhtml"), b"") | members)
+    return packed(members)
 
 
 def _damage(data: bytes, chance: random.Random) -> bytes:
@@ -210,7 +213,9 @@ def nasty(canary: Path, *, large: bool) -> Iterator[Case]:
     yield from _zips(canary, large=large)
     yield from _xml(canary)
     yield from _beside(canary)
-    for suffix in ("pdf", "mp3", "mobi"):
+    for name, (file, content, ends, says) in nasty_files(PROSE, canary).items():
+        yield Case(name, {file: content}, ends, says)
+    for suffix in ("rtf", "mp3", "mobi"):
         yield Case(f"a {suffix}", {f"Book.{suffix}": PROSE.encode()}, "refused", f".{suffix}")
 
 
