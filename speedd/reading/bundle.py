@@ -121,7 +121,7 @@ def title_of_name(name: str) -> str:
     title = fold(stem)
     if title.islower():
         title = title[0].upper() + title[1:]
-    return "" if _MADE_UP.fullmatch(title) else title
+    return "" if _MADE_UP.fullmatch(title) and title.lower() != "index" else title
 
 
 def _named_after(name: str, sections: Sequence[Section]) -> list[Section]:

@@ -47,6 +47,7 @@ _REASONS = {
     "bibliography": "bibliography",
     "backlink": "",
     "errata": "errata",
+    "speedd-around": "web page around the text",  # set by the reader of web pages
 }
 
 _BODY = frozenset({

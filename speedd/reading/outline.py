@@ -96,7 +96,7 @@ def _section(point: Point, blocks: Sequence[Block], known: Metadata) -> Section:
 
 def _is_title_page(blocks: Sequence[Block], known: Metadata) -> bool:
     """Say whether there is nothing here but the book's title and its author."""
-    words = [word for block in blocks if block.words for word in tokens(block.text)]
+    words = [word for block in blocks if block.words and not block.matter for word in tokens(block.text)]
     if not words or len(words) > _LONGEST_TITLE_PAGE_WORDS or not known.title:
         return False
     allowed = {*tokens(" ".join((known.title, known.subtitle, known.publisher, *known.authors))), *_TITLE_PAGE_WORDS}
