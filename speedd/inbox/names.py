@@ -26,7 +26,7 @@ DOCUMENTS: Final = ("docx", "odt", "rtf", "doc", "pdf", "djvu", "zip")
 PLAIN: Final = ("xhtml", "html", "htm", "md", "markdown", "txt")
 """Formats in which a book may lie in several files."""
 _TEXTS: Final = (*EBOOKS, *DOCUMENTS, *PLAIN)
-READABLE: Final = ("epub", "docx", "xhtml", "html", "htm", "md", "markdown", "txt", "pdf", "zip")
+READABLE: Final = ("epub", "fb2", "docx", "xhtml", "html", "htm", "md", "markdown", "txt", "pdf", "zip")
 """What can be read, the best first and before all else: a book that lies there twice is narrated, not refused. Reading
 chooses by the same order."""
 

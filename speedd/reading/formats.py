@@ -12,9 +12,9 @@ from speedd.reading.decoding import MAX_TEXT_BYTES, decode_text
 from speedd.reading.manuscript import Manuscript
 from speedd.reading.source import Source
 
-PREFERENCE = (".epub", ".docx", ".xhtml", ".html", ".htm", ".md", ".markdown", ".txt", ".pdf", ".zip")
+PREFERENCE = (".epub", ".fb2", ".docx", ".xhtml", ".html", ".htm", ".md", ".markdown", ".txt", ".pdf", ".zip")
 """Every format that is read, the one that says most about its structure first. The inbox ranks by the same order."""
-READ = ".epub, .docx, .pdf, .html, .md, .txt, a zip of these and chunk JSONs"
+READ = ".epub, .fb2, .docx, .pdf, .html, .md, .txt, a zip of these and chunk JSONs"
 _KINDS = {".xhtml": ".html", ".htm": ".html", ".markdown": ".md"}
 _IN_PIECES = frozenset({".html", ".md", ".txt"})
 """Formats in which a book may lie in several files, whatever these are called."""
@@ -85,6 +85,8 @@ def read_source(source: Source) -> Manuscript:
         from speedd.reading.epub import read_epub as read_whole  # noqa: PLC0415
     elif kind == ".html":
         from speedd.reading.web import read_html as read_whole  # noqa: PLC0415
+    elif kind == ".fb2":
+        from speedd.reading.fb2 import read_fb2 as read_whole  # noqa: PLC0415
     elif kind == ".docx":
         from speedd.reading.docx import read_docx as read_whole  # noqa: PLC0415
     elif kind == ".pdf":
