@@ -76,7 +76,8 @@ def _named_character(match: re.Match[str]) -> str:
     if match[1] in _XML_ENTITIES:
         return match[0]
     character = html.unescape(match[0])
-    return html.escape(character) if character != match[0] else match[0]
+    # What a DTD would have to define is dropped with it: left in place it would hide the text that follows.
+    return html.escape(character) if character != match[0] else ""
 
 
 def _xml_parser(*, recover: bool = False) -> etree.XMLParser:

@@ -62,7 +62,8 @@ def test_verse_notes_and_breaks(write):
         "<section><title><p>Chapter 1</p><p>The Window</p></title><epigraph><p>Light!</p></epigraph>"
         f'<p>She <emphasis>lit</emphasis> it.<a l:href="#n1" type="note">[1]</a> So.</p>{f"<p>{PROSE}</p>" * 5}'
         f"<empty-line/>{f'<p>{PROSE}</p>' * 5}"
-        "<poem><stanza><v>The lamp is lit</v><v>and the night is long.</v></stanza><text-author>Bo Ray</text-author></poem></section>"
+        "<poem><stanza><v>The lamp is lit</v><v>and the night is long.</v></stanza><text-author>Bo Ray</text-author>"
+        "</poem></section>"
         f"<section><title><p>Chapter 2</p></title><p>{PROSE}</p></section>"
     )
     note = '<section id="n1"><title><p>1</p></title><p>At dusk.</p></section>'
