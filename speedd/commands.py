@@ -197,6 +197,8 @@ def plan_book(book: Path, out: Path | None, file: Path | None, overrides: Mappin
         made = replace(prepared.plan, voice=prepared.plan.voice or prepared.voice.name)
         for warning in prepared.warnings:
             print(f"speedd: {warning}", file=sys.stderr)  # noqa: T201
+        for part in prepared.skipped:
+            print(f"speedd: not read: {part.title} ({part.reason}, {part.words} words)", file=sys.stderr)  # noqa: T201
         if out is None:
             planning.write_chunk_json(sys.stdout, made, generated=when)
             return

@@ -2,6 +2,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,11 @@ from speedd.model import (
     Book,
     Boundary,
     Chapter,
+    Chunk,
     Metadata,
     Paragraph,
     ParagraphKind,
+    Plan,
     Segment,
     Style,
     TextLimits,
@@ -353,7 +356,10 @@ def test_keys_in_the_json_win_over_the_book(read):
 
 # --- there and back ------------------------------------------------------------------------------------------------
 
-_word = st.sampled_from(["He", "said,", "“Why?”", "so;", "~1", "[pause:2s]", "—", "end.", "II", "Great!", "awful."])
+_word = st.sampled_from(
+    ["He", "said,", "“Why?”", "so;", "~1", "[pause:2s]", "—", "end.", "II", "Great!", "awful.", "“I", "Mr.", "Ann",
+     "Lee", "£3.50", "million", "‘tis", "go.’", "\n", "\nAnd", "…", '"Oh!"', "said"]
+)  # fmt: skip
 _paragraph = st.builds(
     Paragraph,
     st.lists(_word, max_size=30).map(" ".join) | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30),
@@ -389,6 +395,32 @@ def test_a_plan_written_and_read_is_the_same_plan(tmp_path_factory, book, limits
     assert essence(back) == essence(plan)
     assert (back.voice, back.metadata, back.warnings) == ("ann", book.metadata, ())
     assert written(back) == text
+
+
+def test_every_chunk_is_written_before_the_next_is_made():
+    out = io.StringIO()
+    lengths = []
+
+    def chunks():
+        for number in range(500):
+            lengths.append(out.tell())
+            yield Chunk(number, 0, f"Line {number}.", (Segment(f"Line {number}."),))
+
+    assert write_chunk_json(out, Plan(Metadata(), ("",), chunks())) == 500
+    assert all(after > before for before, after in pairwise(lengths))
+    assert len(json.loads(out.getvalue())) == 501
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12,
+))  # fmt: skip
+def test_json_is_written_as_pythons_own_writer_would(value):
+    chunk = Chunk(0, 0, "a", (), record={"text": "a", "mine": value})
+    written_one = written(Plan(Metadata(), ("",), [chunk]))
+    read_back = json.loads(written_one)
+    assert read_back[1]["mine"] == value
+    assert written_one == json.dumps(read_back, ensure_ascii=False, indent=2) + "\n"
 
 
 def test_chapters_of_one_title_stay_apart():

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from unittest.mock import ANY
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,7 +161,8 @@ _paragraphs = st.lists(
     st.builds(
         Paragraph,
         st.lists(st.sampled_from(
-            ["He", "said,", "“Why?”", "St.", "so;", "~1", "[pause:2s]", "—", "…", "end.", "12", "II", "y" * 40]
+            ["He", "said,", "“Why?”", "St.", "so;", "~1", "[pause:2s]", "—", "…", "end.", "12", "II", "y" * 40, "“I",
+             "Mr.", "Ann", "Lee", "£3.50", "million", "‘tis", "go.’", "\n", "\nAnd", "No.", "5", '"Oh!"', "*so*"]
         ), max_size=40).map(" ".join),
         st.sampled_from([ParagraphKind.TEXT, ParagraphKind.TEXT, ParagraphKind.HEADING, ParagraphKind.BREAK]),
     ),
@@ -185,3 +189,4 @@ def test_every_paragraph_is_in_its_chunks_and_no_chunk_is_too_long(chapters, lim
         assert " ".join(c.text for c in chunks if c.chapter == number).split() == words
     assert all(len(c.text) <= limits.max_chars for c in chunks)
     assert all(len(s.text) <= limits.max_chars for c in chunks for s in c.segments)
+    assert plan(*chapters, limits=limits, opening=False, headings=headings) == (replace(made, chunks=ANY), chunks)
