@@ -408,6 +408,12 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
         find("engine", f"{engine} {info.version}: {why}")
         voice, warning = engines.choose_voice(info, config.engine.voice, config.paths.voices)
         find("voice", warning or voice.name, ok=warning is None)
+    words = config.paths.pronunciations
+    try:
+        says = f"{len(planning.load_lexicon(words))} words in {words}" if words.exists() else f"none ({words})"
+        find("pronunciations", says)
+    except SpeeddError as error:
+        find("pronunciations", str(error), ok=False)
     if ledger_path(config).exists():
         with open_ledger(config) as ledger:
             find("ledger", f"{len(ledger.jobs())} jobs")

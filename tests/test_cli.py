@@ -247,3 +247,11 @@ def test_check_names_the_file_that_it_found_by_itself(tmp_path):
     result = run("check", "--json", env=environment)
     found = {finding["what"]: finding["says"] for finding in json.loads(result.out)["findings"]}
     assert found["configuration"] == f"{file}, no faults"
+    words = file.with_name("pronunciations.toml")
+    assert found["pronunciations"] == f"none ({words})"
+    words.write_text("Nguyen = '/ŋwiən/'\nharbour = 'HAR-ber'\n")
+    assert f"2 words in {words}" in run("check", env=environment).out
+    words.write_text("Nguyen = 3\n")
+    wrong = run("check", env=environment)
+    assert wrong.code == 1
+    assert "'Nguyen' is given no text" in wrong.out

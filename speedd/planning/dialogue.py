@@ -66,6 +66,8 @@ class Dialogue:
             text: the text of record.
             boundary: what follows it: tells where paragraphs end.
         """
+        if boundary is Boundary.CHAPTER_START and not self._in_paragraph:
+            return ()  # a heading: who tells a story in one chapter may go on in the next
         ends_paragraph = boundary in ENDS_OF_PARAGRAPHS
         goes_on = False
         if not self._in_paragraph:
@@ -117,7 +119,7 @@ def _quoted(text: str, mark: str, *, skip_mark: bool) -> tuple[list[_Span], str]
             spans.append(_Span(start, len(text[:at].rstrip()), opens, closes=True))
             start, opens = at, True
     if mark and opens and not _is_speech(text, start, len(text)):
-        return spans, ""
+        mark = ""
     if mark:
         spans.append(_Span(start, len(text), opens, closes=False))
     return [span for span in spans if span.stop > span.start], mark

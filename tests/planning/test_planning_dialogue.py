@@ -90,6 +90,12 @@ def test_a_quotation_over_several_paragraphs_is_one_speaker():
     ]
 
 
+def test_who_tells_a_story_goes_on_in_the_next_chapter():
+    chapters = (Chapter("“Rain”", (Paragraph("“It rained."),)), Chapter("II", (Paragraph("“It shone.” He left."),)))
+    chunks = plan_book(Book(Metadata(), chapters), limits=MANY, speech=SpeechSettings(vader=False)).chunks
+    assert [shown(chunk) for chunk in chunks] == ["“Rain”", "{“It rained.>", "II", "<“It shone.”] He left."]
+
+
 def test_a_quotation_that_somebody_forgot_to_close_ends_with_its_paragraph():
     assert marked("“It was late, he said.", "It rained.", "“Yes.”") == [
         "{“It was late, he said.>",
