@@ -8,6 +8,7 @@
     ├── InputError              1   this source cannot be narrated; it is refused with the message
     │   └── DamagedInputError   1   it looks cut short; more of it may still be on its way
     ├── EngineError             1   the engine cannot load, or cannot speak a text
+    │   └── DeviceFullError     1   its device has no room now
     ├── PublishError            1   the finished audiobook cannot be put into the outbox
     ├── LedgerError             1   the ledger is damaged or newer than this program
     └── TryAgainError          75   disk full, lock held, share gone: nothing lost, try again (EX_TEMPFAIL)
@@ -74,6 +75,10 @@ class DamagedInputError(InputError):
 
 class EngineError(SpeeddError):
     """An engine cannot be found or loaded, or cannot speak a text."""
+
+
+class DeviceFullError(EngineError):
+    """The engine's device has no room now. Fewer rows, a fallback or patience may help; it is no text's fault."""
 
 
 class PublishError(SpeeddError):

@@ -45,21 +45,56 @@ class EngineInfo:
     numerics: Mapping[str, str] = field(default_factory=dict)
     """What else decides the bits: dtype, device class, steps, FFT back-end, thread count."""
     device: str = "cpu"
+    fallbacks: tuple[Fallback, ...] = ()
+    """Ways to need less memory, the mildest first; an engine that has some implements `Thrifty`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the engine can take on now.
+    """What the engine could take on now, and what that would cost.
+
+    An engine knows costs and decides nothing: the worker's scheduler keeps the reserve and chooses what starts.
 
     Args:
-        rows: utterances it can hold at once with what is free now.
-        free_bytes: free memory of its device, as the device reports it.
-        row_bytes: what one row of `TextLimits.best_chars` costs.
+        rows: utterances it can hold at once, those in hand included, whatever the memory.
+        free_bytes: free memory of its device, as the device reports it, so that other programs count.
+        row_bytes: what a row of `TextLimits.best_chars` comes to hold before its end.
+        row_base_bytes: how much of that does not depend on the text; the rest grows with its length.
+        idle_bytes: memory that the engine keeps from the device and does not use now, so that rows can have it too.
+        held_bytes: what the rows in hand hold now; None where a row takes all of its memory when it starts.
+        workspace_bytes: what must be free beside the rows at the worst moment (activations).
+        tokens: how many tokens it has decoded since it was loaded; 0 where it does not count them.
     """
 
     rows: int
     free_bytes: int
     row_bytes: int
+    row_base_bytes: int = 0
+    idle_bytes: int = 0
+    held_bytes: int | None = None
+    workspace_bytes: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The device had no room for these: an answer of `Engine.synthesize`, and no fault of any text.
+
+    The engine has let go of them and goes on with the others in hand. They come again through the source, with the
+    same seeds, when fewer run at once.
+    """
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A way to need less memory, to be taken when not even one row fits."""
+
+    name: str
+    """A word for the configuration: ``micro_batch``, ``short_reference``, ``cpu``."""
+    numerics: Mapping[str, str] = field(default_factory=dict)
+    """What of `EngineInfo.numerics` it changes; empty if the bits stay the same. Takes made with it say so."""
 
 
 class Source(Protocol):
@@ -88,16 +123,42 @@ class Engine(Protocol):
 
         Raises:
             EngineError: if the voice cannot be used.
+            DeviceFullError: if the device has no room for it now.
         """
 
     def budget(self) -> Budget:
         """Say what can be taken on now."""
 
-    def synthesize(self, source: Source) -> Iterator[Take | Failed]:
-        """Speak what the source gives until it is closed, in any order: one `Take` or `Failed` per utterance."""
+    def synthesize(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
+        """Speak what the source gives until it is closed, in any order.
+
+        Each utterance gets one `Take` or `Failed`, or is given back by an `OutOfMemory` and comes again. An engine that
+        cannot go on after running out of memory raises `DeviceFullError`: that gives back all it has in hand.
+
+        Raises:
+            DeviceFullError: if the device has no room and nothing is left in hand.
+        """
 
     def close(self) -> None:
         """Let go of everything."""
+
+
+@runtime_checkable
+class Thrifty(Protocol):
+    """An engine that can do with less memory."""
+
+    def release_memory(self) -> None:
+        """Give memory that is not in use back to the device. Called between two answers of `Engine.synthesize`."""
+
+    def fall_back(self, names: tuple[str, ...]) -> None:
+        """Let exactly these of `EngineInfo.fallbacks` hold from now on; none: as it was loaded.
+
+        Called while nothing is in hand and `Engine.synthesize` is not running. A seed must give the same bits with
+        the same fallbacks, whatever held in between.
+
+        Raises:
+            DeviceFullError: if there is no room to go back.
+        """
 
 
 class EngineFactory(Protocol):
@@ -115,6 +176,7 @@ class EngineFactory(Protocol):
 
         Raises:
             EngineError: if it cannot be loaded.
+            DeviceFullError: if the device has no room for it now.
         """
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from speedd.execution.messages import Started
-from speedd.execution.scheduler import admit
+from speedd.execution.scheduler import Waiting, choose
 
 if TYPE_CHECKING:
     from speedd.engines.base import Engine

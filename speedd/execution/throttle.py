@@ -1,0 +1,92 @@
+"""How a worker gives way when its device runs out of memory, and comes back. Pure: the clock is passed in."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Final
+
+MOST_DOUBLINGS: Final = 5
+"""The quiet while before it tries more again doubles with each time that went wrong, up to 32 times as long."""
+
+
+class Answer(StrEnum):
+    """What to do about a device without room."""
+
+    FEWER_ROWS = "fewer rows"
+    FALL_BACK = "fall back"
+    GIVE_UP = "give up"
+
+
+class Throttle:
+    """Rows that may run at once, and the fallbacks that hold.
+
+    Out of memory with several rows halves them; with one row the next fallback is taken; after the last there is
+    nothing left but to wait. After a quiet while the last fallback is dropped, then the rows grow by a half.
+
+    Args:
+        fallbacks: names, the mildest first.
+        quiet_s: how long nothing must have gone wrong before it tries more.
+    """
+
+    def __init__(self, fallbacks: tuple[str, ...], *, quiet_s: float) -> None:
+        self._fallbacks = fallbacks
+        self._quiet_s = quiet_s
+        self._rows: int | None = None
+        self._steps = 0
+        self._doublings = -1
+        self._most = 0
+        self._since_s = -math.inf
+
+    @property
+    def rows(self) -> int | None:
+        """Rows that may be in the engine; None for as many as fit."""
+        return self._rows
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The fallbacks that hold."""
+        return self._fallbacks[: self._steps]
+
+    def run_out(self, rows: int, now_s: float) -> Answer:
+        """Take note that so many rows were too many.
+
+        Rows that had started before the last halving are no new evidence: they end, and then its rows hold.
+        """
+        if self._rows is not None and rows > max(1, self._rows):
+            self._since_s = now_s
+            return Answer.FEWER_ROWS
+        self._doublings = min(self._doublings + 1, MOST_DOUBLINGS)
+        self._since_s = now_s
+        if rows > 1:
+            self._most = max(self._most, rows)
+            self._rows = rows // 2
+            return Answer.FEWER_ROWS
+        self._rows = 1
+        if self._steps == len(self._fallbacks):
+            return Answer.GIVE_UP
+        self._steps += 1
+        return Answer.FALL_BACK
+
+    def may_drop_fallback(self, now_s: float) -> bool:
+        """Whether it has been quiet for long enough to do without the last fallback; nothing may be in the engine."""
+        return self._steps > 0 and self._is_quiet(now_s)
+
+    def drop_fallback(self, now_s: float) -> None:
+        """Do without the last fallback."""
+        self._steps -= 1
+        self._since_s = now_s
+
+    def grow(self, now_s: float) -> None:
+        """Allow more rows if it has been quiet for long enough."""
+        if self._rows is None or self._steps or not self._is_quiet(now_s):
+            return
+        self._rows += max(1, self._rows // 2)
+        self._since_s = now_s
+        if self._rows > self._most:  # where it went wrong last it goes well now
+            self._rows = None
+            self._most = 0
+            self._doublings = -1
+
+    def _is_quiet(self, now_s: float) -> bool:
+        return now_s - self._since_s >= self._quiet_s * 2 ** max(0, self._doublings)
