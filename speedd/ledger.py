@@ -476,7 +476,7 @@ class Ledger:
         with self._transaction() as db:
             for utterance, rendered, attempt, fault in takes:
                 db.execute(
-                    "REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         rendered.key,
                         rendered.samples,
@@ -489,6 +489,7 @@ class Ledger:
                         fault,
                         job_id,
                         self._now(),
+                        rendered.fallback,
                     ),
                 )
                 if not fault:
@@ -524,7 +525,7 @@ class Ledger:
         now = self._now()
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO takes VALUES (?,?,?,?,?,?,?,?,'','',?)",
+                "INSERT OR IGNORE INTO takes VALUES (?,?,?,?,?,?,?,?,'','',?,?)",
                 (
                     (
                         t.key,
@@ -536,6 +537,7 @@ class Ledger:
                         t.stop_reason,
                         t.size_bytes,
                         now,
+                        t.fallback,
                     )
                     for t in takes
                 ),
@@ -584,6 +586,15 @@ class Ledger:
         )
         for row in rows:
             yield ChunkPiece(row["idx"], row["take"] or "", row["inner_ms"] + (row["after_ms"] if row["last"] else 0))
+
+    def count_fallbacks(self, job_id: str) -> dict[str, int]:
+        """Count the takes a job uses that were made with other numerics than the engine's own, by what differs."""
+        rows = self._rows(
+            "SELECT t.fallback, count(*) AS takes FROM utterances u JOIN takes t ON t.key=u.take"
+            " WHERE u.job=? AND t.fallback!='' GROUP BY t.fallback ORDER BY t.fallback",
+            job_id,
+        )
+        return {row["fallback"]: row["takes"] for row in rows}
 
     def count_rendered(self, job_id: str, since: float) -> tuple[int, int]:
         """Count the chunks that have a take made since then, and those whose takes are all older."""
@@ -705,6 +716,7 @@ def _rendered(row: sqlite3.Row) -> Rendered:
         stop_reason=row["stop_reason"],
         size_bytes=row["size_bytes"],
         worker=-1,
+        fallback=row["fallback"],
     )
 
 

@@ -100,5 +100,10 @@ def m2_dialogue(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE chunks ADD COLUMN dialogue TEXT")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m1_initial, m2_dialogue)
+def m3_fallbacks(db: sqlite3.Connection) -> None:
+    """What a take's numerics differ in where the device was short of memory."""
+    db.execute("ALTER TABLE takes ADD COLUMN fallback TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m1_initial, m2_dialogue, m3_fallbacks)
 """Applied in order."""

@@ -368,6 +368,15 @@ class Rendered:
     stop_reason: str
     size_bytes: int
     worker: int
+    asked: str = ""
+    """The key of the utterance, where `key` is another one because a fallback changed the numerics."""
+    fallback: str = ""
+    """What of the numerics a fallback changed (``device=cpu, reference_s=3``); empty if they are the engine's own."""
+
+    @property
+    def utterance_key(self) -> str:
+        """The key of the utterance that this answers."""
+        return self.asked or self.key
 
     @property
     def duration_s(self) -> float:

@@ -122,6 +122,10 @@ class Rendering:
         self._watch()
         while self._round():
             pass
+        for fallback, takes in self._ledger.count_fallbacks(self._story.id).items():
+            warning = f"{takes} takes were made with {fallback}, because the engine's device was short of memory."
+            self._story.warnings.append(warning)
+            self._log.warning("takes.fallback", job=self._story.id, count=takes, reason=fallback)
 
     def _round(self) -> bool:
         """Go once over what has no take; return whether anything was rendered."""
@@ -183,6 +187,7 @@ class Rendering:
             key = self._keys.utterance(pending, attempt).key
             stored = self._ledger.take(key)
             fault = self._ledger.fault_of(key) or fault
+            key = execution.fallback_key(key, stored.fallback if stored else "")
             if stored and stored.samples and stored.peak_dbfs > AUDIBLE_DBFS and self._path(key).exists():
                 warning = f"Chunk {pending.chunk} is kept although {MAX_ATTEMPTS} takes of it were turned down: {fault}"
                 self._story.warnings.append(warning)
@@ -207,7 +212,8 @@ class Rendering:
         """Look at what came back and record it in one commit."""
         recorded: list[tuple[int, Rendered, int, str]] = []
         for result in batch:
-            pending, attempt = self._asked.pop(result.key)
+            asked = result.key if isinstance(result, Failed) else result.utterance_key
+            pending, attempt = self._asked.pop(asked)
             if isinstance(result, Failed):
                 if result.final:
                     raise EngineError(
@@ -235,6 +241,8 @@ class Rendering:
                     worker=rendered.worker,
                 )
             recorded.append((pending.id, rendered, attempt, fault))
+            if fault and rendered.asked:  # so that the next attempt takes another seed
+                recorded.append((pending.id, replace(rendered, key=asked, size_bytes=0), attempt, fault))
         self._ledger.record_takes(self._story.id, recorded)
 
     def _count(self, done: PendingUtterance) -> None:

@@ -140,6 +140,22 @@ def test_an_engine_that_loses_its_mind_over_one_chunk_fails_the_book_naming_it(h
     assert "speedd retry" in house.reason("Fails")
 
 
+def test_a_take_that_was_made_with_less_memory_says_so_and_is_not_taken_for_another(tmp_path):
+    house = House(tmp_path / "house")
+    house.configure(engine={"name": "tight", "workers": 1})
+    text = "The hall was large.\n\nThe clock was LARGE."
+    house.drop("Clock.txt", text)
+    assert house.once().code == 0
+    run = house.book.run
+    assert [warning for warning in run["warnings"] if "gain=half" in warning] == [
+        "1 takes were made with gain=half, because the engine's device was short of memory."
+    ]
+    house.drop("Clock Again.txt", text + "\n\nThe end.")
+    assert house.once().code == 0
+    # What was spoken in the engine's own numerics was taken over; the other had to be spoken anew.
+    assert len({key for key in house.spoken if house.spoken.count(key) > 1}) == 1
+
+
 def numbered(*chapters):
     return iter([Chunk(index, chapter, f"{index}", ()) for index, chapter in enumerate(chapters)])
 

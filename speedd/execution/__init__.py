@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from speedd.execution.base import Executor, ExecutorStatus
     from speedd.execution.pool import PoolTimes, WorkerPool
-    from speedd.execution.takes import TAKE_BYTES_PER_SECOND, chunk_seed, discard_partial_files, take_key, take_path
+    from speedd.execution.takes import (
+        TAKE_BYTES_PER_SECOND,
+        chunk_seed,
+        discard_partial_files,
+        fallback_key,
+        take_key,
+        take_path,
+    )
 
 __all__ = [
     "TAKE_BYTES_PER_SECOND",
@@ -18,6 +25,7 @@ __all__ = [
     "WorkerPool",
     "chunk_seed",
     "discard_partial_files",
+    "fallback_key",
     "take_key",
     "take_path",
 ]
@@ -26,7 +34,14 @@ __all__ = [
 _HOMES = {
     "base": ("Executor", "ExecutorStatus"),
     "pool": ("PoolTimes", "WorkerPool"),
-    "takes": ("TAKE_BYTES_PER_SECOND", "chunk_seed", "discard_partial_files", "take_key", "take_path"),
+    "takes": (
+        "TAKE_BYTES_PER_SECOND",
+        "chunk_seed",
+        "discard_partial_files",
+        "fallback_key",
+        "take_key",
+        "take_path",
+    ),
 }
 
 

@@ -39,6 +39,20 @@ class WorkerStatus:
     """Utterances sent to it that the caller of `run` has not committed yet, those in flight included."""
     overdue: bool
     """True if it is past its deadline and has not been replaced."""
+    rows: int = 0
+    """Utterances in its engine."""
+    rows_cap: int = 0
+    """How many could be, by its memory and by what went wrong so far; 0 if it is not running."""
+    free_bytes: int = 0
+    """Free memory of its device, other programs counted, as the engine last read it."""
+    held_bytes: int = 0
+    """What its rows hold, where the engine tells."""
+    tokens_per_s: float = 0.0
+    """What its engine decodes, where it counts tokens."""
+    fallbacks: tuple[str, ...] = ()
+    """What it does without because its device is short of memory."""
+    note: str = ""
+    """In words, why it is not speaking."""
 
 
 @dataclass(frozen=True, slots=True)

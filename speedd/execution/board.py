@@ -10,12 +10,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from speedd.execution.base import WorkerState
+from speedd.execution.base import WorkerState, WorkerStatus
 
 if TYPE_CHECKING:
-    from speedd.engines.base import Budget
     from speedd.errors import SpeeddError
     from speedd.execution.child import Child
+    from speedd.execution.messages import Gauge
     from speedd.model import Failed, Rendered, Utterance
 
 
@@ -61,7 +61,10 @@ class Slot:
     """Sent and not answered."""
     uncommitted: int = 0
     """Sent and not committed by the caller of `run`."""
-    budget: Budget | None = None
+    gauge: Gauge | None = None
+    gauged_s: float = 0.0
+    """Monotonic time of `gauge`."""
+    tokens_per_s: float = 0.0
     rss_bytes: int = 0
     restarts: int = 0
     since_s: float = 0.0
@@ -70,6 +73,43 @@ class Slot:
     """When it may be filled again."""
     fault: str = ""
     """Why its worker is about to end, where that is known."""
+    no_room: str = ""
+    """Why it had to give up for now: no memory on its device. Empty once it is started again."""
+    warming: str = ""
+    """The voice for which its engine gets ready."""
+
+    def empty(self, state: WorkerState) -> None:
+        """Note that its worker is gone."""
+        self.child = self.gauge = None
+        self.warming = ""
+        self.tokens_per_s = 0.0
+        self.state = state
+
+    def describe(self, overdue: bool) -> WorkerStatus:
+        """Say how it is."""
+        gauge = self.gauge
+        return WorkerStatus(
+            index=self.index,
+            pid=self.child.pid if self.child else None,
+            state=self.state,
+            rss_bytes=self.rss_bytes if self.child else 0,
+            restarts=self.restarts,
+            in_flight=len(self.outstanding),
+            uncommitted=self.uncommitted,
+            overdue=overdue,
+            rows=gauge.rows if gauge else 0,
+            rows_cap=gauge.rows_cap if gauge else 0,
+            free_bytes=gauge.budget.free_bytes if gauge else 0,
+            held_bytes=(gauge.budget.held_bytes or 0) if gauge else 0,
+            tokens_per_s=round(self.tokens_per_s, 1),
+            fallbacks=gauge.fallbacks if gauge else (),
+            note=self._note(),
+        )
+
+    def _note(self) -> str:
+        if self.warming:
+            return f"getting ready for the voice {self.warming}"
+        return self.no_room if self.state is WorkerState.WAITING else ""
 
     def find(self, key: str) -> Item:
         """Find an utterance that the worker has; two of one key sound the same, so either may stand for the other."""

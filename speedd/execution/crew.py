@@ -19,11 +19,27 @@ from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState, WorkerStatus
 from speedd.execution.board import Board, Item, Slot
 from speedd.execution.child import Child
-from speedd.execution.messages import Broken, Done, Heartbeat, NotStored, Ready, Refused, Setup, Speak, Started, Stop
+from speedd.execution.messages import (
+    Broken,
+    Done,
+    Gauge,
+    Heartbeat,
+    NoRoom,
+    NotStored,
+    Ready,
+    Refused,
+    Returned,
+    Setup,
+    Speak,
+    Started,
+    Stop,
+    Warming,
+    WorkerLimits,
+)
 from speedd.execution.pace import Pace
 from speedd.execution.scheduler import window
 from speedd.execution.takes import discard_partial_files
-from speedd.model import Failed
+from speedd.model import Failed, Rendered
 
 if TYPE_CHECKING:
     from speedd.engines.base import EngineInfo
@@ -37,8 +53,12 @@ FRUITLESS_DEATHS_TO_GIVE_UP = 15
 """Deaths in a row, of whatever worker, without one answer. Five bad texts in a row reach it."""
 FIRST_BACK_OFF_S = 0.1
 LONGEST_BACK_OFF_S = 30.0
+NO_ROOM_PAUSE_S = 30.0
+"""How long a device is left alone on which not even one row fits."""
 STOP_S = 0.7
 """How long workers may take to end by themselves before they are killed."""
+TOKENS_SMOOTHING = 0.2
+"""Share of the newest reading in the tokens a second that are told."""
 OVERDUE_S = 10.0
 """How far past its deadline a worker is still no sign that the crew itself is stuck."""
 
@@ -67,6 +87,7 @@ class Crew:
         workers: how many.
         nice: added to the workers' nice value.
         times: how patient it is.
+        limits: what bounds each worker.
         clock: monotonic seconds.
     """
 
@@ -81,6 +102,7 @@ class Crew:
         workers: int,
         nice: int,
         times: PoolTimes,
+        limits: WorkerLimits,
         clock: Callable[[], float],
     ) -> None:
         self.info = info
@@ -88,7 +110,7 @@ class Crew:
         self.failed = 0
         self.closing = False
         self._board = board
-        self._setup = Setup(0, engine, dict(options), takes, nice, times.heartbeat_s)
+        self._setup = Setup(0, engine, dict(options), takes, nice, times.heartbeat_s, limits)
         self._times = times
         self._pace = Pace(times.chunk_s)
         self._clock = clock
@@ -112,19 +134,7 @@ class Crew:
     def status(self) -> tuple[WorkerStatus, ...]:
         """Describe each worker."""
         now_s = self._clock()
-        return tuple(
-            WorkerStatus(
-                index=slot.index,
-                pid=slot.child.pid if slot.child else None,
-                state=slot.state,
-                rss_bytes=slot.rss_bytes if slot.child else 0,
-                restarts=slot.restarts,
-                in_flight=len(slot.outstanding),
-                uncommitted=slot.uncommitted,
-                overdue=now_s > self._deadline_s(slot) + OVERDUE_S,
-            )
-            for slot in self._slots
-        )
+        return tuple(slot.describe(now_s > self._deadline_s(slot) + OVERDUE_S) for slot in self._slots)
 
     def begin(self) -> None:
         """Start the thread, if it has not been started."""
@@ -233,7 +243,7 @@ class Crew:
             slot.child.send(Speak(item.utterance))
 
     def _window(self, slot: Slot) -> int:
-        return window(slot.budget.rows if slot.budget else 1, self.info.device)
+        return window(slot.gauge.rows_cap if slot.gauge else 1, self.info.device, ahead=self._setup.limits.ahead)
 
     def _receive(self, slot: Slot) -> None:
         """Read all that a worker has to say, its death included."""
@@ -248,25 +258,50 @@ class Crew:
         match report:
             case Ready():
                 slot.state = WorkerState.IDLE
-                slot.budget = report.budget
+                slot.gauge = report.gauge
                 slot.rss_bytes = report.rss_bytes
                 slot.since_s = self._clock()
                 self.info = report.info
                 self._failed_starts = 0
                 log.info("worker.ready", worker=slot.index, load_s=round(report.load_s, 3), rss_bytes=report.rss_bytes)
+            case Warming():
+                slot.warming = report.voice
+                slot.since_s = self._clock()
+            case Heartbeat():
+                slot.rss_bytes = report.rss_bytes
+                self._note(slot, report.gauge)
+            case NoRoom():
+                slot.fault = slot.no_room = report.reason
+            case Broken():
+                slot.fault = report.reason
+                log.warning("worker.broke", worker=slot.index, reason=report.reason, trace=report.trace)
+            case Refused():
+                self._board.fail_all(EngineError(report.message, hint=report.hint))
+            case _:
+                self._hear_of_work(slot, report)
+
+    def _hear_of_work(self, slot: Slot, report: object) -> None:
+        match report:
             case Started():
                 for key in report.keys:
                     slot.find(key).started_s = self._clock()
-            case Done():
-                slot.budget = report.budget
-                self._fruitless_deaths = 0
-                item = self._take_from(slot, report.result.key)
-                if isinstance(report.result, Failed):
-                    self.failed += 1
-                else:
-                    self.rendered += 1
-                    self._pace.note(len(item.utterance.text), report.result.render_s)
-                self._board.answer(item, report.result)
+            case Returned():
+                self._note(slot, report.gauge)
+                slot.since_s = self._clock()
+                for key in report.keys:
+                    slot.find(key).started_s = None
+                told = {"chunks": len(report.keys), "reason": report.why, "rows_cap": report.gauge.rows_cap}
+                log.warning("worker.gave_back", worker=slot.index, **told)
+            case Done(Failed() as failed):
+                self._note(slot, report.gauge)
+                self.failed += 1
+                self._board.answer(self._take_from(slot, failed.key), failed)
+            case Done(Rendered() as rendered):
+                self._note(slot, report.gauge)
+                self.rendered += 1
+                item = self._take_from(slot, rendered.utterance_key)
+                self._pace.note(len(item.utterance.text), rendered.render_s)
+                self._board.answer(item, rendered)
             case NotStored():
                 item = self._take_from(slot, report.key)
                 self._board.release(item)
@@ -274,18 +309,20 @@ class Crew:
                 self._board.fail(
                     item.run, TryAgainError(message, hint="Free some space there, or make it writable again.")
                 )
-            case Heartbeat():
-                slot.rss_bytes = report.rss_bytes
-            case Broken():
-                slot.fault = report.reason
-                log.warning("worker.broke", worker=slot.index, reason=report.reason, trace=report.trace)
-            case Refused():
-                self._board.fail_all(EngineError(report.message, hint=report.hint))
+
+    def _note(self, slot: Slot, gauge: Gauge) -> None:
+        if slot.gauge and gauge.budget.tokens and self._clock() > slot.gauged_s:
+            decoded = gauge.budget.tokens - slot.gauge.budget.tokens
+            per_s = decoded / (self._clock() - slot.gauged_s)
+            slot.tokens_per_s += TOKENS_SMOOTHING * (per_s - slot.tokens_per_s)
+        slot.gauge = gauge
+        slot.gauged_s = self._clock()
 
     def _take_from(self, slot: Slot, key: str) -> Item:
         item = slot.find(key)
         slot.outstanding.remove(item)
         slot.since_s = self._clock()
+        self._fruitless_deaths = 0
         if not slot.outstanding:
             slot.state = WorkerState.IDLE
         return item
@@ -307,7 +344,7 @@ class Crew:
                     return
                 slot.state = WorkerState.LOADING
                 slot.since_s = self._clock()
-                slot.fault = ""
+                slot.fault = slot.no_room = ""
                 alive += 1
                 log.debug("worker.started", worker=slot.index, pid=slot.child.pid)
 
@@ -317,16 +354,16 @@ class Crew:
         end = slot.child.bury()
         reason = slot.fault or end
         discard_partial_files(self._setup.takes, pid=slot.child.pid)
-        log.warning(
-            "worker.died", worker=slot.index, pid=slot.child.pid, reason=reason, in_flight=len(slot.outstanding)
-        )
-        self._failed_starts += slot.state is WorkerState.LOADING
-        self._fruitless_deaths += 1
         orphans, slot.outstanding = slot.outstanding, []
-        slot.child = None
-        slot.budget = None
+        loading = slot.state is WorkerState.LOADING
+        slot.empty(WorkerState.WAITING)
+        if slot.no_room:
+            self._wait_for_room(slot, orphans)
+            return
+        log.warning("worker.died", worker=slot.index, reason=reason, in_flight=len(orphans))
+        self._failed_starts += loading
+        self._fruitless_deaths += 1
         slot.restarts += 1
-        slot.state = WorkerState.WAITING
         back_off_s = FIRST_BACK_OFF_S * 2 ** (self._fruitless_deaths - 1)
         slot.start_at_s = self._clock() + min(back_off_s, LONGEST_BACK_OFF_S)
         for item in reversed(orphans):
@@ -339,6 +376,18 @@ class Crew:
             )
             self._failed_starts = self._fruitless_deaths = 0
             self._board.fail_all(EngineError(message, hint="Try: speedd check"))
+
+    def _wait_for_room(self, slot: Slot, orphans: list[Item]) -> None:
+        """Leave a full device alone for a while; without another worker the books wait as well."""
+        slot.start_at_s = self._clock() + NO_ROOM_PAUSE_S
+        log.warning("worker.no_room", worker=slot.index, reason=slot.no_room, again_in_s=NO_ROOM_PAUSE_S)
+        for item in reversed(orphans):
+            if self._board.put_back(item):
+                item.run.waiting.appendleft(item)
+        if not any(other.child for other in self._slots):
+            message = f"The engine {self._setup.engine} has no room on its device: {slot.no_room}"
+            hint = "It goes on by itself when other programs need less memory."
+            self._board.fail_all(TryAgainError(message, hint=hint))
 
     def _judge(self, item: Item, reason: str) -> None:
         """Decide what becomes of an utterance that a dead worker had."""
@@ -366,8 +415,7 @@ class Crew:
             idle_since_s = slot.since_s if slot.state is WorkerState.IDLE else math.inf
             if slot.child is not None and self._clock() >= idle_since_s + self._times.idle_release_s:
                 slot.child.bury()
-                slot.child = None
-                slot.state = WorkerState.STOPPED
+                slot.empty(WorkerState.STOPPED)
                 log.debug("worker.released", worker=slot.index)
 
     def _deadline_s(self, slot: Slot) -> float:
@@ -398,5 +446,4 @@ class Crew:
                 child.bury()
                 discard_partial_files(self._setup.takes, pid=child.pid)
             for slot in self._slots:
-                slot.child = None
-                slot.state = WorkerState.STOPPED
+                slot.empty(WorkerState.STOPPED)

@@ -14,6 +14,22 @@ from speedd.model import Failed, Rendered, Utterance
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """What bounds a worker."""
+
+    reserve_bytes: int = 0
+    """Free memory of its device that stays free."""
+    quiet_s: float = 30.0
+    """How long it must have had enough memory before it tries more."""
+    fallbacks: tuple[str, ...] | None = None
+    """Which of the engine's fallbacks may be used; None for all of them."""
+    store_takes: int = 2
+    """Takes spoken and not yet on disk before the engine waits."""
+    ahead: int = 2
+    """Utterances beyond its rows that a worker of a GPU engine holds to choose from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """The first message: what to load and where to store."""
 
@@ -24,6 +40,7 @@ class Setup:
     nice: int
     """Added to the process's nice value."""
     heartbeat_s: float
+    limits: WorkerLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +61,33 @@ Order: TypeAlias = Setup | Speak | Stop
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """How full a worker's engine is."""
+
+    rows: int
+    """Utterances in it."""
+    rows_cap: int
+    """How many could be, by its memory and by what went wrong so far; at least 1."""
+    budget: Budget
+    fallbacks: tuple[str, ...] = ()
+    """Those that hold."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The engine is loaded and warm."""
 
     info: EngineInfo
-    budget: Budget
+    gauge: Gauge
     load_s: float
     rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warming:
+    """The engine gets ready for a voice; ``voice`` is empty when it is."""
+
+    voice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +110,23 @@ class Done:
     """A take is stored, or a text could not be spoken."""
 
     result: Rendered | Failed
-    budget: Budget
+    gauge: Gauge
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The engine gave these back: out of memory, or a glitch that is nobody's fault. They will be started again."""
+
+    keys: tuple[str, ...]
+    why: str
+    gauge: Gauge
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """The device has no room for a single row, whatever was tried; the worker ends."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +153,7 @@ class Heartbeat:
     """Sent each second while something is in the engine."""
 
     rss_bytes: int
+    gauge: Gauge
 
 
-Report: TypeAlias = Ready | Refused | Started | Done | NotStored | Broken | Heartbeat
+Report: TypeAlias = Ready | Refused | Warming | Started | Returned | Done | NotStored | NoRoom | Broken | Heartbeat

@@ -17,6 +17,7 @@ from speedd.errors import TryAgainError
 from speedd.execution.base import ExecutorStatus
 from speedd.execution.board import Board, Item, Run
 from speedd.execution.crew import Crew, PoolTimes
+from speedd.execution.messages import WorkerLimits
 from speedd.execution.takes import discard_partial_files
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class WorkerPool:
         workers: how many; 0 for as many as there are cores for a CPU engine, one otherwise.
         nice: added to the nice value of the workers of a CPU engine, so that the rest of the machine goes first.
         times: how patient it is.
+        limits: what bounds each worker.
         clock: monotonic seconds.
     Raises:
         EngineError: if there is no such engine, or it cannot run here.
@@ -52,6 +54,7 @@ class WorkerPool:
         workers: int = 0,
         nice: int = 0,
         times: PoolTimes | None = None,
+        limits: WorkerLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         info = find(engine).describe(options)
@@ -66,6 +69,7 @@ class WorkerPool:
             workers=workers or (len(os.sched_getaffinity(0)) if on_cpu else 1),
             nice=nice if on_cpu else 0,
             times=times or PoolTimes(),
+            limits=limits or WorkerLimits(),
             clock=clock,
         )
         discard_partial_files(takes)

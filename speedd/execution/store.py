@@ -6,7 +6,7 @@ import io
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,34 +14,36 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from speedd.execution.messages import Done, NotStored, Setup
-from speedd.execution.takes import PARTIAL_FOLDER, take_path
+from speedd.execution.messages import Done, Gauge, NotStored, Setup
+from speedd.execution.takes import PARTIAL_FOLDER, fallback_key, take_path
 from speedd.model import Rendered, Take
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from speedd.engines.base import Engine
     from speedd.execution.line import Line
-
-STORE_QUEUE_TAKES = 2
-"""Takes spoken and not yet on disk before the engine waits."""
 
 
 class Store:
     """Stores takes in a thread of its own and reports each when it is safe on disk."""
 
-    def __init__(self, setup: Setup, engine: Engine, line: Line) -> None:
+    def __init__(self, setup: Setup, gauge: Callable[[], Gauge], line: Line) -> None:
         self._setup = setup
-        self._engine = engine
+        self._gauge = gauge
         self._line = line
-        self._takes: queue.Queue[tuple[Take, float] | None] = queue.Queue(STORE_QUEUE_TAKES)
+        self._takes: queue.Queue[tuple[Take, float, str] | None] = queue.Queue(setup.limits.store_takes)
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
 
-    def put(self, take: Take, render_s: float) -> None:
-        """Hand over a take; waits while the disk is behind."""
-        self._takes.put((take, render_s))
+    def put(self, take: Take, render_s: float, fallback: str) -> None:
+        """Hand over a take; waits while the disk is behind.
+
+        Args:
+            take: of the utterance with its key.
+            render_s: what it took.
+            fallback: what of the numerics was different, see `Rendered.fallback`.
+        """
+        self._takes.put((take, render_s, fallback))
 
     def finish(self) -> None:
         """Store what was handed over."""
@@ -55,18 +57,19 @@ class Store:
         except Exception as error:  # noqa: BLE001  # the boundary of a thread
             self._line.break_down(error)
 
-    def _stored(self, take: Take, render_s: float) -> Done | NotStored:
+    def _stored(self, take: Take, render_s: float, fallback: str) -> Done | NotStored:
+        key = fallback_key(take.key, fallback)
         finite = bool(np.isfinite(take.wave).all())
         pcm = to_pcm16(take.wave if finite else take.wave[np.isfinite(take.wave)])
         size_bytes = 0
         if finite and len(pcm):
             try:
-                size_bytes = write_take(self._setup.takes, take.key, pcm, take.sample_rate_hz)
+                size_bytes = write_take(self._setup.takes, key, pcm, take.sample_rate_hz)
             except OSError as error:
                 return NotStored(take.key, error.strerror or type(error).__name__)
         return Done(
             Rendered(
-                key=take.key,
+                key=key,
                 samples=len(take.wave),
                 sample_rate_hz=take.sample_rate_hz,
                 peak_dbfs=_dbfs(pcm, "peak"),
@@ -76,8 +79,10 @@ class Store:
                 stop_reason=take.stop_reason,
                 size_bytes=size_bytes,
                 worker=self._setup.index,
+                asked=take.key if fallback else "",
+                fallback=fallback,
             ),
-            self._engine.budget(),
+            self._gauge(),
         )
 
 

@@ -48,6 +48,16 @@ def take_key(info: EngineInfo, *, text: str, voice: Voice, style: Style, seed: i
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("ascii")).hexdigest()
 
 
+def fallback_key(key: str, fallback: str) -> str:
+    """Name a take that was made with other numerics than its utterance asked for: never taken for the same.
+
+    Args:
+        key: of the utterance.
+        fallback: what was different, as `Rendered.fallback` has it; empty if nothing was.
+    """
+    return hashlib.sha256(f"{key} {fallback}".encode()).hexdigest() if fallback else key
+
+
 def chunk_seed(configured_seed: int, text: str, occurrence: int, attempt: int) -> int:
     """Seed a text by what it is, not by where it stands: inserting a sentence changes no other take.
 

@@ -13,7 +13,7 @@ MOST_DOUBLINGS: Final = 5
 class Answer(StrEnum):
     """What to do about a device without room."""
 
-    FEWER_ROWS = "fewer rows"
+    TRY_AGAIN = "try again"
     FALL_BACK = "fall back"
     GIVE_UP = "give up"
 
@@ -21,8 +21,9 @@ class Answer(StrEnum):
 class Throttle:
     """Rows that may run at once, and the fallbacks that hold.
 
-    Out of memory with several rows halves them; with one row the next fallback is taken; after the last there is
-    nothing left but to wait. After a quiet while the last fallback is dropped, then the rows grow by a half.
+    Out of memory with several rows halves them. One row is tried once more, because memory was released; if it fails
+    again the next fallback is taken, and after the last there is nothing left but to wait. After a quiet while the last
+    fallback is dropped, then the rows grow by a half.
 
     Args:
         fallbacks: names, the mildest first.
@@ -36,6 +37,8 @@ class Throttle:
         self._steps = 0
         self._doublings = -1
         self._most = 0
+        self._failed_alone = False
+        self._went_well = False
         self._since_s = -math.inf
 
     @property
@@ -53,20 +56,28 @@ class Throttle:
 
         Rows that had started before the last halving are no new evidence: they end, and then its rows hold.
         """
-        if self._rows is not None and rows > max(1, self._rows):
-            self._since_s = now_s
-            return Answer.FEWER_ROWS
-        self._doublings = min(self._doublings + 1, MOST_DOUBLINGS)
+        self._went_well = False
         self._since_s = now_s
+        if self._rows is not None and rows > max(1, self._rows):
+            return Answer.TRY_AGAIN
+        self._doublings = min(self._doublings + 1, MOST_DOUBLINGS)
         if rows > 1:
             self._most = max(self._most, rows)
             self._rows = rows // 2
-            return Answer.FEWER_ROWS
+            return Answer.TRY_AGAIN
         self._rows = 1
+        if not self._failed_alone:
+            self._failed_alone = True
+            return Answer.TRY_AGAIN
         if self._steps == len(self._fallbacks):
             return Answer.GIVE_UP
         self._steps += 1
         return Answer.FALL_BACK
+
+    def go_well(self) -> None:
+        """Take note that a row was spoken. Nothing more is tried before one was: each try gains at least a take."""
+        self._failed_alone = False
+        self._went_well = True
 
     def may_drop_fallback(self, now_s: float) -> bool:
         """Whether it has been quiet for long enough to do without the last fallback; nothing may be in the engine."""
@@ -76,6 +87,7 @@ class Throttle:
         """Do without the last fallback."""
         self._steps -= 1
         self._since_s = now_s
+        self._went_well = False
 
     def grow(self, now_s: float) -> None:
         """Allow more rows if it has been quiet for long enough."""
@@ -83,10 +95,11 @@ class Throttle:
             return
         self._rows += max(1, self._rows // 2)
         self._since_s = now_s
+        self._went_well = False
         if self._rows > self._most:  # where it went wrong last it goes well now
             self._rows = None
             self._most = 0
             self._doublings = -1
 
     def _is_quiet(self, now_s: float) -> bool:
-        return now_s - self._since_s >= self._quiet_s * 2 ** max(0, self._doublings)
+        return self._went_well and now_s - self._since_s >= math.ldexp(self._quiet_s, max(0, self._doublings))

@@ -16,17 +16,24 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speedd.engines.base import find
-from speedd.errors import EngineError
+import numpy as np
+
+from speedd.engines.base import OutOfMemory, find
+from speedd.errors import DeviceFullError, EngineError
 from speedd.execution.desk import Desk
 from speedd.execution.line import Line
-from speedd.execution.messages import Done, Heartbeat, Ready, Refused, Setup, Speak
+from speedd.execution.messages import Done, Heartbeat, NoRoom, Ready, Refused, Setup, Speak, Warming
 from speedd.execution.store import Store
 from speedd.execution.tether import tie_to_parent
+from speedd.execution.thrift import Thrift
+from speedd.execution.throttle import Answer
 from speedd.model import Failed
 
 if TYPE_CHECKING:
     from speedd.engines.base import Engine
+    from speedd.model import Voice
+
+OUT_OF_MEMORY = "the device ran out of memory"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,35 +71,86 @@ def _work(setup: Setup, line: Line) -> None:
     if setup.nice:
         os.nice(setup.nice)
     began_s = time.monotonic()
-    engine = find(setup.engine).load(setup.options)
-    desk = Desk(engine, line)
-    store = Store(setup, engine, line)
+    try:
+        engine = find(setup.engine).load(setup.options)
+    except DeviceFullError as error:
+        line.send(NoRoom(error.message))
+        return
+    thrift = Thrift(engine, setup.limits, clock=time.monotonic)
+    desk = Desk(engine, line, thrift, reserve_bytes=setup.limits.reserve_bytes)
+    store = Store(setup, desk.gauge, line)
     threading.Thread(target=_receive, args=(desk, line), name="orders", daemon=True).start()
     threading.Thread(target=_beat, args=(desk, line, setup.heartbeat_s), name="heartbeat", daemon=True).start()
-    line.send(Ready(engine.info, engine.budget(), time.monotonic() - began_s, rss_bytes()))
+    line.send(Ready(engine.info, desk.gauge(), time.monotonic() - began_s, rss_bytes()))
     while (voice := desk.next_voice()) is not None:
         try:
-            engine.prewarm(voice)
-        except EngineError as error:
+            _make_ready(engine, voice, desk, thrift, line)
+            _speak(engine, desk, thrift, store, line)
+        except DeviceFullError as error:
+            in_hand = desk.in_hand
+            order = thrift.run_out(max(1, len(in_hand)))
+            if in_hand:
+                desk.give_back(in_hand, OUT_OF_MEMORY)
+            if order is Answer.GIVE_UP:
+                line.send(NoRoom(error.message))
+                break
+        except UnusableVoiceError as error:
             for utterance in desk.reject(voice):
-                line.send(Done(Failed(utterance.key, str(error)), engine.budget()))
-            continue
-        desk.warmed(voice)
-        _speak(engine, desk, store, line)
+                line.send(Done(Failed(utterance.key, str(error)), desk.gauge()))
     store.finish()
     engine.close()
 
 
-def _speak(engine: Engine, desk: Desk, store: Store, line: Line) -> None:
-    """Let the engine speak until the desk closes."""
-    for result in engine.synthesize(desk):
-        render_s = desk.finished(result.key)
-        if isinstance(result, Failed):
-            line.send(Done(result, engine.budget()))
-        else:
-            store.put(result, render_s)
-    if desk.unfinished:
-        raise RuntimeError(f"the engine left {desk.unfinished} utterances without an answer")
+class UnusableVoiceError(EngineError):
+    """The engine cannot speak with this voice."""
+
+
+def _make_ready(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, line: Line) -> None:
+    """Change what is due in the engine and prewarm the voice.
+
+    Raises:
+        DeviceFullError: if there is no room for that.
+        UnusableVoiceError: if the engine cannot speak with it.
+    """
+    if thrift.is_due:
+        thrift.settle()
+        desk.cool()
+    if desk.is_warm(voice):
+        return
+    line.send(Warming(voice.name))
+    try:
+        engine.prewarm(voice)
+    except DeviceFullError:
+        raise
+    except EngineError as error:
+        raise UnusableVoiceError(error.message, hint=error.hint) from error
+    finally:
+        line.send(Warming(""))
+    desk.warmed(voice)
+
+
+def _speak(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line) -> None:
+    """Let the engine speak until the desk closes.
+
+    Raises:
+        DeviceFullError: if a single row was too much, whatever holds.
+    """
+    answers = engine.synthesize(desk)
+    for answer in answers:
+        match answer:
+            case OutOfMemory():
+                order = thrift.run_out(len(desk.in_hand))
+                desk.give_back(answer.keys, OUT_OF_MEMORY)
+                if order is Answer.GIVE_UP:
+                    raise DeviceFullError("There is not enough free memory for a single row.")
+            case Failed():
+                desk.finished(answer.key)
+                line.send(Done(answer, desk.gauge()))
+            case _ if np.isfinite(answer.wave).all() or not desk.once_more(answer.key):
+                thrift.go_well()
+                store.put(answer, desk.finished(answer.key), thrift.fallback)
+    if desk.in_hand:
+        raise RuntimeError(f"the engine left {len(desk.in_hand)} utterances without an answer")
 
 
 def _receive(desk: Desk, line: Line) -> None:
@@ -108,7 +166,7 @@ def _receive(desk: Desk, line: Line) -> None:
 def _beat(desk: Desk, line: Line, period_s: float) -> None:
     while True:
         desk.busy.wait()
-        line.send(Heartbeat(rss_bytes()))
+        line.send(Heartbeat(rss_bytes(), desk.gauge()))
         time.sleep(period_s)
 
 

@@ -63,9 +63,12 @@ EVENTS: Final[Mapping[str, Event]] = {
     # what speaks
     "engine.chosen": Event("info", "The engine for job {job} is {reason}."),
     "executor.failed": Event("error", "The workers cannot go on."),
+    "takes.fallback": Event("warning", "{count} takes were made with other numerics ({reason}) for lack of memory."),
     "worker.started": Event("debug", "Worker {worker} started."),
     "worker.ready": Event("info", "Worker {worker} is ready to speak."),
     "worker.died": Event("warning", "Worker {worker} ended and is replaced: {reason}"),
+    "worker.gave_back": Event("warning", "Worker {worker} gave {chunks} chunks back and speaks them anew: {reason}"),
+    "worker.no_room": Event("warning", "Worker {worker} leaves its device alone for a while: {reason}"),
     "worker.broke": Event("warning", "Worker {worker} met an error of its own: {reason}"),
     "worker.released": Event("debug", "Worker {worker} was idle and gave its memory back."),
     "style.unused": Event("warning", "{reason}"),

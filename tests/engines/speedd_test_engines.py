@@ -10,7 +10,13 @@ is answered with `Failed` by every one of them. What else they do:
 - ``slow``: sleeps SPEEDD_TEST_SLOW_S seconds (0.05) over each utterance, in small naps.
 - ``crash_on_chunk``: the process ends at once on a text that holds ``CRASH``; ``RAISE`` raises out of `synthesize`.
 - ``hang``: never returns from a text that holds ``HANG``.
-- ``oom_at_rows``: claims 8 rows, has memory for 3: a larger batch is halved until it fits, and the budget says 3.
+- ``oom_at_rows``: claims 8 rows, has memory for 3: a larger batch runs out of it.
+- ``tight``: likewise; and a text that holds ``BIG``, ``LARGE`` or ``HUGE`` needs one, two or three fallbacks (it has
+  two: ``smaller``, which keeps the bits, and ``whisper``, which does not), the voice ``Cosine`` one.
+- ``mishap``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
+  SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
+  of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
+- ``no_numbers``: a sample of every take is not a number.
 - ``crash_in_batch``: takes 8 rows at once and dies if one of them holds ``CRASH``: which one, nobody can tell.
 - ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
 
@@ -18,14 +24,16 @@ With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted 
 """
 
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from speedd.engines.base import Budget, EngineInfo
-from speedd.errors import EngineError
+from speedd.engines.base import Budget, EngineInfo, Fallback, OutOfMemory
+from speedd.errors import DeviceFullError, EngineError
 from speedd.model import Failed, Take, TextLimits, Voice
 
 RATE_HZ = 24_000
@@ -130,11 +138,7 @@ class Hang(Tone):
 
 
 class OomAtRows(Tone):
-    has_rows = 3
-
-    def __init__(self, info):
-        super().__init__(info)
-        self.claimed_rows = 8
+    claimed_rows, has_rows = 8, 3
 
     def budget(self):
         return Budget(rows=self.claimed_rows, free_bytes=1 << 30, row_bytes=1 << 20)
@@ -145,19 +149,89 @@ class OomAtRows(Tone):
 
     def batch(self, rows):
         if len(rows) > self.has_rows:
-            self.claimed_rows = self.has_rows
-            half = len(rows) // 2
-            yield from self.batch(rows[:half])
-            yield from self.batch(rows[half:])
-        else:
-            for utterance in reversed(rows):
-                note(utterance)
-                yield self.speak(utterance)
+            yield OutOfMemory(tuple(utterance.key for utterance in rows))
+            return
+        for utterance in reversed(rows):
+            note(utterance)
+            yield self.speak(utterance)
+
+
+class Tight(OomAtRows):
+    """With the fallback ``whisper`` the tone is lower, as other numerics would make it."""
+
+    def __init__(self, info):
+        super().__init__(info)
+        self.holding = ()
+
+    def release_memory(self):
+        pass
+
+    def fall_back(self, names):
+        self.holding = names
+
+    def prewarm(self, voice):
+        super().prewarm(voice)
+        if voice.name == "Cosine" and not self.holding:
+            raise DeviceFullError("The voice takes too much memory.")
+
+    def batch(self, rows):
+        need = max(
+            3 if "HUGE" in utterance.text else 2 if "LARGE" in utterance.text else "BIG" in utterance.text
+            for utterance in rows
+        )
+        if need > len(self.holding):
+            raise DeviceFullError("There is not enough memory.")
+        yield from super().batch(rows)
+
+    def wave(self, utterance):
+        return super().wave(utterance) * (0.5 if "whisper" in self.holding else 1)
+
+
+class NoNumbers(Tone):
+    def wave(self, utterance):
+        wave = super().wave(utterance)
+        wave[len(wave) // 2] = np.nan
+        return wave
+
+
+class Mishap(OomAtRows):
+    has_rows = 8
+
+    def batch(self, rows):
+        for utterance in rows:
+            note(utterance)
+        if due("OOM", rows):
+            yield OutOfMemory(tuple(utterance.key for utterance in rows))
+            return
+        for done, utterance in enumerate(rows):
+            if due("FULL", [utterance]):
+                raise DeviceFullError("There is not enough memory.")
+            if due("PART", [utterance]):
+                yield OutOfMemory(tuple(late.key for late in rows[done:]))
+                return
+            if due("KILL", [utterance]):
+                os.kill(os.getpid(), signal.SIGKILL)
+            while due("HANG", [utterance]):
+                time.sleep(3600)
+            take = self.speak(utterance)
+            if due("NAN", [utterance]):
+                take.wave[len(take.wave) // 2] = np.nan
+            yield take
+
+
+def due(mishap, rows):
+    """Whether this happens now: once for each text that holds its word, in whatever process."""
+    for utterance in rows:
+        if mishap in utterance.text:
+            try:
+                (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / f"{mishap} {utterance.key}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            return True
+    return False
 
 
 class CrashInBatch(OomAtRows):
-    has_rows = 8
-
     def batch(self, rows):
         for utterance in rows:
             note(utterance)
@@ -168,8 +242,9 @@ class CrashInBatch(OomAtRows):
 
 
 class Factory:
-    def __init__(self, name, engine, device="cpu", languages=("en",)):
-        self.name, self.engine, self.device, self.languages = name, engine, device, languages
+    def __init__(self, name, engine, device="cpu", languages=("en",), fallbacks=()):
+        self.name, self.engine, self.device = name, engine, device
+        self.languages, self.fallbacks = languages, fallbacks
 
     def describe(self, options):
         return EngineInfo(
@@ -183,6 +258,7 @@ class Factory:
             voices=(Voice("sine", "1" * 64), Voice("Cosine", "2" * 64)),
             limits=TextLimits(best_chars=200, max_chars=400, one_sentence=True),
             device=self.device,
+            fallbacks=self.fallbacks,
         )
 
     def load(self, options):
@@ -191,6 +267,10 @@ class Factory:
         if self.engine is os._exit:
             sys.stdout.flush()
             os._exit(4)
+        if self.engine is Mishap:
+            with suppress(FileNotFoundError):
+                (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "load").unlink()
+                os._exit(4)
         return self.engine(self.describe(options))
 
 
@@ -203,6 +283,9 @@ SLOW = Factory("slow", Slow)
 CRASH_ON_CHUNK = Factory("crash_on_chunk", CrashOnChunk)
 HANG = Factory("hang", Hang)
 OOM_AT_ROWS = Factory("oom_at_rows", OomAtRows, device="test")
+TIGHT = Factory("tight", Tight, device="test", fallbacks=(Fallback("smaller"), Fallback("whisper", {"gain": "half"})))
+NO_NUMBERS = Factory("no_numbers", NoNumbers)
+MISHAP = Factory("mishap", Mishap, device="test")
 CRASH_IN_BATCH = Factory("crash_in_batch", CrashInBatch, device="test")
 BROKEN_LOAD = Factory("broken_load", None)
 CRASH_AT_LOAD = Factory("crash_at_load", os._exit)

@@ -5,17 +5,17 @@ import json
 import subprocess
 import sys
 import threading
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from speedd.engines import available, find
-from speedd.engines.base import Engine
+from speedd.engines.base import Engine, OutOfMemory, Thrifty
 from speedd.model import Failed, Style, Take, Utterance
 
-ENGINES = ("hibari", "tone", "silent", "slow", "crash_on_chunk", "hang", "oom_at_rows", "crash_in_batch")
+ENGINES = ("hibari", "tone", "silent", "slow", "crash_on_chunk", "hang", "oom_at_rows", "tight", "crash_in_batch")
 TEXTS = (
     "“I have thought since how particularly ill-equipped I was,” said the Time Traveller.",
     "It was at ten o’clock to-day that the first of all Time Machines began its career!",
@@ -25,10 +25,16 @@ TEXTS = (
 
 
 class Company:
-    """A source that hands out what it has, and is closed once that is gone."""
+    """A source that hands out what it has, and is closed once that is gone. What is given back comes again."""
 
     def __init__(self, utterances):
         self.waiting = list(utterances)
+        self.known = {one.key: one for one in self.waiting}
+        self.most = len(self.waiting)
+
+    def give_back(self, keys):
+        self.waiting[:0] = [self.known[key] for key in keys]
+        self.most = max(1, self.most // 2)
 
     @property
     def closed(self):
@@ -36,7 +42,8 @@ class Company:
 
     def take(self, max_rows, *, block):
         assert max_rows >= 1
-        taken, self.waiting = self.waiting[:max_rows], self.waiting[max_rows:]
+        rows = min(max_rows, self.most)
+        taken, self.waiting = self.waiting[:rows], self.waiting[rows:]
         return taken
 
 
@@ -46,7 +53,13 @@ def utterances(info, texts=TEXTS, *, seed=11, speed=1.0):
 
 
 def spoken(engine, work):
-    answers = list(engine.synthesize(Company(work)))
+    company = Company(work)
+    answers = []
+    for answer in engine.synthesize(company):
+        if isinstance(answer, OutOfMemory):
+            company.give_back(answer.keys)
+        else:
+            answers.append(answer)
     assert sorted(answer.key for answer in answers) == sorted(one.key for one in work)
     return {answer.key: answer for answer in answers}
 
@@ -180,9 +193,15 @@ def test_it_blocks_only_while_it_is_speaking_nothing(engine):
             self.given += len(taken)
             return taken
 
-    for _ in engine.synthesize(Counting(utterances(engine.info) * 3)):
-        answered += 1
-    assert answered == 3 * len(TEXTS)
+    work = [replace(one, key=f"{one.key}, {turn}") for turn in range(3) for one in utterances(engine.info)]
+    source = Counting(work)
+    for answer in engine.synthesize(source):
+        if isinstance(answer, OutOfMemory):
+            source.give_back(answer.keys)
+            source.given -= len(answer.keys)
+        else:
+            answered += 1
+    assert answered == len(work)
     assert set(held_when_it_blocked) == {0}
 
 
@@ -222,3 +241,19 @@ def test_prewarming_changes_nothing(engine):
         engine.prewarm(voice)
         engine.prewarm(voice)
     assert digests(spoken(engine, work)) == before
+
+
+def test_an_engine_with_fallbacks_takes_them_and_comes_back(engine):
+    names = tuple(fallback.name for fallback in engine.info.fallbacks)
+    assert len(set(names)) == len(names)
+    assert not names or isinstance(engine, Thrifty)
+    if isinstance(engine, Thrifty):
+        work = utterances(engine.info)
+        before = digests(spoken(engine, work))
+        for count in range(len(names) + 1):
+            engine.fall_back(names[:count])
+            engine.release_memory()
+            same_bits = not any(fallback.numerics for fallback in engine.info.fallbacks[:count])
+            assert (digests(spoken(engine, work)) == before) is same_bits
+        engine.fall_back(())
+        assert digests(spoken(engine, work)) == before

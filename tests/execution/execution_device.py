@@ -1,17 +1,18 @@
 """A card that is shared: memory in blocks, other programs that come and go, readings that are late and not exact.
 
-The clock is virtual. `narrate` lets the worker's own scheduler and throttle run a batching engine on it and adds up what
-happened.
+The clock is virtual. `narrate` lets the worker's own scheduler and throttle run a batching engine on it and adds up
+what happened.
 """
 
 import heapq
 import random
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import count
 
 from speedd.engines.base import Budget
 from speedd.execution.scheduler import Waiting, choose, row_cost_bytes
-from speedd.execution.throttle import Throttle
+from speedd.execution.throttle import Answer, Throttle
 from speedd.model import TextLimits
 
 MIB = 1 << 20
@@ -87,124 +88,162 @@ class Report:
         return self.row_byte_s / self.bound_byte_s
 
 
-def narrate(*, chunks, seed, total=12 << 30, fixed=2 << 30, reserve=512 * MIB, tenants_every_s=15.0, slots=200, ahead=16):
+def narrate(**options):
     """Speak so many chunks on a shared card; every one is spoken exactly once."""
-    dice = random.Random(seed)
-    card = Card(total, used=fixed)
-    todo = deque((number, int(min(400, max(20, dice.gauss(200, 70))))) for number in range(chunks))
-    waiting, running, report = [], {}, Report()
-    throttle = Throttle((), quiet_s=30.0)
-    events, ties = [], iter(range(1 << 60))
-    clock, read_at, read = 0.0, -1.0, 0
-    broken_since = None
+    return Simulation(**options).run()
 
-    def plan(when, what, *data):
-        heapq.heappush(events, (when, next(ties), what, data))
 
-    def budget():
-        nonlocal read, read_at
-        if clock - read_at >= READING_AGE_S:
-            read, read_at = int(card.free * (1 + dice.gauss(0, READING_ERROR))), clock
-        held = sum(sum(row.blocks) for row in running.values())
-        return Budget(
-            slots, max(0, read), ROW_BYTES, ROW_BASE_BYTES, idle_bytes=sum(card.cache), held_bytes=held
-        )
+class Simulation:
+    """A worker, its engine and the card, on a virtual clock.
 
-    def cost(chars):
-        return row_cost_bytes(chars, budget_of_costs, LIMITS)
+    Args:
+        chunks: how many there are to speak.
+        seed: of everything that is left to chance.
+        total: size of the card; ``fixed`` of it belongs to the engine whatever it speaks.
+        reserve: what the scheduler leaves free.
+        tenants_every_s: how often another program comes or goes, on average; 0: never.
+        slots: rows that the engine holds at most.
+        ahead: how many utterances wait at the worker.
+    """
 
-    budget_of_costs = Budget(slots, 0, ROW_BYTES, ROW_BASE_BYTES)
+    def __init__(
+        self,
+        *,
+        chunks,
+        seed,
+        total=12 << 30,
+        fixed=2 << 30,
+        reserve=512 * MIB,
+        tenants_every_s=15.0,
+        slots=200,
+        ahead=16,
+    ):
+        self.dice = random.Random(seed)
+        self.card = Card(total, used=fixed)
+        self.fixed, self.reserve, self.slots, self.ahead = fixed, reserve, slots, ahead
+        self.tenants_every_s = tenants_every_s
+        self.todo = deque((number, int(min(400, max(20, self.dice.gauss(200, 70))))) for number in range(chunks))
+        self.waiting, self.running = [], {}
+        self.throttle = Throttle((), quiet_s=30.0)
+        self.events, self.ties = [], count()
+        self.clock, self.read_at, self.read = 0.0, -1.0, 0
+        self.broken_since = None
+        self.report = Report()
 
-    def run_out(row):
-        """What a worker does: give back, fewer rows, empty the cache."""
-        report.ran_out += 1
-        answer = throttle.run_out(len(running), clock)
-        report.given_up += answer == "give up"
-        drop(row)
-        card.cache.clear()
+    def run(self):
+        if self.tenants_every_s:
+            self.plan(self.dice.expovariate(1 / self.tenants_every_s), self.come_or_go)
+        self.admit()
+        while self.todo or self.waiting or self.running:
+            until, _, event, data = heapq.heappop(self.events)
+            self.add_up(until)
+            self.clock = until
+            event(*data)
+            self.watch_reserve()
+            self.admit()
+        self.report.clock_s = self.clock
+        return self.report
 
-    def drop(row):
-        for block in row.blocks:
-            card.release(block)
-        row.dropped = True
-        del running[row.number]
-        waiting.insert(0, (row.number, Waiting(row.chars)))
+    def plan(self, when, event, *data):
+        heapq.heappush(self.events, (when, next(self.ties), event, data))
 
-    def grow(row):
-        block = card.allocate(-(-cost(row.chars) // PAGES // (2 * MIB)) * 2 * MIB)
-        if not block:
-            run_out(row)
-            return False
-        row.blocks.append(block)
-        return True
+    def add_up(self, until):
+        if not self.todo:  # at the very end there is nothing to fill the card with
+            return
+        card = self.card
+        bound = max(0, card.total - sum(card.tenants.values()) - self.fixed - self.reserve)
+        rows = sum(cost(row.chars) for row in self.running.values())
+        self.report.bound_byte_s += bound * (until - self.clock)
+        self.report.row_byte_s += min(rows, bound) * (until - self.clock)
 
-    def admit():
-        while todo and len(waiting) < ahead:
-            number, chars = todo.popleft()
-            waiting.append((number, Waiting(chars)))
-        throttle.grow(clock)
-        cap = slots if throttle.rows is None else throttle.rows
+    def watch_reserve(self):
+        if self.card.free + sum(self.card.cache) < self.reserve:
+            if self.broken_since is None:
+                self.broken_since = self.clock
+                self.report.reserve_broken += 1
+        elif self.broken_since is not None:
+            self.report.longest_break_s = max(self.report.longest_break_s, self.clock - self.broken_since)
+            self.broken_since = None
+
+    def budget(self):
+        card = self.card
+        if self.clock - self.read_at >= READING_AGE_S:
+            self.read, self.read_at = int(card.free * (1 + self.dice.gauss(0, READING_ERROR))), self.clock
+        held = sum(sum(row.blocks) for row in self.running.values())
+        free = max(0, self.read)
+        return Budget(self.slots, free, ROW_BYTES, ROW_BASE_BYTES, idle_bytes=sum(card.cache), held_bytes=held)
+
+    def admit(self):
+        while self.todo and len(self.waiting) < self.ahead:
+            number, chars = self.todo.popleft()
+            self.waiting.append((number, Waiting(chars)))
+        self.throttle.grow(self.clock)
         chosen = choose(
-            [one for _, one in waiting],
-            [row.chars for row in running.values()],
-            max_rows=slots,
-            rows_cap=cap,
-            budget=budget(),
+            [one for _, one in self.waiting],
+            [row.chars for row in self.running.values()],
+            max_rows=self.slots,
+            rows_cap=self.slots if self.throttle.rows is None else self.throttle.rows,
+            budget=self.budget(),
             limits=LIMITS,
-            reserve_bytes=reserve,
+            reserve_bytes=self.reserve,
         )
-        starting = [waiting[index] for index in chosen]
+        starting = [self.waiting[index] for index in chosen]
         for one in starting:
-            waiting.remove(one)
+            self.waiting.remove(one)
         for number, one in starting:
-            known = broken_since is not None and clock - broken_since > READING_AGE_S
-            if running and known and card.free + sum(card.cache) < reserve * (1 - 4 * READING_ERROR):
-                report.started_in_breaks += 1
-            row = running[number] = Row(number, one.chars)
-            if grow(row):
-                takes_s = 0.04 * one.chars * dice.uniform(0.8, 1.2)
-                for page in range(1, PAGES):
-                    plan(clock + takes_s * page / PAGES, "grow", row)
-                plan(clock + takes_s, "end", row)
+            self.start(number, one.chars)
 
-    def come_and_go():
-        name = dice.randrange(4)
-        if name in card.tenants:
-            del card.tenants[name]
+    def start(self, number, chars):
+        known = self.broken_since is not None and self.clock - self.broken_since > READING_AGE_S
+        short = self.card.free + sum(self.card.cache) < self.reserve * (1 - 4 * READING_ERROR)
+        self.report.started_in_breaks += bool(self.running and known and short)
+        row = self.running[number] = Row(number, chars)
+        self.grow(row)
+        if not row.dropped:
+            takes_s = 0.04 * chars * self.dice.uniform(0.8, 1.2)
+            for page in range(1, PAGES):
+                self.plan(self.clock + takes_s * page / PAGES, self.grow, row)
+            self.plan(self.clock + takes_s, self.end, row)
+
+    def grow(self, row):
+        if row.dropped:
+            return
+        block = self.card.allocate(-(-cost(row.chars) // PAGES // (2 * MIB)) * 2 * MIB)
+        if block:
+            row.blocks.append(block)
         else:
-            size = int(dice.choice((0.2, 0.5, 1, 2, 4)) * (1 << 30))
-            card.tenants[name] = min(size, max(0, card.free))  # it takes what it gets, our reserve included
+            self.run_out(row)
 
-    if tenants_every_s:
-        plan(dice.expovariate(1 / tenants_every_s), "tenant")
-    admit()
-    while todo or waiting or running:
-        until, _, what, data = heapq.heappop(events)
-        rows = sum(cost(row.chars) for row in running.values())
-        if todo:  # at the very end there is nothing to fill it with
-            bound = max(0, card.total - sum(card.tenants.values()) - fixed - reserve)
-            report.bound_byte_s += bound * (until - clock)
-            report.row_byte_s += min(rows, bound) * (until - clock)
-        clock = until
-        if what == "tenant":
-            come_and_go()
-            plan(clock + dice.expovariate(1 / tenants_every_s), "tenant")
-        elif not data[0].dropped:
-            row = data[0]
-            if what == "grow":
-                grow(row)
-            else:
-                for block in row.blocks:
-                    card.release(block)
-                del running[row.number]
-                report.spoken.append(row.number)
-        if card.free + sum(card.cache) < reserve:
-            if broken_since is None:
-                broken_since = clock
-                report.reserve_broken += 1
-        elif broken_since is not None:
-            report.longest_break_s = max(report.longest_break_s, clock - broken_since)
-            broken_since = None
-        admit()
-    report.clock_s = clock
-    return report
+    def run_out(self, row):
+        """What a worker does: give back, fewer rows, empty the cache."""
+        self.report.ran_out += 1
+        self.report.given_up += self.throttle.run_out(len(self.running), self.clock) is Answer.GIVE_UP
+        self.release(row)
+        row.dropped = True
+        self.waiting.insert(0, (row.number, Waiting(row.chars)))
+        self.card.cache.clear()
+
+    def end(self, row):
+        if not row.dropped:
+            self.release(row)
+            self.throttle.go_well()
+            self.report.spoken.append(row.number)
+
+    def release(self, row):
+        for block in row.blocks:
+            self.card.release(block)
+        del self.running[row.number]
+
+    def come_or_go(self):
+        """Another program takes what it wants, as far as there is any, our reserve included; or it ends."""
+        name = self.dice.randrange(4)
+        if name in self.card.tenants:
+            del self.card.tenants[name]
+        else:
+            size = int(self.dice.choice((0.2, 0.5, 1, 2, 4)) * (1 << 30))
+            self.card.tenants[name] = min(size, max(0, self.card.free))
+        self.plan(self.clock + self.dice.expovariate(1 / self.tenants_every_s), self.come_or_go)
+
+
+def cost(chars):
+    return row_cost_bytes(chars, Budget(1, 0, ROW_BYTES, ROW_BASE_BYTES), LIMITS)

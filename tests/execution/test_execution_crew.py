@@ -10,6 +10,7 @@ from speedd.engines.base import Budget
 from speedd.execution.base import WorkerState
 from speedd.execution.board import Board
 from speedd.execution.crew import Crew, PoolTimes
+from speedd.execution.messages import Gauge, WorkerLimits
 
 
 @pytest.fixture
@@ -25,13 +26,14 @@ def crew(tmp_path):
         workers=2,
         nice=0,
         times=PoolTimes(),
+        limits=WorkerLimits(),
         clock=lambda: 0.0,
     )
     for slot in crew._slots:
         sent = []
         slot.child = SimpleNamespace(send=sent.append, sent=sent)
         slot.state = WorkerState.IDLE
-        slot.budget = Budget(rows=2, free_bytes=1 << 30, row_bytes=1)
+        slot.gauge = Gauge(0, 2, Budget(rows=2, free_bytes=1 << 30, row_bytes=1))
     yield crew
     crew.stop()
 

@@ -6,12 +6,16 @@ from speedd.execution.throttle import Answer, Throttle
 def test_rows_are_halved_and_the_cap_is_kept_until_it_has_been_quiet():
     throttle = Throttle((), quiet_s=30)
     assert throttle.rows is None
-    assert throttle.run_out(20, 0) is Answer.FEWER_ROWS
+    assert throttle.run_out(20, 0) is Answer.TRY_AGAIN
     assert throttle.rows == 10
+    throttle.grow(1000)
+    assert throttle.rows == 10  # nothing was spoken yet
+    throttle.go_well()
     throttle.grow(29)
     assert throttle.rows == 10
     throttle.grow(30)
     assert throttle.rows == 15
+    throttle.go_well()
     throttle.grow(59)
     assert throttle.rows == 15
     throttle.grow(60)
@@ -35,6 +39,7 @@ def test_what_goes_wrong_again_is_tried_later_each_time():
     waits = []
     for _ in range(8):
         throttle.run_out(throttle.rows, now_s)
+        throttle.go_well()
         halved, began_s = throttle.rows, now_s
         while throttle.rows == halved:
             now_s += 0.5
@@ -45,6 +50,7 @@ def test_what_goes_wrong_again_is_tried_later_each_time():
 
 def test_one_row_that_does_not_fit_takes_one_fallback_after_the_other_and_then_gives_up():
     throttle = Throttle(("micro_batch", "cpu"), quiet_s=30)
+    assert throttle.run_out(1, 0) is Answer.TRY_AGAIN
     assert throttle.run_out(1, 0) is Answer.FALL_BACK
     assert throttle.steps == ("micro_batch",)
     assert throttle.run_out(1, 1) is Answer.FALL_BACK
@@ -53,21 +59,34 @@ def test_one_row_that_does_not_fit_takes_one_fallback_after_the_other_and_then_g
     assert throttle.rows == 1
 
 
+def test_one_row_that_was_spoken_after_all_takes_no_fallback():
+    throttle = Throttle(("cpu",), quiet_s=30)
+    for _ in range(3):
+        assert throttle.run_out(1, 0) is Answer.TRY_AGAIN
+        throttle.go_well()
+    assert throttle.steps == ()
+
+
 def test_fallbacks_are_dropped_before_the_rows_grow():
     throttle = Throttle(("micro_batch", "cpu"), quiet_s=10)
-    throttle.run_out(1, 0)
-    throttle.run_out(1, 0)
-    assert not throttle.may_drop_fallback(19)
-    assert throttle.may_drop_fallback(20)
-    throttle.drop_fallback(20)
-    assert throttle.steps == ("micro_batch",)
-    throttle.grow(39)
-    assert throttle.rows == 1
+    for _ in range(3):
+        throttle.run_out(1, 0)
+    assert throttle.steps == ("micro_batch", "cpu")
+    assert not throttle.may_drop_fallback(1000)
+    throttle.go_well()
+    assert not throttle.may_drop_fallback(39)
     assert throttle.may_drop_fallback(40)
     throttle.drop_fallback(40)
+    assert throttle.steps == ("micro_batch",)
+    throttle.go_well()
+    throttle.grow(79)
+    assert throttle.rows == 1
+    assert throttle.may_drop_fallback(80)
+    throttle.drop_fallback(80)
     assert throttle.steps == ()
-    throttle.grow(60)
-    assert throttle.rows in {2, None}
+    throttle.go_well()
+    throttle.grow(120)
+    assert throttle.rows is None
 
 
 @pytest.mark.parametrize("rows", [2, 3])

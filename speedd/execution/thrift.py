@@ -1,0 +1,76 @@
+"""What a worker does about memory: it watches its engine's budget, gives way, falls back, and recovers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from speedd.engines.base import Thrifty
+from speedd.execution.throttle import Answer, Throttle
+
+if TYPE_CHECKING:
+    from speedd.engines.base import Engine
+    from speedd.execution.messages import WorkerLimits
+
+
+class Thrift:
+    """The engine's throttle, and the fallbacks that hold in it.
+
+    Args:
+        engine: a loaded engine.
+        limits: what bounds this worker.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, engine: Engine, limits: WorkerLimits, *, clock: Callable[[], float]) -> None:
+        declared = engine.info.fallbacks if isinstance(engine, Thrifty) else ()
+        allowed = [one for one in declared if limits.fallbacks is None or one.name in limits.fallbacks]
+        self._engine = engine
+        self._clock = clock
+        self._numerics = {one.name: one.numerics for one in allowed}
+        self._throttle = Throttle(tuple(one.name for one in allowed), quiet_s=limits.quiet_s)
+        self.holding: tuple[str, ...] = ()
+        """The fallbacks that hold in the engine."""
+
+    @property
+    def fallback(self) -> str:
+        """What differs from the engine's own numerics now, for `Rendered.fallback`."""
+        changed: dict[str, str] = {}
+        for name in self.holding:
+            changed |= self._numerics[name]
+        return ", ".join(f"{name}={value}" for name, value in sorted(changed.items()))
+
+    def rows_cap(self, most: int) -> int:
+        """Rows that may be in the engine, of so many that it could hold; more than last time if it has been quiet."""
+        self._throttle.grow(self._clock())
+        rows = self._throttle.rows
+        return most if rows is None else min(rows, most)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the engine has to be emptied so that `settle` can change its fallbacks."""
+        return self._throttle.steps != self.holding or self._throttle.may_drop_fallback(self._clock())
+
+    def settle(self) -> None:
+        """Change the engine's fallbacks if that is due. Nothing may be in the engine.
+
+        Raises:
+            DeviceFullError: if there is no room for that.
+        """
+        if self._throttle.steps == self.holding and self._throttle.may_drop_fallback(self._clock()):
+            self._throttle.drop_fallback(self._clock())
+        if self._throttle.steps != self.holding:
+            assert isinstance(self._engine, Thrifty)
+            self._engine.fall_back(self._throttle.steps)
+            self.holding = self._throttle.steps
+
+    def go_well(self) -> None:
+        """Take note that a row was spoken."""
+        self._throttle.go_well()
+
+    def run_out(self, rows: int) -> Answer:
+        """Give way after so many rows were too many."""
+        answer = self._throttle.run_out(rows, self._clock())
+        if isinstance(self._engine, Thrifty):
+            self._engine.release_memory()
+        return answer

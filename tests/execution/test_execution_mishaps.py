@@ -1,0 +1,146 @@
+"""What goes wrong in an engine and on its device costs time, and nothing else."""
+
+import pytest
+from execution_pools import results, utterance, utterances
+
+from speedd.errors import TryAgainError
+from speedd.execution.messages import WorkerLimits
+from speedd.execution.pool import PoolTimes, WorkerPool
+from speedd.execution.takes import fallback_key, take_path
+from speedd.model import Failed, Rendered, Voice
+
+MISHAPS = ("OOM", "FULL", "PART", "NAN", "KILL", "HANG")
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """Makes pools of one worker, and closes them whatever happens."""
+    made = []
+
+    def make(engine, **options):
+        options = {"takes": tmp_path / "takes", "workers": 1} | options
+        made.append(WorkerPool(engine, {}, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def mishaps(tmp_path, monkeypatch):
+    """The folder in which the engine remembers what went wrong; when it is full of memories, nothing does any more."""
+    folder = tmp_path / "mishaps"
+    folder.mkdir()
+    monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def trace(tmp_path, monkeypatch):
+    folder = tmp_path / "trace"
+    folder.mkdir()
+    monkeypatch.setenv("SPEEDD_TEST_TRACE", str(folder))
+    return lambda: [key for file in folder.iterdir() for key in file.read_text().split()]
+
+
+def takes(folder, work):
+    return [take_path(folder, one.key).read_bytes() for one in work]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whatever_goes_wrong_every_chunk_is_rendered_once_and_sounds_as_if_nothing_had(
+    pool, mishaps, trace, tmp_path, workers
+):
+    (mishaps / "load").touch()
+    narrators = pool("mishap", workers=workers, times=PoolTimes(chunk_s=1))
+    work = utterances(narrators.info, 60)
+    for place, mishap in enumerate(MISHAPS):
+        work[5 + 9 * place] = utterance(narrators.info, f"And then {mishap} happened.")
+    answers = results(narrators, work)
+    assert all(isinstance(answer, Rendered) and answer.finite for answer in answers.values())
+    assert len(list(mishaps.iterdir())) == len(MISHAPS)
+    assert sum(worker.restarts for worker in narrators.status().workers) == 3  # load, KILL, HANG
+    assert narrators.status().rendered == len(work)
+    spoken_again = len(trace()) - len(work)
+    assert spoken_again <= 6 * 8
+    undisturbed = pool("mishap", takes=tmp_path / "undisturbed")
+    results(undisturbed, work)
+    assert sum(worker.restarts for worker in undisturbed.status().workers) == 0
+    assert takes(tmp_path / "takes", work) == takes(tmp_path / "undisturbed", work)
+
+
+def test_a_batch_that_is_too_large_is_halved_and_the_cap_is_remembered(pool, trace):
+    narrators = pool("oom_at_rows")
+    work = utterances(narrators.info, 60)
+    results(narrators, work)
+    (worker,) = narrators.status().workers
+    assert worker.restarts == 0
+    assert worker.rows_cap in {2, 3}  # halved once or twice, by how many had come when it began
+    assert len(trace()) == len(work)
+
+
+def test_after_a_quiet_while_more_is_tried(pool):
+    narrators = pool("oom_at_rows", limits=WorkerLimits(quiet_s=0.0))
+    results(narrators, utterances(narrators.info, 60))
+    assert narrators.status().workers[0].rows_cap >= 2
+
+
+def test_what_does_not_fit_alone_takes_a_fallback_and_a_take_with_other_numerics_is_another_take(pool, tmp_path):
+    narrators = pool("tight")
+    small = utterances(narrators.info, 10)
+    big, large = utterance(narrators.info, "A BIG one."), utterance(narrators.info, "A LARGE one.")
+    answers = [one for batch in narrators.run([*small[:5], big, *small[5:], large]) for one in batch]
+    found = {answer.utterance_key: answer for answer in answers}
+    assert sorted(found) == sorted(one.key for one in [*small, big, large])
+    assert (found[big.key].key, found[big.key].fallback) == (big.key, "")  # it keeps the bits
+    fallen = found[large.key]
+    assert fallen.fallback == "gain=half"
+    assert fallen.key == fallback_key(large.key, "gain=half") != large.key
+    assert take_path(tmp_path / "takes", fallen.key).exists()
+    assert not take_path(tmp_path / "takes", large.key).exists()
+    assert narrators.status().workers[0].fallbacks == ("smaller", "whisper")
+
+
+def test_fallbacks_are_dropped_after_a_quiet_while(pool):
+    narrators = pool("tight", limits=WorkerLimits(quiet_s=0.0))
+    large, after = utterance(narrators.info, "A LARGE one."), utterances(narrators.info, 10)
+    found = [one for batch in narrators.run([large, *after]) for one in batch]
+    assert [one.utterance_key for one in found if one.fallback] == [large.key]
+    assert narrators.status().workers[0].fallbacks == ()
+
+
+def test_only_fallbacks_that_are_allowed_are_taken(pool):
+    narrators = pool("tight", limits=WorkerLimits(fallbacks=("smaller",)))
+    assert len(results(narrators, [utterance(narrators.info, "A BIG one.")])) == 1
+    with pytest.raises(TryAgainError, match="no room on its device"):
+        list(narrators.run([utterance(narrators.info, "A LARGE one.")]))
+
+
+def test_without_room_for_a_single_row_the_book_waits_and_nothing_is_lost(pool):
+    narrators = pool("tight")
+    work = utterances(narrators.info, 6)
+    answered = []
+    run = narrators.run([*work, utterance(narrators.info, "A HUGE one.")])
+    with pytest.raises(TryAgainError, match=r"no room on its device: .* goes on by itself"):
+        answered.extend(one for batch in run for one in batch)
+    assert len(answered) == len(work)
+    (worker,) = narrators.status().workers
+    assert (worker.pid, worker.restarts) == (None, 0)
+    assert worker.note
+
+
+def test_a_voice_for_which_there_is_no_room_takes_a_fallback(pool):
+    narrators = pool("tight")
+    work = [
+        utterance(narrators.info, f"Hear {n}.", voice=Voice("Cosine", "2" * 64) if n % 2 else None) for n in range(6)
+    ]
+    assert not any(isinstance(answer, Failed) for answer in results(narrators, work).values())
+
+
+def test_a_sample_that_is_no_number_twice_is_reported(pool, trace):
+    narrators = pool("no_numbers")
+    work = utterances(narrators.info, 2)
+    assert not any(answer.finite for answer in results(narrators, work).values())
+    assert len(trace()) == 4
