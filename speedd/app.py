@@ -15,7 +15,7 @@ from typing import Any, Self
 from speedd import inbox
 from speedd.config import Config
 from speedd.errors import PASSING, ConfigError, TryAgainError
-from speedd.execution import Executor, ExecutorStatus, PoolTimes, WorkerPool
+from speedd.execution import Executor, ExecutorStatus, WorkerPool, configured_pool
 from speedd.ledger import Ledger
 from speedd.narrator import Narrator
 from speedd.recovery import open_sound_ledger
@@ -36,6 +36,7 @@ class App:
         lock_wait_s: how long to wait for another process that has the state directory.
         make_inbox: whether the inbox is made if it is not there.
         alive: called now and then while opening takes long.
+        waits: whether books wait while the engine makes room for others, or end with a `TryAgainError`.
 
     Raises:
         TryAgainError: if another process keeps the state directory locked, or a disk is full or fails.
@@ -52,11 +53,13 @@ class App:
         lock_wait_s: float = LOCK_WAIT_S,
         make_inbox: bool = True,
         alive: Callable[[], None] = lambda: None,
+        waits: bool = True,
     ) -> None:
         self.config = config
         self.log = log
         self.run_id = run_id
         self._pinned = pinned
+        self._waits = waits
         self._pools: dict[str, WorkerPool] = {}
         self._pools_lock = threading.Lock()
         self._closed = False
@@ -105,8 +108,7 @@ class App:
             pool = self._pools.get(engine)
             if pool is None:
                 takes = takes_folder(self.config.paths.state)
-                times = PoolTimes(chunk_s=self.config.limits.chunk_deadline_s)
-                pool = WorkerPool(engine, {}, takes=takes, workers=self.config.engine.workers, times=times)
+                pool = configured_pool(engine, self.config, takes=takes, waits=self._waits)
                 self._pools[engine] = pool
         return pool
 

@@ -64,7 +64,14 @@ def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -
         restore = stop_on_signals(stop, rescan=wake)
         try:
             log.info("service.started", version=__version__, pid=os.getpid())
-            with App(config, log=log, run_id=run_id, pinned=pinned_values(overrides, os.environ), alive=alive) as app:
+            with App(
+                config,
+                log=log,
+                run_id=run_id,
+                pinned=pinned_values(overrides, os.environ),
+                alive=alive,
+                waits=not once,
+            ) as app:
                 daemon = Daemon(
                     app,
                     stop=stop,
@@ -114,7 +121,7 @@ def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, 
         restore = stop_on_signals(stop)
         try:
             pinned = pinned_values(overrides, os.environ)
-            with App(config, log=logger, run_id=run_id, pinned=pinned, make_inbox=False) as app:
+            with App(config, log=logger, run_id=run_id, pinned=pinned, make_inbox=False, waits=False) as app:
                 collect(app.ledger, config)
                 row = _enter(app, candidate, wanted)
                 narrator = app.narrator(chapters=wanted, onlook=display.watch)
@@ -297,6 +304,15 @@ def print_status(found: Mapping[str, Any], out: TextIO | None = None) -> None:
         say(
             f"  engine {name}: {len(workers)} workers, {memory:.0f} MB, {engine['rendered']} takes, {restarts} restarts"
         )
+        for worker in workers:
+            words = [f"{worker['rows']} of {worker['rows_cap']} rows", f"{worker['free_bytes'] / 2**20:.0f} MB free"]
+            words += [f"{worker['held_bytes'] / 2**20:.0f} MB in rows"] * (worker["held_bytes"] > 0)
+            words += [f"{worker['tokens_per_s']:.0f} tokens/s"] * (worker["tokens_per_s"] > 0)
+            words += [f"without {', '.join(worker['fallbacks'])}"] * bool(worker["fallbacks"])
+            words = words * bool(worker["pid"]) + [worker["note"]] * bool(worker["note"])
+            card = f", card {worker['card']}" if worker["card"] else ""
+            if words:
+                say(f"    worker {worker['index']}{card}: {worker['state']}, {', '.join(words)}")
     if found["ended"]:
         say("Latest:")
     for job in found["ended"]:

@@ -7,11 +7,12 @@ settings for people. All faults are reported at once, each with its path.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError, field_validator
 
@@ -20,6 +21,8 @@ from speedd.model import Boundary
 
 ENVIRONMENT_PREFIX = "SPEEDD_"
 PRONUNCIATIONS_NAME = "pronunciations.toml"
+
+_HOURS: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 
 DEFAULT_PAUSES_MS: Mapping[Boundary, int] = {
     Boundary.CHAPTER_START: 1195,
@@ -164,12 +167,41 @@ class LimitsSettings(_Section):
     """What speedd may take of the machine."""
 
     open_books: Annotated[int, Field(ge=1, le=64)] = 2
+    turn_s: Annotated[float, Field(ge=0)] = 3600.0
     disk_reserve_mb: Annotated[int, Field(ge=0)] = 512
     keep_days: Annotated[float, Field(ge=0)] = 60.0
     keep_gb: Annotated[float, Field(ge=0)] = 20.0
     reader_memory_mb: Annotated[int, Field(ge=256)] = 2048
     reader_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     chunk_deadline_s: Annotated[float, Field(gt=0)] = 60.0
+
+
+class WorkersSettings(_Section):
+    """How the engine's processes run."""
+
+    nice: Annotated[int, Field(ge=0, le=19)] = 5
+    idle_unload_s: Annotated[float, Field(gt=0)] = 600.0
+    quiet_hours: str = ""
+    quiet_s: Annotated[float, Field(gt=0)] = 30.0
+    fallbacks: Literal["all"] | tuple[str, ...] = "all"
+    ahead: Annotated[int, Field(ge=1, le=256)] = 8
+    store_takes: Annotated[int, Field(ge=1, le=64)] = 2
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _hours(cls, text: str) -> str:
+        if text and not _HOURS.fullmatch(text):
+            raise ValueError('it is written as "22:00-07:00"')
+        return text
+
+
+class GpuSettings(_Section):
+    """What others may have of a graphics card."""
+
+    reserve_mb: Annotated[int, Field(ge=0)] = 512
+    shrink_above: Annotated[float, Field(gt=0, le=1)] = 0.5
+    pause_above: Annotated[float, Field(gt=0, le=1)] = 0.75
+    leave_above: Annotated[float, Field(gt=0, le=1)] = 0.9
 
 
 class LogSettings(_Section):
@@ -188,6 +220,8 @@ class Config(_Section):
     speech: SpeechSettings = SpeechSettings()
     output: OutputSettings = OutputSettings()
     limits: LimitsSettings = LimitsSettings()
+    workers: WorkersSettings = WorkersSettings()
+    gpu: GpuSettings = GpuSettings()
     log: LogSettings = LogSettings()
 
 

@@ -18,10 +18,11 @@ from speedd import inbox
 from speedd.app import App, spool_folder
 from speedd.ends import Ends
 from speedd.errors import PASSING, DamagedInputError, InputError, SpeeddError, TryAgainError
+from speedd.execution import ExecutorStatus
 from speedd.ledger import JobRow, State
 from speedd.model import Job, Role
 from speedd.service.notify import Notifier
-from speedd.story import Cancelled, Interrupted, Watch
+from speedd.story import Cancelled, Interrupted, TurnOver, Watch
 from speedd.upkeep import collect
 
 BUSY_TICK_S = 1.0
@@ -50,13 +51,18 @@ class BookControl:
         """Why it was cancelled; empty while it was not."""
         self.superseded = False
         """Whether a newer job took its place."""
+        self.opened_s = time.monotonic()
+        self.turn_over = False
+        """Whether other books come first now."""
 
     def check(self) -> None:
-        """Return if the book may go on; raise `Cancelled` or `Interrupted` if not."""
+        """Return if the book may go on; raise `Cancelled`, `Interrupted` or `TurnOver` if not."""
         if self.cancelled:
             raise Cancelled(self.cancelled)
         if self._stop.is_set():
             raise Interrupted("speedd is stopping.")
+        if self.turn_over:
+            raise TurnOver("Other books come first for a while.")
 
 
 class Daemon:
@@ -99,6 +105,8 @@ class Daemon:
         self._finished: SimpleQueue[str] = SimpleQueue()
         self._not_before: dict[str, float] = {}
         self._pauses: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
+        """How often each unfinished book made room for others: who had fewer turns goes first."""
         self._unavailable = False
         self._put_off: set[str] = set()
         """With ``once``: signatures of what could not be copied for now."""
@@ -379,11 +387,16 @@ class Daemon:
 
     def _start_jobs(self) -> None:
         now = time.monotonic()
-        for row in self._ledger.jobs(State.QUEUED, State.WAITING, State.RUNNING):  # running: its end was not recorded
-            if self._stop.is_set() or len(self._threads) >= self._config.limits.open_books:
-                return
+        rows = self._ledger.jobs(State.QUEUED, State.WAITING, State.RUNNING)  # running: its end was not recorded
+        self._turns = {row.job.id: turns for row in rows if (turns := self._turns.get(row.job.id))}
+        for row in sorted(rows, key=lambda row: self._turns.get(row.job.id, 0)):
             if row.job.id in self._threads or self._not_before.get(row.job.id, 0) > now:
                 continue
+            if self._stop.is_set():
+                return
+            if len(self._threads) >= self._config.limits.open_books:
+                self._end_a_turn(now)
+                return
             self._not_before.pop(row.job.id, None)
             control = self._controls[row.job.id] = BookControl(self._stop)
             self._ledger.set_state(row.job.id, State.RUNNING, row.reason)
@@ -391,6 +404,21 @@ class Daemon:
             thread = threading.Thread(target=self._work, args=(taken_up, control), name=f"book-{row.job.id}")
             self._threads[row.job.id] = thread
             thread.start()
+
+    def _end_a_turn(self, now: float) -> None:
+        """Others wait: ask the book that has been spoken longest to make room, if it has been long enough."""
+        turn_s = self._config.limits.turn_s
+        if not turn_s or any(control.turn_over for control in self._controls.values()):
+            return
+        spoken = [
+            (self._controls[job_id].opened_s, job_id)
+            for job_id, watch in list(self._watches.items())
+            if job_id in self._threads
+            and watch.stage == "narrating"
+            and self._controls[job_id].opened_s + turn_s <= now
+        ]
+        if spoken:
+            self._controls[min(spoken)[1]].turn_over = True
 
     def _work(self, row: JobRow, control: BookControl) -> None:
         """Be the thread of one book."""
@@ -414,6 +442,9 @@ class Daemon:
                 self._ends.conclude(job, State.CANCELLED, error.message)
         except Interrupted:
             self._ledger.set_state(job.id, State.QUEUED)
+        except TurnOver as error:
+            self._ledger.set_state(job.id, State.QUEUED, error.message)
+            self._log.info("job.turn_over", job=job.id, book=job.name)
         except TryAgainError as error:
             self._pause(job, str(error))
         except DamagedInputError as error:
@@ -435,7 +466,8 @@ class Daemon:
             job_id = self._finished.get()
             self._last_status = float("-inf")  # what is told next is without it
             self._threads.pop(job_id).join()
-            self._controls.pop(job_id, None)
+            if self._controls.pop(job_id).turn_over:
+                self._turns[job_id] = self._turns.get(job_id, 0) + 1
             self._watches.pop(job_id, None)
             if job_id not in self._not_before:
                 self._pauses.pop(job_id, None)
@@ -478,7 +510,9 @@ class Daemon:
             return
         self._last_status = now
         watches = list(self._watches.values())
-        self._notifier.status("; ".join(describe(watch) for watch in watches) or "Waiting for books.")
+        engines = [words for status in self._app.engines().values() if (words := describe_engine(status))]
+        told = [describe(watch) for watch in watches]
+        self._notifier.status("; ".join(told + engines) if told else "Waiting for books.")
         self._write_status()
 
     def _write_status(self) -> None:
@@ -499,6 +533,20 @@ class Daemon:
 def status_path(state: Path) -> Path:
     """Where a daemon leaves what it is doing."""
     return state / "status.json"
+
+
+def describe_engine(status: ExecutorStatus) -> str:
+    """Say in a few words what an engine that works in batches, or that is held up, is doing; empty for others."""
+    running = [worker for worker in status.workers if worker.pid]
+    words = []
+    if sum(worker.rows_cap for worker in running) > len(running):
+        rows, cap = sum(worker.rows for worker in running), sum(worker.rows_cap for worker in running)
+        words.append(f"{rows}/{cap} rows, {min(worker.free_bytes for worker in running) / 2**30:.1f} GiB free")
+    if tokens_per_s := sum(worker.tokens_per_s for worker in running):
+        words.append(f"{tokens_per_s:.0f} tokens/s")
+    words += sorted({f"without {', '.join(worker.fallbacks)}" for worker in running if worker.fallbacks})
+    words += sorted({worker.note for worker in status.workers if worker.note})
+    return ", ".join(words)
 
 
 def describe(watch: Watch) -> str:

@@ -15,6 +15,10 @@ class Interrupted(TryAgainError):  # noqa: N818 - no fault, like KeyboardInterru
     """The program is stopping; the book goes on at the next start."""
 
 
+class TurnOver(TryAgainError):  # noqa: N818
+    """The book was spoken for long enough while others waited; it goes on after them."""
+
+
 class Cancelled(SpeeddError):  # noqa: N818
     """Somebody cancelled this book, or a newer one of its kind took its place."""
 
@@ -27,6 +31,7 @@ class Control(Protocol):
 
         Raises:
             Interrupted: if the program is stopping.
+            TurnOver: if others come first now.
             Cancelled: if this book was cancelled.
         """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from speedd.execution.base import Executor, ExecutorStatus
-    from speedd.execution.pool import PoolTimes, WorkerPool
+    from speedd.execution.pool import PoolTimes, WorkerPool, configured_pool
     from speedd.execution.takes import (
         TAKE_BYTES_PER_SECOND,
         chunk_seed,
@@ -24,6 +24,7 @@ __all__ = [
     "PoolTimes",
     "WorkerPool",
     "chunk_seed",
+    "configured_pool",
     "discard_partial_files",
     "fallback_key",
     "take_key",
@@ -33,7 +34,7 @@ __all__ = [
 # Loaded on first use: a worker needs neither the pool nor what the pool needs, 14 MB in each.
 _HOMES = {
     "base": ("Executor", "ExecutorStatus"),
-    "pool": ("PoolTimes", "WorkerPool"),
+    "pool": ("PoolTimes", "WorkerPool", "configured_pool"),
     "takes": (
         "TAKE_BYTES_PER_SECOND",
         "chunk_seed",

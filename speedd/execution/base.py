@@ -39,6 +39,8 @@ class WorkerStatus:
     """Utterances sent to it that the caller of `run` has not committed yet, those in flight included."""
     overdue: bool
     """True if it is past its deadline and has not been replaced."""
+    card: str = ""
+    """Its graphics card, as ``CUDA_VISIBLE_DEVICES`` names it; empty where the engine decides."""
     rows: int = 0
     """Utterances in its engine."""
     rows_cap: int = 0

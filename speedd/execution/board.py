@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from speedd.execution.base import WorkerState, WorkerStatus
+from speedd.execution.etiquette import Manners
 
 if TYPE_CHECKING:
     from speedd.errors import SpeeddError
@@ -55,6 +56,8 @@ class Slot:
     """A place for a worker. It outlives the processes that fill it: what they stored still waits to be committed."""
 
     index: int
+    card: str = ""
+    """The graphics card on which its workers work; empty where the engine decides."""
     child: Child | None = None
     state: WorkerState = WorkerState.STOPPED
     outstanding: list[Item] = field(default_factory=list)
@@ -75,6 +78,11 @@ class Slot:
     """Why its worker is about to end, where that is known."""
     no_room: str = ""
     """Why it had to give up for now: no memory on its device. Empty once it is started again."""
+    manners: Manners = Manners.WORK
+    polite: str = ""
+    """Why it makes room for others; empty if it does not."""
+    leaving: bool = False
+    """Whether its worker was told to end, so that others have its memory."""
     warming: str = ""
     """The voice for which its engine gets ready."""
 
@@ -90,6 +98,7 @@ class Slot:
         gauge = self.gauge
         return WorkerStatus(
             index=self.index,
+            card=self.card,
             pid=self.child.pid if self.child else None,
             state=self.state,
             rss_bytes=self.rss_bytes if self.child else 0,
@@ -109,7 +118,7 @@ class Slot:
     def _note(self) -> str:
         if self.warming:
             return f"getting ready for the voice {self.warming}"
-        return self.no_room if self.state is WorkerState.WAITING else ""
+        return self.polite or (self.no_room if self.state is WorkerState.WAITING else "")
 
     def find(self, key: str) -> Item:
         """Find an utterance that the worker has; two of one key sound the same, so either may stand for the other."""

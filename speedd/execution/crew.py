@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -19,6 +19,7 @@ from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState, WorkerStatus
 from speedd.execution.board import Board, Item, Slot
 from speedd.execution.child import Child
+from speedd.execution.etiquette import LOOK_S, Etiquette, Manners
 from speedd.execution.messages import (
     Broken,
     Done,
@@ -28,6 +29,7 @@ from speedd.execution.messages import (
     NotStored,
     Ready,
     Refused,
+    Release,
     Returned,
     Setup,
     Speak,
@@ -86,8 +88,11 @@ class Crew:
         takes: folder in which takes are stored.
         workers: how many.
         nice: added to the workers' nice value.
+        cards: the graphics cards on which they work in turn; empty to leave that to the engine.
         times: how patient it is.
         limits: what bounds each worker.
+        etiquette: when they make room for others.
+        waits: whether books wait while all workers make room, or are told to come again.
         clock: monotonic seconds.
     """
 
@@ -101,8 +106,11 @@ class Crew:
         takes: Path,
         workers: int,
         nice: int,
+        cards: Sequence[str],
         times: PoolTimes,
         limits: WorkerLimits,
+        etiquette: Etiquette,
+        waits: bool,
         clock: Callable[[], float],
     ) -> None:
         self.info = info
@@ -114,7 +122,11 @@ class Crew:
         self._times = times
         self._pace = Pace(times.chunk_s)
         self._clock = clock
-        self._slots = [Slot(index) for index in range(workers)]
+        self._slots = [Slot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
+        self._etiquette = etiquette
+        self._is_polite = etiquette.is_needed(on_cards=bool(cards))
+        self._waits = waits
+        self._look_at_s = -math.inf
         self._supervisor: threading.Thread | None = None
         self._expected = 0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -185,6 +197,7 @@ class Crew:
         with self._board.lock:
             if self.closing:
                 return False
+            self._mind_others()
             self._start_workers()
             self._dispatch()
             lines = {slot.child.connection: slot for slot in self._slots if slot.child}
@@ -209,8 +222,30 @@ class Crew:
         if not self._board.runs:
             release_s = self._times.idle_release_s
             moments += [slot.since_s + release_s for slot in self._slots if slot.state is WorkerState.IDLE]
+        if self._is_polite and (self._board.runs or any(slot.child for slot in self._slots)):
+            moments.append(self._look_at_s)
         soonest_s = min(moments, default=math.inf)
         return None if soonest_s == math.inf else max(0.0, soonest_s - now_s) + 0.001
+
+    def _mind_others(self) -> None:
+        """Make room for other programs, or take it back."""
+        if not self._is_polite or self._clock() < self._look_at_s:
+            return
+        self._look_at_s = self._clock() + LOOK_S
+        for slot in self._slots:
+            pid = slot.child.pid if slot.child else None
+            manners, slot.polite = self._etiquette.judge(slot.card, pid, self._clock())
+            if manners is slot.manners:
+                continue
+            log.info(
+                "worker.manners", worker=slot.index, state=manners.name.lower(), reason=slot.polite or "all is free"
+            )
+            if slot.child is not None and manners > slot.manners:
+                slot.child.send(Stop() if manners is Manners.LEAVE else Release())
+                slot.leaving = manners is Manners.LEAVE
+            slot.manners = manners
+        if not self._waits and all(slot.manners >= Manners.PAUSE for slot in self._slots):
+            self._board.fail_all(TryAgainError(f"The engine makes room for others: {self._slots[0].polite}."))
 
     # --- work ------------------------------------------------------------------------------------------------------
 
@@ -221,6 +256,8 @@ class Crew:
                 slot
                 for slot in self._slots
                 if slot.state in {WorkerState.IDLE, WorkerState.BUSY}
+                and slot.manners < Manners.PAUSE
+                and not slot.leaving
                 and slot.uncommitted < self._window(slot)
                 and not any(item.deaths for item in slot.outstanding)  # a suspect runs alone
             ]
@@ -243,7 +280,10 @@ class Crew:
             slot.child.send(Speak(item.utterance))
 
     def _window(self, slot: Slot) -> int:
-        return window(slot.gauge.rows_cap if slot.gauge else 1, self.info.device, ahead=self._setup.limits.ahead)
+        rows = slot.gauge.rows_cap if slot.gauge else 1
+        if slot.manners is Manners.SHRINK:
+            return max(1, rows // 2)
+        return window(rows, self.info.device, ahead=self._setup.limits.ahead)
 
     def _receive(self, slot: Slot) -> None:
         """Read all that a worker has to say, its death included."""
@@ -335,10 +375,11 @@ class Crew:
         self._expected = 0
         alive = sum(slot.child is not None for slot in self._slots)
         for slot in self._slots:
-            if slot.child is None and alive < wanted and self._clock() >= slot.start_at_s:
+            may_start = slot.manners < Manners.PAUSE and self._clock() >= slot.start_at_s
+            if slot.child is None and alive < wanted and may_start:
                 setup = replace(self._setup, index=slot.index)
                 try:
-                    slot.child = Child(setup, single_threaded=self.info.device == "cpu")
+                    slot.child = Child(setup, single_threaded=self.info.device == "cpu", card=slot.card)
                 except OSError as error:  # no memory, processes or files left: that passes
                     self._board.fail_all(TryAgainError(f"No engine can be started now: {error.strerror}."))
                     return
@@ -356,9 +397,14 @@ class Crew:
         discard_partial_files(self._setup.takes, pid=slot.child.pid)
         orphans, slot.outstanding = slot.outstanding, []
         loading = slot.state is WorkerState.LOADING
-        slot.empty(WorkerState.WAITING)
-        if slot.no_room:
-            self._wait_for_room(slot, orphans)
+        left, slot.leaving = slot.leaving, False
+        slot.empty(WorkerState.STOPPED if left else WorkerState.WAITING)
+        if left or slot.no_room:
+            for item in reversed(orphans):
+                if self._board.put_back(item):
+                    item.run.waiting.appendleft(item)
+            if not left:
+                self._wait_for_room(slot)
             return
         log.warning("worker.died", worker=slot.index, reason=reason, in_flight=len(orphans))
         self._failed_starts += loading
@@ -377,13 +423,10 @@ class Crew:
             self._failed_starts = self._fruitless_deaths = 0
             self._board.fail_all(EngineError(message, hint="Try: speedd check"))
 
-    def _wait_for_room(self, slot: Slot, orphans: list[Item]) -> None:
+    def _wait_for_room(self, slot: Slot) -> None:
         """Leave a full device alone for a while; without another worker the books wait as well."""
         slot.start_at_s = self._clock() + NO_ROOM_PAUSE_S
         log.warning("worker.no_room", worker=slot.index, reason=slot.no_room, again_in_s=NO_ROOM_PAUSE_S)
-        for item in reversed(orphans):
-            if self._board.put_back(item):
-                item.run.waiting.appendleft(item)
         if not any(other.child for other in self._slots):
             message = f"The engine {self._setup.engine} has no room on its device: {slot.no_room}"
             hint = "It goes on by itself when other programs need less memory."

@@ -54,6 +54,8 @@ class Desk:
         self._warm: set[str] = set()
         self._stopping = False
         self.busy = threading.Event()
+        self.release_wanted = threading.Event()
+        """Set when the engine is to give back memory that it does not use."""
 
     def add(self, utterance: Utterance) -> None:
         """Put an utterance in the queue."""

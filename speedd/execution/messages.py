@@ -51,11 +51,16 @@ class Speak:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Give memory back that is not in use: others need it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Finish what is in the engine now and end."""
 
 
-Order: TypeAlias = Setup | Speak | Stop
+Order: TypeAlias = Setup | Speak | Release | Stop
 
 # --- from a worker -------------------------------------------------------------------------------------------------
 

@@ -8,22 +8,60 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speedd.config import Config, GpuSettings
 from speedd.engines.base import EngineInfo, find
 from speedd.errors import TryAgainError
 from speedd.execution.base import ExecutorStatus
 from speedd.execution.board import Board, Item, Run
+from speedd.execution.cards import NvmlCards, visible_cards
 from speedd.execution.crew import Crew, PoolTimes
+from speedd.execution.etiquette import Etiquette, QuietHours
 from speedd.execution.messages import WorkerLimits
 from speedd.execution.takes import discard_partial_files
 
 if TYPE_CHECKING:
     from speedd.model import Failed, Rendered, Utterance
 
-__all__ = ["PoolTimes", "WorkerPool"]
+__all__ = ["PoolTimes", "WorkerPool", "configured_pool"]
+
+
+def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) -> WorkerPool:
+    """Make the pool of an engine as the configuration wants it.
+
+    Args:
+        engine: name of an installed engine.
+        config: what holds for all books.
+        takes: folder in which takes are stored.
+        waits: see `WorkerPool`.
+    Raises:
+        EngineError: if there is no such engine, or it cannot run here.
+    """
+    settings = config.workers
+    cards = visible_cards()
+    quiet = QuietHours.read(settings.quiet_hours) if settings.quiet_hours else None
+    return WorkerPool(
+        engine,
+        {},
+        takes=takes,
+        workers=config.engine.workers,
+        nice=settings.nice,
+        times=PoolTimes(chunk_s=config.limits.chunk_deadline_s, idle_release_s=settings.idle_unload_s),
+        limits=WorkerLimits(
+            reserve_bytes=config.gpu.reserve_mb * 2**20,
+            quiet_s=settings.quiet_s,
+            fallbacks=settings.fallbacks,
+            store_takes=settings.store_takes,
+            ahead=settings.ahead,
+        ),
+        cards=cards,
+        etiquette=Etiquette(config.gpu, cards=NvmlCards() if cards else None, quiet=quiet),
+        waits=waits,
+    )
 
 
 class WorkerPool:
@@ -36,10 +74,13 @@ class WorkerPool:
         engine: name of an installed engine.
         options: passed to the engine; picklable.
         takes: folder in which takes are stored.
-        workers: how many; 0 for as many as there are cores for a CPU engine, one otherwise.
+        workers: how many; 0 for as many as there are cores for a CPU engine, one for each graphics card otherwise.
         nice: added to the nice value of the workers of a CPU engine, so that the rest of the machine goes first.
         times: how patient it is.
         limits: what bounds each worker.
+        cards: graphics cards, as ``CUDA_VISIBLE_DEVICES`` names them, one to a worker in turn; for a CUDA engine only.
+        etiquette: when workers make room for others; by default never.
+        waits: whether books wait while all workers make room, or end with a `TryAgainError`.
         clock: monotonic seconds.
     Raises:
         EngineError: if there is no such engine, or it cannot run here.
@@ -55,10 +96,15 @@ class WorkerPool:
         nice: int = 0,
         times: PoolTimes | None = None,
         limits: WorkerLimits | None = None,
+        cards: Sequence[str] = (),
+        etiquette: Etiquette | None = None,
+        waits: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         info = find(engine).describe(options)
         on_cpu = info.device == "cpu"
+        cards = cards if info.device.startswith("cuda") else ()
+        limits = limits or WorkerLimits()
         self._board = Board()
         self._crew = Crew(
             self._board,
@@ -66,10 +112,13 @@ class WorkerPool:
             options,
             engine=engine,
             takes=takes,
-            workers=workers or (len(os.sched_getaffinity(0)) if on_cpu else 1),
+            workers=workers or (len(os.sched_getaffinity(0)) if on_cpu else max(1, len(cards))),
             nice=nice if on_cpu else 0,
             times=times or PoolTimes(),
-            limits=limits or WorkerLimits(),
+            limits=replace(limits, reserve_bytes=0) if on_cpu else limits,
+            cards=cards,
+            etiquette=etiquette or Etiquette(GpuSettings()),
+            waits=waits,
             clock=clock,
         )
         discard_partial_files(takes)

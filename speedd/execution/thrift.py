@@ -71,6 +71,10 @@ class Thrift:
     def run_out(self, rows: int) -> Answer:
         """Give way after so many rows were too many."""
         answer = self._throttle.run_out(rows, self._clock())
+        self.release()
+        return answer
+
+    def release(self) -> None:
+        """Give memory back that is not in use."""
         if isinstance(self._engine, Thrifty):
             self._engine.release_memory()
-        return answer

@@ -22,7 +22,7 @@ from speedd.engines.base import OutOfMemory, find
 from speedd.errors import DeviceFullError, EngineError
 from speedd.execution.desk import Desk
 from speedd.execution.line import Line
-from speedd.execution.messages import Done, Heartbeat, NoRoom, Ready, Refused, Setup, Speak, Warming
+from speedd.execution.messages import Done, Heartbeat, NoRoom, Ready, Refused, Setup, Speak, Stop, Warming
 from speedd.execution.store import Store
 from speedd.execution.tether import tie_to_parent
 from speedd.execution.thrift import Thrift
@@ -137,6 +137,9 @@ def _speak(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line)
     """
     answers = engine.synthesize(desk)
     for answer in answers:
+        if desk.release_wanted.is_set():
+            desk.release_wanted.clear()
+            thrift.release()
         match answer:
             case OutOfMemory():
                 order = thrift.run_out(len(desk.in_hand))
@@ -155,8 +158,11 @@ def _speak(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line)
 
 def _receive(desk: Desk, line: Line) -> None:
     try:
-        while isinstance(order := line.receive(), Speak):
-            desk.add(order.utterance)
+        while not isinstance(order := line.receive(), Stop):
+            if isinstance(order, Speak):
+                desk.add(order.utterance)
+            else:
+                desk.release_wanted.set()
         desk.stop()
         line.receive()
     except EOFError:

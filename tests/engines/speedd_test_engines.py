@@ -16,6 +16,7 @@ is answered with `Failed` by every one of them. What else they do:
 - ``mishap``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
   SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
+- ``card``: says on which graphics card it was told to speak.
 - ``no_numbers``: a sample of every take is not a number.
 - ``crash_in_batch``: takes 8 rows at once and dies if one of them holds ``CRASH``: which one, nobody can tell.
 - ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
@@ -28,6 +29,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +189,11 @@ class Tight(OomAtRows):
         return super().wave(utterance) * (0.5 if "whisper" in self.holding else 1)
 
 
+class OnCard(Slow):
+    def speak(self, utterance):
+        return replace(super().speak(utterance), stop_reason=f"on card {os.environ['CUDA_VISIBLE_DEVICES']}")
+
+
 class NoNumbers(Tone):
     def wave(self, utterance):
         wave = super().wave(utterance)
@@ -284,6 +291,7 @@ CRASH_ON_CHUNK = Factory("crash_on_chunk", CrashOnChunk)
 HANG = Factory("hang", Hang)
 OOM_AT_ROWS = Factory("oom_at_rows", OomAtRows, device="test")
 TIGHT = Factory("tight", Tight, device="test", fallbacks=(Fallback("smaller"), Fallback("whisper", {"gain": "half"})))
+CARD = Factory("card", OnCard, device="cuda")
 NO_NUMBERS = Factory("no_numbers", NoNumbers)
 MISHAP = Factory("mishap", Mishap, device="test")
 CRASH_IN_BATCH = Factory("crash_in_batch", CrashInBatch, device="test")

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import pytest
 from execution_pools import utterance
 
+from speedd.config import GpuSettings
 from speedd.engines import find
 from speedd.engines.base import Budget
 from speedd.execution.base import WorkerState
 from speedd.execution.board import Board
 from speedd.execution.crew import Crew, PoolTimes
+from speedd.execution.etiquette import Etiquette
 from speedd.execution.messages import Gauge, WorkerLimits
 
 
@@ -27,6 +29,9 @@ def crew(tmp_path):
         nice=0,
         times=PoolTimes(),
         limits=WorkerLimits(),
+        cards=(),
+        etiquette=Etiquette(GpuSettings()),
+        waits=True,
         clock=lambda: 0.0,
     )
     for slot in crew._slots:

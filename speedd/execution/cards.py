@@ -1,0 +1,82 @@
+"""The graphics cards of this machine as NVIDIA's management library sees them, every program's memory included."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+DRIVER = Path("/proc/driver/nvidia/gpus")
+
+
+@dataclass(frozen=True, slots=True)
+class CardUse:
+    """How the memory of a card is used, in bytes."""
+
+    total: int
+    free: int
+    ours: int
+    """What our worker on it holds."""
+
+    @property
+    def others(self) -> float:
+        """The share of the card that other programs use, 0 to 1."""
+        return max(0, self.total - self.free - self.ours) / max(1, self.total)
+
+
+class Cards(Protocol):
+    """Looks at cards."""
+
+    def look(self, card: str, pid: int | None) -> CardUse | None:
+        """Say how a card is used.
+
+        Args:
+            card: as ``CUDA_VISIBLE_DEVICES`` names it: a number or a UUID.
+            pid: of our worker on it; None if it has none.
+        Returns:
+            None if that cannot be told.
+        """
+
+
+class NvmlCards:
+    """Asks NVML, if the extra ``gpu`` is installed and there is a driver; else nothing can be told."""
+
+    def __init__(self) -> None:
+        self._nvml: Any = None
+        with suppress(Exception):  # no package, no driver, no permission: each has an exception of its own
+            import pynvml  # noqa: PLC0415
+
+            pynvml.nvmlInit()
+            self._nvml = pynvml
+
+    def look(self, card: str, pid: int | None) -> CardUse | None:
+        """Say how a card is used; see `Cards`."""
+        nvml = self._nvml
+        if nvml is None:
+            return None
+        try:
+            by_number = card.isdecimal()
+            handle = nvml.nvmlDeviceGetHandleByIndex(int(card)) if by_number else nvml.nvmlDeviceGetHandleByUUID(card)
+            memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+            held = {one.pid: one.usedGpuMemory for one in nvml.nvmlDeviceGetComputeRunningProcesses(handle)}
+        except nvml.NVMLError:
+            return None
+        ours = held.get(pid) if pid else 0
+        if ours is None:  # in a container the library may not know our processes: then nobody's share is known
+            return None
+        return CardUse(int(memory.total), int(memory.free), int(ours))
+
+
+def visible_cards(environment: Mapping[str, str] | None = None, driver: Path = DRIVER) -> tuple[str, ...]:
+    """Name the cards that a CUDA program would see here; empty if that is not known."""
+    environment = os.environ if environment is None else environment
+    chosen = environment.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return tuple(name.strip() for name in chosen.split(",") if name.strip())
+    try:
+        return tuple(str(number) for number, _ in enumerate(driver.iterdir()))
+    except OSError:
+        return ()

@@ -1,0 +1,137 @@
+"""Room for others, decided on a simulated card and a virtual clock, and obeyed by real workers."""
+
+import time as clock
+from datetime import UTC, datetime, time
+
+import pytest
+from execution_pools import results, utterances
+
+from speedd.config import GpuSettings
+from speedd.errors import TryAgainError
+from speedd.execution.cards import CardUse, NvmlCards, visible_cards
+from speedd.execution.etiquette import CALM_S, Etiquette, Manners, QuietHours
+from speedd.execution.pool import WorkerPool
+
+GIB = 1 << 30
+
+
+class PretendedCards:
+    """A card of 10 GiB; ``others`` is what other programs use of it, in GiB."""
+
+    others = 0.0
+
+    def look(self, card, pid):
+        ours = 2 * GIB if pid else 0
+        return CardUse(10 * GIB, int(10 * GIB - ours - self.others * GIB), ours)
+
+
+@pytest.fixture
+def cards():
+    return PretendedCards()
+
+
+def test_the_more_others_use_the_more_it_gives_way_and_it_comes_back_only_after_a_calm_while(cards):
+    etiquette = Etiquette(GpuSettings(), cards=cards)
+    said = []
+    for now_s, others in [(0, 0), (1, 6), (2, 8), (3, 9.5), (4, 0), (CALM_S, 0), (CALM_S + 4, 0), (CALM_S + 5, 6)]:
+        cards.others = others
+        said.append(etiquette.judge("0", 42 if others < 9 else None, now_s)[0].name)
+    assert said == ["WORK", "SHRINK", "PAUSE", "LEAVE", "LEAVE", "LEAVE", "WORK", "SHRINK"]
+
+
+def test_our_own_memory_is_not_held_against_us(cards):
+    cards.others = 4
+    assert Etiquette(GpuSettings(), cards=cards).judge("0", 42, 0) == (Manners.WORK, "")
+
+
+def test_what_cannot_be_told_is_no_reason_to_stop():
+    class Blind:
+        def look(self, card, pid):
+            return None
+
+    assert Etiquette(GpuSettings(), cards=Blind()).judge("0", 42, 0)[0] is Manners.WORK
+    assert NvmlCards().look("99", None) is None
+
+
+@pytest.mark.parametrize(
+    ("hours", "moment", "quiet"),
+    [
+        ("20:00-23:30", time(20), True),
+        ("20:00-23:30", time(23, 30), False),
+        ("22:00-07:00", time(23), True),
+        ("22:00-07:00", time(6, 59), True),
+        ("22:00-07:00", time(12), False),
+    ],
+)
+def test_quiet_hours_may_go_past_midnight(hours, moment, quiet):
+    assert QuietHours.read(hours).cover(moment) is quiet
+
+
+def test_cards_are_those_that_the_environment_leaves(tmp_path):
+    assert visible_cards({"CUDA_VISIBLE_DEVICES": "1, GPU-abc"}) == ("1", "GPU-abc")
+    assert visible_cards({"CUDA_VISIBLE_DEVICES": ""}) == ()
+    for name in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / name).mkdir()
+    assert visible_cards({}, tmp_path) == ("0", "1")
+    assert visible_cards({}, tmp_path / "no driver") == ()
+
+
+def wait_until(condition):
+    give_up_s = clock.monotonic() + 60
+    while not condition():
+        assert clock.monotonic() < give_up_s
+        clock.sleep(0.02)
+
+
+def test_in_quiet_hours_workers_end_and_afterwards_they_go_on_where_they_were(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPEEDD_TEST_SLOW_S", "0.05")
+    monkeypatch.setattr("speedd.execution.crew.LOOK_S", 0.05)
+    hour = [12]
+    etiquette = Etiquette(
+        GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, hour[0], tzinfo=UTC)
+    )
+    pool = WorkerPool("slow", {}, takes=tmp_path, workers=2, etiquette=etiquette)
+    try:
+        work = utterances(pool.info, 40)
+        run = pool.run(work)
+        answered = list(next(run))
+        hour[0] = 20
+        wait_until(lambda: not any(worker.pid for worker in pool.status().workers))
+        assert {worker.note for worker in pool.status().workers} == {"quiet hours until 23:30"}
+        hour[0] = 0
+        answered += [one for batch in run for one in batch]
+        assert sorted(one.key for one in answered) == sorted(one.key for one in work)
+        assert sum(worker.restarts for worker in pool.status().workers) == 0
+    finally:
+        pool.close()
+
+
+def test_who_does_not_want_to_wait_is_told_why(tmp_path):
+    etiquette = Etiquette(
+        GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, 21, tzinfo=UTC)
+    )
+    pool = WorkerPool("tone", {}, takes=tmp_path, workers=1, etiquette=etiquette, waits=False)
+    try:
+        with pytest.raises(TryAgainError, match="quiet hours until 23:30"):
+            results(pool, utterances(pool.info, 3))
+    finally:
+        pool.close()
+
+
+def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
+    monkeypatch.setattr("speedd.execution.crew.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.etiquette.CALM_S", 0.0)
+    etiquette = Etiquette(GpuSettings(), cards=cards)
+    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7", "8"), etiquette=etiquette)
+    try:
+        run = pool.run(utterances(pool.info, 200))
+        next(run)
+        assert {worker.card for worker in pool.status().workers} == {"7", "8"}
+        cards.others = 9.5
+        wait_until(lambda: not any(worker.pid for worker in pool.status().workers))
+        assert all("other programs use 95%" in worker.note for worker in pool.status().workers)
+        cards.others = 0
+        seen = {one.stop_reason for batch in run for one in batch}
+        assert seen == {"on card 7", "on card 8"}
+    finally:
+        pool.close()
