@@ -442,9 +442,6 @@ class Daemon:
                 self._ends.conclude(job, State.CANCELLED, error.message)
         except Interrupted:
             self._ledger.set_state(job.id, State.QUEUED)
-        except TurnOver as error:
-            self._ledger.set_state(job.id, State.QUEUED, error.message)
-            self._log.info("job.turn_over", job=job.id, book=job.name)
         except TryAgainError as error:
             self._pause(job, str(error))
         except DamagedInputError as error:
@@ -466,9 +463,10 @@ class Daemon:
             job_id = self._finished.get()
             self._last_status = float("-inf")  # what is told next is without it
             self._threads.pop(job_id).join()
+            watch = self._watches.pop(job_id, None)
             if self._controls.pop(job_id).turn_over:
                 self._turns[job_id] = self._turns.get(job_id, 0) + 1
-            self._watches.pop(job_id, None)
+                self._log.info("job.turn_over", job=job_id, book=watch.name if watch else job_id)
             if job_id not in self._not_before:
                 self._pauses.pop(job_id, None)
 

@@ -15,7 +15,7 @@ class Interrupted(TryAgainError):  # noqa: N818 - no fault, like KeyboardInterru
     """The program is stopping; the book goes on at the next start."""
 
 
-class TurnOver(TryAgainError):  # noqa: N818
+class TurnOver(Interrupted):
     """The book was spoken for long enough while others waited; it goes on after them."""
 
 
