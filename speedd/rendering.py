@@ -261,6 +261,7 @@ class Rendering:
         self._onlook()
         if now - self._told[0] >= PROGRESS_S or watch.share - self._told[1] >= PROGRESS_SHARE:
             self._told = (now, watch.share)
+            workers = self._executor.status().workers
             self._log.info(
                 "job.progress",
                 job=self._story.id,
@@ -270,19 +271,12 @@ class Rendering:
                 share=round(watch.share, 3),
                 eta_s=round(watch.eta_s) if watch.eta_s is not None else None,
                 realtime_factor=round(watch.realtime_factor, 1) if watch.realtime_factor else None,
-                **self._engine_facts(),
+                rows=sum(worker.rows for worker in workers),
+                rows_cap=sum(worker.rows_cap for worker in workers),
+                free_mb=min((worker.free_bytes for worker in workers), default=0) >> 20,
+                tokens_per_s=round(sum(worker.tokens_per_s for worker in workers)),
+                restarts=sum(worker.restarts for worker in workers),
             )
-
-    def _engine_facts(self) -> dict[str, Any]:
-        """Say how full the workers are, for the log."""
-        workers = [worker for worker in self._executor.status().workers if worker.pid]
-        return {
-            "rows": sum(worker.rows for worker in workers),
-            "rows_cap": sum(worker.rows_cap for worker in workers),
-            "free_mb": min((worker.free_bytes for worker in workers), default=0) >> 20,
-            "tokens_per_s": round(sum(worker.tokens_per_s for worker in workers)),
-            "restarts": sum(worker.restarts for worker in workers),
-        }
 
     def _path(self, key: str) -> Path:
         return execution.take_path(self._takes, key)

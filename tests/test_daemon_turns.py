@@ -7,10 +7,10 @@ SLOW = {"SPEEDD_TEST_SLOW_S": "0.02"}
 
 def test_a_short_book_does_not_wait_behind_long_ones(tmp_path):
     house = House(tmp_path / "house")
-    house.configure(engine={"name": "slow"}, limits={"turn_s": 1.0})
+    house.configure(engine={"name": "slow"}, limits={"turn_s": 0.5})
     with house.daemon(env=SLOW) as daemon:
         for name in ("First", "Second"):
-            house.drop(f"{name}.epub", epub(name, long_story(500).replace("long", name)))
+            house.drop(f"{name}.epub", epub(name, long_story(150).replace("long", name)))
             daemon.wait_for("job.planned", book=name)
         house.drop("Short.epub", epub("Short"))
         daemon.wait_for("job.published", book="Short")

@@ -330,8 +330,13 @@ class Crew:
                 slot.since_s = self._clock()
                 for key in report.keys:
                     slot.find(key).started_s = None
-                told = {"chunks": len(report.keys), "reason": report.why, "rows_cap": report.gauge.rows_cap}
-                log.warning("worker.gave_back", worker=slot.index, **told)
+                log.warning(
+                    "worker.gave_back",
+                    worker=slot.index,
+                    chunks=len(report.keys),
+                    reason=report.why,
+                    rows_cap=report.gauge.rows_cap,
+                )
             case Done(Failed() as failed):
                 self._note(slot, report.gauge)
                 self.failed += 1

@@ -54,7 +54,7 @@ def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) ->
         limits=WorkerLimits(
             reserve_bytes=config.gpu.reserve_mb * 2**20,
             quiet_s=settings.quiet_s,
-            fallbacks=settings.fallbacks,
+            fallbacks=None if settings.fallbacks == "all" else settings.fallbacks,
             store_takes=settings.store_takes,
             ahead=settings.ahead,
         ),
