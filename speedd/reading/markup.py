@@ -18,7 +18,7 @@ _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9.
 _DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
 _DOCTYPE_CHARS = 1 << 16
 """How far to look for a DTD; one that goes on longer is left to the parser, which expands nothing."""
-_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,30});")
+_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{0,30});")
 _NUMBERED_CHARACTER = re.compile(r"&#(?:[xX]([0-9A-Fa-f]+)|([0-9]+));?")
 _LONGEST_CODE_POINT = 7  # digits, in either base
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
@@ -26,6 +26,9 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _SELF_CLOSED = re.compile(
     r"<((?:title|script|style|a|p|div|span|i|b|em|strong|section|iframe|textarea|td|li|sup)\b[^<>]*)/>", re.IGNORECASE
 )
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_FLAT = re.compile(r"</?(?:html|head|title|body|h[1-6]|br|hr|script|style)\b", re.IGNORECASE)
+_BLOCK = re.compile(r"</?(?:p|div|li|td|th|tr|dd|dt|section|article|blockquote|table|ul|ol|pre)\b", re.IGNORECASE)
 _NAME_IN_TAG = re.compile(r"[A-Za-z0-9:]+")
 
 Element = Any
@@ -119,13 +122,24 @@ def parse_page(text: str) -> Element | None:
     except (etree.XMLSyntaxError, ValueError):
         # An HTML parser takes <title/> or <a id="x"/> for an opening tag and swallows what follows.
         opened = _SELF_CLOSED.sub(lambda tag: f"<{tag[1]}></{_tag_name(tag[1])}>", prepared)
-        parser = etree.HTMLParser(
-            no_network=True, remove_comments=True, remove_pis=True, huge_tree=False, encoding="utf-8"
-        )
-        try:
-            return etree.fromstring(opened.encode(), parser)
-        except (etree.XMLSyntaxError, ValueError):
-            return None
+        root, whole = _parse_html(opened)
+        # The parser stops at 2,048 open elements and would lose the rest: tags that are never closed come to that.
+        return root if whole else _parse_html(_flattened(opened))[0]
+
+
+def _parse_html(text: str) -> tuple[Element | None, bool]:
+    """Parse HTML; say also whether all of it was read."""
+    parser = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, huge_tree=True, encoding="utf-8")
+    try:
+        root = etree.fromstring(text.encode(), parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None, not any("depth" in str(entry.message) for entry in parser.error_log)
+    return root, not any("depth" in str(entry.message) for entry in parser.error_log)
+
+
+def _flattened(text: str) -> str:
+    """Leave of a page only paragraphs, headings and line ends, none inside another."""
+    return _TAG.sub(lambda tag: tag[0] if _FLAT.match(tag[0]) else "<p>" if _BLOCK.match(tag[0]) else "", text)
 
 
 def _tag_name(tag: str) -> str:

@@ -114,6 +114,13 @@ def test_what_is_heard_of_a_paragraph(read_html, source, heard):
     assert texts(read_html(f"<p>{source}</p>")) == [heard]
 
 
+@pytest.mark.parametrize("tags", ["<p><font>", "<div>", "<ol><li>", "<table><tr><td>", "<p><b><font><span>"])
+@pytest.mark.parametrize("times", [600, 6000])
+def test_tags_that_are_never_closed_lose_no_text(read_html, tags, times):
+    heard = " ".join(texts(read_html(f"{tags} word " * times)))
+    assert heard.count("word") == times
+
+
 def test_two_line_ends_part_paragraphs(read_html):
     assert texts(read_html(f"{PROSE}<br><br>{PROSE}<br><br>{PROSE}")) == [PROSE] * 3
 
