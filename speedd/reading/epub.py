@@ -24,6 +24,7 @@ from speedd.reading.notes import settle_notes
 from speedd.reading.outline import Point, cut, points_of_headings
 from speedd.reading.package import Item, Package, parse_package
 from speedd.reading.page import Page, read_page
+from speedd.reading.pronouncing import PLS_TYPE, linked_lexicons, read_lexicon, said_in_pages
 from speedd.reading.source import Source
 from speedd.reading.titles import TitleKind, parse_title
 from speedd.reading.toc import Landmark, parse_nav, parse_ncx
@@ -60,11 +61,14 @@ def read_epub(source: Source) -> Manuscript:
         if not text.documents:
             raise InputError(f"{name} names no pages to read: its reading order is empty.")
         cover = find_cover(archive, package)
+        pronunciations = _read_pronunciations(archive, package, text)
     points = [point for point in _points(text, entries) if not is_licence(text.blocks, point.index)]
     sections = cut(text.blocks, points, package.metadata)
     if len(points) <= 1:
         sections = divide_by_lines(text.blocks, package.metadata) or sections
-    return Manuscript(package.metadata, sections, cover, tuple(text.warnings), notes=text.notes, pictures=text.pictures)
+    return Manuscript(
+        package.metadata, sections, cover, tuple(text.warnings), text.notes, pronunciations, text.pictures
+    )
 
 
 def _find_package(archive: Archive, name: str) -> str:
@@ -145,6 +149,10 @@ class _Text:
     """Block and target of every link within the book."""
     notes: dict[str, str] = field(default_factory=dict)
     pictures: int = 0
+    said: list[tuple[str, str, str]] = field(default_factory=list)
+    """Words with their pronunciation and its alphabet."""
+    lexicons: dict[str, str] = field(default_factory=dict)
+    """The language of each lexicon that a page links to, by its path."""
     warnings: list[str] = field(default_factory=list)
 
     def position(self, entry: TocEntry) -> int | None:
@@ -174,12 +182,35 @@ def _read_spine(archive: Archive, package: Package, landmarks: Sequence[Landmark
         text.spans |= page.spans(item.path, start)
         text.links.extend((start + at, target) for at, target in page.links)
         text.pictures += page.pictures
+        text.said.extend(page.said)
+        text.lexicons.update(linked_lexicons(root, item.path))
         text.blocks.extend(page.blocks)
         anchors = {anchor: start + index for anchor, index in page.anchors.items()}
         text.documents[item.path] = _Document(item.path, start, len(text.blocks), anchors, page.title)
     settled, text.notes = settle_notes(text.blocks, text.spans, text.links)
     text.blocks = mark_licence(settled)
     return text
+
+
+def _read_pronunciations(archive: Archive, package: Package, text: _Text) -> dict[str, str]:
+    """Collect what the book says of its words: in its lexicons, and over them in its pages."""
+    language = package.metadata.language
+    paths = dict.fromkeys(item.path for item in package.items if item.media_type == PLS_TYPE)
+    primary = language.lower().split("-")[0]
+    for path, of in text.lexicons.items():
+        if not (of and primary and of.split("-")[0] != primary):
+            paths.setdefault(path)
+        else:
+            paths.pop(path, None)
+    found: dict[str, str] = {}
+    for path in paths:
+        if not archive.find(path):
+            continue
+        try:
+            found |= read_lexicon(archive, path, language)
+        except InputError as error:
+            text.warnings.append(f"The pronunciations in {path} are not used: {error.message}")
+    return found | said_in_pages(text.said)
 
 
 def _matter_outside(item: Item, landmarks: Sequence[Landmark]) -> str:

@@ -168,6 +168,72 @@ def test_broken_xhtml_is_still_read(epub):
     assert texts(book) == ["Fish & chips\nand tea", "Unclosed to the end"]
 
 
+def test_pronunciations_are_collected_from_pages_and_lexicons(epub):
+    body = (
+        '<p xmlns:ssml="http://www.w3.org/2001/10/synthesis">The <span ssml:alphabet="ipa" ssml:ph="kiː">quay</span> '
+        'and <i ssml:alphabet="x-sampa" ssml:ph="&quot;gVn@l">gunwale</i>, <b ssml:ph="x">odd</b>.</p>'
+    )
+    links = (
+        '<link rel="pronunciation" type="application/pls+xml" hreflang="en" href="en.pls"/>'
+        '<link rel="pronunciation" hreflang="de" href="de.pls"/>'
+    )
+    linked = (
+        '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><title>t</title>'
+        f"{links}</head><body>{body}</body></html>"
+    )
+    lexicon = (
+        '<lexicon xmlns="http://www.w3.org/2005/01/pronunciation-lexicon" version="1.0" alphabet="{}" xml:lang="{}">'
+        "<lexeme><grapheme>{}</grapheme><phoneme>{}</phoneme></lexeme>{}</lexicon>"
+    )
+    alias = "<lexeme><grapheme>HMS</grapheme><grapheme>H.M.S.</grapheme><alias>Her Majesty’s Ship</alias></lexeme>"
+    extra = {
+        "OEBPS/en.pls": lexicon.format("ipa", "en-GB", "bowline", "ˈbəʊlɪn", alias),
+        "OEBPS/de.pls": lexicon.format("ipa", "de", "Kai", "kaɪ", ""),
+        "OEBPS/bad.pls": "<<<",
+    }
+    items = '<item id="bad" href="bad.pls" media-type="application/pls+xml"/>'
+    book = read(epub({"a.xhtml": linked}, extra=extra, items=items))
+    assert book.pronunciations == {
+        "bowline": "/ˈbəʊlɪn/",
+        "HMS": "Her Majesty’s Ship",
+        "H.M.S.": "Her Majesty’s Ship",
+        "quay": "/kiː/",
+        "gunwale": "/ˈɡʌnəl/",
+    }
+    assert texts(book) == ["The quay and gunwale, odd."]
+    assert "bad.pls" in book.warnings[0]
+
+
+def test_endnotes_in_a_file_of_their_own_can_be_heard_inline(epub):
+    pages = {
+        "a.xhtml": '<h1>One</h1><p>She lit it.<a href="n.xhtml#n1" epub:type="noteref">1</a></p><p>And slept.</p>',
+        "n.xhtml": '<section epub:type="endnotes"><h2>Notes</h2><ol><li epub:type="endnote" id="n1"><p>1. At dusk. '
+        '<a href="a.xhtml#r1" epub:type="backlink">Back</a></p></li></ol></section>',
+    }
+    assert texts(read(epub(pages))) == ["She lit it.", "And slept."]
+    inline = read(epub(pages), notes="inline")
+    assert texts(inline) == ["She lit it.", "Note: At dusk.", "And slept."]
+
+
+def test_a_book_of_pictures_of_its_pages_is_refused(epub):
+    pages = {f"{n}.xhtml": f'<div><img src="{n}.jpg" alt="page {n}"/></div>' for n in range(9)}
+    with pytest.raises(InputError, match="its pages are pictures"):
+        read(epub(pages))
+
+
+def test_a_licence_in_the_pages_is_skipped(epub):
+    pages = {
+        "h.xhtml": "<p>The Project Gutenberg eBook of The Lantern</p>"
+        "<p>*** START OF THE PROJECT GUTENBERG EBOOK THE LANTERN ***</p><h1>THE LANTERN</h1><p>by Ann Lee</p>",
+        "a.xhtml": f"<h2>One</h2>{PROSE}",
+        "b.xhtml": f"<h2>Two</h2>{PROSE}<p>*** END OF THE PROJECT GUTENBERG EBOOK THE LANTERN ***</p>"
+        "<h2>THE FULL LICENSE</h2><p>Section 1.</p><h2>More</h2><p>You may copy it.</p>",
+    }
+    book = read(epub(pages, nav=link("a.xhtml", "One") + link("b.xhtml", "Two")))
+    assert titles(book) == ["One", "Two"]
+    assert [len(texts(book, at)) for at in (0, 1)] == [1, 1]
+
+
 # --- matter
 
 
