@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Role(StrEnum):
     """What a part of a source is for."""
 
-    BOOK = "book"  # the text: .epub, .txt, .md, …
+    BOOK = "book"  # the text: .epub, .pdf, .txt, …; several are chapters or the same book in other formats
     CHUNKS = "chunks"  # a chunk JSON
     SETTINGS = "settings"  # per-book settings (TOML)
     COVER = "cover"  # .jpg or .png
