@@ -1,0 +1,82 @@
+"""Resemble AI's Perth: an inaudible mark in every waveform that says it was made by a machine.
+
+Stock Chatterbox marks everything it makes, and so do we unless a setting says otherwise. It works offline on the CPU,
+in a thread of its own, so that a GPU need not wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from speedd.errors import EngineError
+
+if TYPE_CHECKING:
+    from speedd.model import Waveform
+
+SHORTEST_SAMPLES = 960
+"""Perth fails on less (at 24,000 Hz); what is shorter is marked with silence behind it."""
+
+
+class Watermark:
+    """Marks waveforms, or lets them pass.
+
+    Args:
+        enabled: whether to mark.
+        sample_rate_hz: of the waveforms.
+    Raises:
+        EngineError: if they are to be marked and Perth cannot be loaded.
+    """
+
+    def __init__(self, *, enabled: bool, sample_rate_hz: int) -> None:
+        self._rate_hz = sample_rate_hz
+        self._perth = _load() if enabled else None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="watermark") if enabled else None
+
+    def submit(self, wave: Waveform) -> Future[Waveform]:
+        """Mark a waveform, which stays as it is; the marked one has the same length and lies in [-1, 1]."""
+        if self._thread is None:
+            done: Future[Waveform] = Future()
+            done.set_result(wave)
+            return done
+        return self._thread.submit(self._mark, wave)
+
+    def close(self) -> None:
+        """Finish what was submitted, and end the thread."""
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    def _mark(self, wave: Waveform) -> Waveform:
+        samples = len(wave)
+        if not samples:
+            return wave
+        padded = np.pad(wave, (0, max(0, SHORTEST_SAMPLES - samples)))
+        with torch.inference_mode():
+            marked = np.asarray(self._perth.apply_watermark(padded, sample_rate=self._rate_hz), np.float32)
+        # It resamples to 32,000 Hz and back, which can add or take a sample.
+        marked = np.pad(marked, (0, max(0, samples - len(marked))))[:samples]
+        return np.clip(marked, -1, 1)
+
+
+def _load() -> Any:
+    """Load Perth without what it says about itself.
+
+    Raises:
+        EngineError: if it is not usable, with what to install.
+    """
+    hint = "Install it with pip install resemble-perth 'setuptools<81', or set [chatterbox] watermark = false."
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            import perth
+        except ImportError as error:
+            raise EngineError(f"The watermark cannot be loaded: {error}.", hint=hint) from error
+        if getattr(perth, "PerthImplicitWatermarker", None) is None:  # so it is where pkg_resources is missing
+            raise EngineError("The watermark cannot be loaded: Perth finds no pkg_resources.", hint=hint)
+        return perth.PerthImplicitWatermarker()

@@ -1,0 +1,72 @@
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speedd.engines.chatterbox.budget import ENGLISH, NANO, TURBO, RowsCap, S3GenWork, fixed_bytes, rows_that_fit
+
+GB = 10**9
+works = st.builds(
+    S3GenWork, rows=st.integers(1, 64), reference_s=st.floats(1, 10), speech_s=st.floats(0.5, 40), guided=st.booleans()
+)
+
+
+def test_keys_and_values_of_a_token_are_as_counted():
+    assert (ENGLISH.kv_bytes_per_token, TURBO.kv_bytes_per_token, NANO.kv_bytes_per_token) == (122_880, 98_304, 36_864)
+    assert ENGLISH.slot_bytes(700) == 2 * 700 * 122_880
+    assert TURBO.slot_bytes(700) == 700 * 98_304
+
+
+@pytest.mark.parametrize(("card_gb", "rows"), [(6, 14), (8, 27), (24, 127)])
+def test_cards_hold_about_what_was_estimated_for_them(card_gb, rows):
+    work = S3GenWork(rows=16, reference_s=10, speech_s=6)
+    assert rows_that_fit(card_gb * 2**30, ENGLISH, tokens=700, work=work) == pytest.approx(rows, rel=0.25)
+
+
+def test_the_flow_costs_what_its_formula_says():
+    work = S3GenWork(rows=1, reference_s=10, speech_s=6)
+    assert work.frames == 800
+    estimated = 10 * 2 * 800 * (132e6 + 114_688 * 800)
+    assert work.flops(steps=10) == pytest.approx(estimated + 16 * 25 * 150e6 + 6 * 30.6e9)
+    mean_flow = S3GenWork(rows=1, reference_s=10, speech_s=6, guided=False)
+    assert mean_flow.flops(steps=2) < work.flops(steps=10) / 6
+
+
+@given(works, st.integers(1, 2000), st.integers(0, 100 * GB))
+def test_what_is_promised_fits(work, tokens, card_bytes):
+    rows = rows_that_fit(card_bytes, ENGLISH, tokens=tokens, work=work)
+    taken = fixed_bytes(ENGLISH) + work.peak_bytes()
+    assert rows == 0 or taken + rows * ENGLISH.slot_bytes(tokens) <= card_bytes
+    assert taken + (rows + 1) * ENGLISH.slot_bytes(tokens) > card_bytes
+
+
+@given(works)
+def test_more_rows_and_longer_ones_never_cost_less(work):
+    more = S3GenWork(work.rows + 1, work.reference_s, work.speech_s, work.guided)
+    longer = S3GenWork(work.rows, work.reference_s, work.speech_s + 1, work.guided)
+    assert work.peak_bytes() <= more.peak_bytes()
+    assert work.peak_bytes() < longer.peak_bytes()
+    assert work.flops(steps=10) < min(more.flops(steps=10), longer.flops(steps=10))
+
+
+def test_out_of_memory_halves_the_rows_and_success_brings_them_back_slowly():
+    cap = RowsCap(16, patience=3)
+    cap.ran_out(16)
+    assert cap.rows == 8
+    cap.ran_out(3)
+    assert cap.rows == 1
+    cap.ran_out(1)
+    assert cap.rows == 1
+    for _ in range(3):
+        cap.went_well()
+    assert cap.rows == 2
+    for _ in range(100):
+        cap.went_well()
+    assert cap.rows == 16
+
+
+def test_it_needs_no_torch():
+    code = "import sys; sys.modules['torch'] = None; import speedd.engines.chatterbox.budget"
+    subprocess.run([sys.executable, "-c", code], check=True)
