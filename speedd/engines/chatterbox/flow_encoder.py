@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from speedd.engines.chatterbox.s3gen_layers import Dense, Norm, Tensor, WindowedDense, masked, valid
+from speedd.engines.chatterbox.s3gen_layers import Dense, Norm, Tensor, WindowedDense, masked, times_transposed, valid
 
 FP32 = torch.float32
 
@@ -82,28 +82,46 @@ class _Conformer:
             down=dense(forward.w_2),
         )
 
-    def __call__(self, x: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
-        x = self.out(self._attend(self.norm_attention(x), positions, mask)).add_(x)
+    def __call__(self, x: Tensor, positions: Tensor, lengths: Sequence[int], mask: Tensor | None) -> Tensor:
+        x = self.out(self._attend(self.norm_attention(x), positions, lengths, mask)).add_(x)
         return self.down(functional.silu(self.up(self.norm_forward(x)))).add_(x)
 
-    def _attend(self, x: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
+    def _attend(self, x: Tensor, positions: Tensor, lengths: Sequence[int], mask: Tensor | None) -> Tensor:
         """Attend to content and to distance: https://arxiv.org/abs/1901.02860, section 3.3."""
         rows, frames, _ = x.shape
         heads, _, channels = self.bias_content.shape
         query, key, value = self.qkv(x).view(rows, frames, 3, heads, channels).permute(2, 0, 3, 1, 4)
-        distance = self.positions(positions).view(2 * frames - 1, heads, channels).permute(1, 2, 0)
-        by_distance = torch.matmul(query + self.bias_position, distance).contiguous()  # [rows, heads, T, 2 T - 1]
-        # Column frames - 1 - i + j of row i is the distance between frames i and j: the same memory, read askew.
-        askew = by_distance.as_strided(
-            (rows, heads, frames, frames),
-            (*by_distance.stride()[:2], 2 * frames - 2, 1),
-            by_distance.storage_offset() + frames - 1,
-        )
-        scores = torch.matmul(query + self.bias_content, key.transpose(-1, -2)).add_(askew)
+        distance = self.positions(positions).view(2 * frames - 1, heads, channels).transpose(0, 1)
+        if x.device.type == "cpu":
+            mixed = x.new_zeros(rows, frames, heads * channels)
+            for row, length in enumerate(lengths):
+                near = distance[:, frames - length : frames + length - 1]
+                parts = (part[row, :, :length].contiguous() for part in (query, key, value))
+                mixed[row, :length] = self._attend_alone(*parts, near.contiguous())
+            return mixed
+        by_distance = torch.matmul(query + self.bias_position, distance.transpose(-1, -2))
+        scores = torch.matmul(query + self.bias_content, key.transpose(-1, -2)).add_(_askew(by_distance.contiguous()))
         if mask is not None:
             scores.masked_fill_(~mask[:, None, None, :], -math.inf)
-        mixed = torch.matmul(scores.softmax(-1), value)
-        return mixed.transpose(1, 2).reshape(rows, frames, heads * channels)
+        return torch.matmul(scores.softmax(-1), value).transpose(1, 2).reshape(rows, frames, heads * channels)
+
+    def _attend_alone(self, query: Tensor, key: Tensor, value: Tensor, distance: Tensor) -> Tensor:
+        """Attend within one row, head by head: three times [heads, frames, channels] become [frames, width]."""
+        heads, frames, channels = query.shape
+        mixed = query.new_empty(frames, heads, channels)
+        for head in range(heads):
+            by_distance = times_transposed(query[head] + self.bias_position[head], distance[head])
+            scores = times_transposed(query[head] + self.bias_content[head], key[head]).add_(_askew(by_distance))
+            mixed[:, head] = times_transposed(scores.softmax(-1), value[head].T)
+        return mixed.flatten(1)
+
+
+def _askew(by_distance: Tensor) -> Tensor:
+    """Read [..., T, 2 T - 1] by distance as [..., T, T] by frame: the same memory, each row a step further left."""
+    frames = by_distance.shape[-2]
+    return by_distance.as_strided(
+        (*by_distance.shape[:-1], frames), (*by_distance.stride()[:-2], 2 * frames - 2, 1), frames - 1
+    )
 
 
 class FlowEncoder:
@@ -148,13 +166,14 @@ class FlowEncoder:
         x = self._behind(functional.leaky_relu(self._ahead(x))).add_(x)
         positions = _relative_positions(x.shape[1], x.shape[2], x.device)
         for layer in self._layers:
-            x = layer(x, positions, mask)
+            x = layer(x, positions, lengths, mask)
         x = self._upsample(x.repeat_interleave(self._stride, 1))
-        mask = valid([length * self._stride for length in lengths], x.shape[1], x.device)
+        lengths = [length * self._stride for length in lengths]
+        mask = valid(lengths, x.shape[1], x.device)
         x = self._up_embed(x)
         positions = _relative_positions(x.shape[1], x.shape[2], x.device)
         for layer in self._up_layers:
-            x = layer(x, positions, mask)
+            x = layer(x, positions, lengths, mask)
         return masked(self._project(self._norm(x)), None if mask is None else mask[..., None])
 
 

@@ -202,7 +202,10 @@ class Hift:
                 ends = [end + 1 for end in ends]
             mask = self._mask(ends, x.shape[1])
             x = x.add_(stage.source_residual(stage.source_down(excitation), mask))
-            x = torch.stack([residual(x, mask) for residual in stage.residuals]).mean(0)
+            first, *others = [residual(x, mask) for residual in stage.residuals]
+            for other in others:
+                first.add_(other)
+            x = first.div_(len(stage.residuals))
         return self._last(masked(functional.leaky_relu(x, OUTPUT_SLOPE), mask))
 
     def _wave(self, spectrum: Tensor, lengths: Sequence[int]) -> Tensor:

@@ -56,6 +56,13 @@ def _packs(dtype: torch.dtype) -> bool:
     )
 
 
+def times_transposed(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply two matrices, ``a bᵀ``: [m, k] and [n, k] become [m, n]. On a CPU as fast as `Dense`."""
+    if a.device.type == "cpu" and _packs(a.dtype):
+        return torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")  # noqa: SLF001
+    return a @ b.T
+
+
 class WindowedDense:
     """A convolution along the frames as one matrix product over windows of frames.
 

@@ -36,7 +36,7 @@ class Watermark:
 
     def __init__(self, *, enabled: bool, sample_rate_hz: int) -> None:
         self._rate_hz = sample_rate_hz
-        self._perth = _load() if enabled else None
+        self._perth: Any = _load() if enabled else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watermark") if enabled else None
 
     def submit(self, wave: Waveform) -> Future[Waveform]:
