@@ -95,9 +95,11 @@ class _Conformer:
         if x.device.type == "cpu":
             mixed = x.new_zeros(rows, frames, heads * channels)
             for row, length in enumerate(lengths):
-                near = distance[:, frames - length : frames + length - 1]
-                parts = (part[row, :, :length].contiguous() for part in (query, key, value))
-                mixed[row, :length] = self._attend_alone(*parts, near.contiguous())
+                own = (row, slice(None), slice(length))
+                near = distance[:, frames - length : frames + length - 1].contiguous()
+                mixed[row, :length] = self._attend_alone(
+                    query[own].contiguous(), key[own].contiguous(), value[own].contiguous(), near
+                )
             return mixed
         by_distance = torch.matmul(query + self.bias_position, distance.transpose(-1, -2))
         scores = torch.matmul(query + self.bias_content, key.transpose(-1, -2)).add_(_askew(by_distance.contiguous()))
