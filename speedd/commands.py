@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from speedd import __version__, engines, inbox, planning
 from speedd.app import App, ledger_path, open_ledger, spool_folder
-from speedd.config import Config, default_file, load_config, pinned_values
+from speedd.config import Config, default_file, engine_options, load_config, pinned_values
 from speedd.daemon import BookControl, Daemon, describe, status_path
 from speedd.display import Display, duration
 from speedd.errors import InputError, SpeeddError, UsageError
@@ -372,7 +372,7 @@ def _find(ledger: Ledger, job: str) -> JobRow:
 def list_voices(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """List the voices of the configured engine and the samples in the voices folder."""
     config = load_config(file, overrides=overrides)
-    engine, info, why = engines.choose(config.engine.name, {})
+    engine, info, why = engines.choose(config.engine.name, engine_options(config))
     found = [
         {"name": voice.name, "engine": engine, "origin": "default" if number == 0 else "its own"}
         for number, voice in enumerate(info.voices)
@@ -417,7 +417,7 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
     reserve = config.limits.disk_reserve_mb * 2**20
     find("free space", f"{free / 2**30:.1f} GiB, of which {reserve / 2**30:.1f} stay free", ok=free > reserve)
     try:
-        engine, info, why = engines.choose(config.engine.name, {})
+        engine, info, why = engines.choose(config.engine.name, engine_options(config))
     except SpeeddError as error:
         find("engine", str(error), ok=False)
     else:

@@ -113,6 +113,20 @@ class SensitivitySettings(_Section):
     repetition_penalty: Annotated[float, Field(ge=-1, le=1)] = 0.05
 
 
+class ChatterboxSettings(_Section):
+    """The engine chatterbox."""
+
+    model: Literal["english", "multilingual", "multilingual-v3", "turbo", "nano"] = "english"
+    weights: str = ""
+    """A folder; empty: the Hugging Face cache."""
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,128}$")] = "main"
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    rows: Annotated[int, Field(ge=0, le=512)] = 0
+    reference_s: Annotated[float, Field(ge=1, le=10)] = 10.0
+    watermark: bool = True
+
+
 class SpeechSettings(_Section):
     """How a text is read."""
 
@@ -217,12 +231,18 @@ class Config(_Section):
     paths: PathsSettings
     inbox: InboxSettings = InboxSettings()
     engine: EngineSettings = EngineSettings()
+    chatterbox: ChatterboxSettings = ChatterboxSettings()
     speech: SpeechSettings = SpeechSettings()
     output: OutputSettings = OutputSettings()
     limits: LimitsSettings = LimitsSettings()
     workers: WorkersSettings = WorkersSettings()
     gpu: GpuSettings = GpuSettings()
     log: LogSettings = LogSettings()
+
+
+def engine_options(config: Config) -> dict[str, Any]:
+    """Return what engines are given: plain values, the same in every process."""
+    return {"chatterbox": {**config.chatterbox.model_dump(), "state": str(config.paths.state / "chatterbox")}}
 
 
 # --- per-book settings ---------------------------------------------------------------------------------------------
@@ -362,9 +382,12 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"The configuration {path} is no TOML: {error}.") from error
+    base = path.resolve().parent
+    chatterbox = values.get("chatterbox")
+    if isinstance(chatterbox, dict) and isinstance(chatterbox.get("weights"), str) and chatterbox["weights"]:
+        chatterbox["weights"] = os.path.normpath(base / _expanded(Path(chatterbox["weights"])))
     paths = values.get("paths")
     if isinstance(paths, dict):
-        base = path.resolve().parent
         values["paths"] = {
             # Without "..", because people read these paths in what speedd tells them.
             k: Path(os.path.normpath(base / _expanded(Path(v)))) if isinstance(v, str) else v

@@ -330,6 +330,15 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """When a word of a take is spoken."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Take:
     """What an engine spoke for one utterance."""
 
@@ -338,6 +347,8 @@ class Take:
     sample_rate_hz: int
     stop_reason: str = "end"
     """Why the engine stopped: ``end``; ``nothing_to_speak`` (no samples, no fault); or an engine's own word."""
+    words: tuple[Word, ...] = ()
+    """In order, for an engine that knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from speedd import audio, engines, execution, outbox
-from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings
+from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings, engine_options
 from speedd.engines.base import EngineInfo
 from speedd.errors import PASSING, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.finishing import Finishing
@@ -142,7 +142,7 @@ class Narrator:
     def _warm_up(self) -> None:
         """Load the engine while the book is read; if that asks for another one, this waits for the next book."""
         try:
-            self._executor(engines.choose(self._config.engine.name, {})[0]).warm()
+            self._executor(engines.choose(self._config.engine.name, engine_options(self._config))[0]).warm()
         except EngineError:  # what is wrong with it is told when a book needs it
             return
 

@@ -8,7 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from speedd import engines
-from speedd.config import BookSettings, Config, SpeechSettings, describe_faults, merge, with_book_settings
+from speedd.config import (
+    BookSettings,
+    Config,
+    SpeechSettings,
+    describe_faults,
+    engine_options,
+    merge,
+    with_book_settings,
+)
 from speedd.engines.base import EngineInfo
 from speedd.errors import ConfigError, EngineError, InputError
 from speedd.model import Book, Cover, Job, Metadata, Plan, Role, Skipped, Voice
@@ -227,7 +235,7 @@ class _Chosen:
 
 def _chosen(config: Config, settings: BookSettings) -> _Chosen:
     try:
-        return _Chosen(*engines.choose(config.engine.name, {}))
+        return _Chosen(*engines.choose(config.engine.name, engine_options(config)))
     except EngineError as error:
         if settings.engine.name:
             raise InputError(
@@ -245,7 +253,7 @@ def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
     primary = language.replace("_", "-").split("-")[0].lower()
     if not primary or primary in chosen.info.languages:
         return chosen
-    others = engines.speaking(primary, {})
+    others = engines.speaking(primary, engine_options(config))
     if others and config.engine.name == engines.AUTO:
         name, info = next(iter(others.items()))
         return _Chosen(name, info, f"{name}, because it speaks {primary} and {chosen.name} does not")

@@ -36,9 +36,12 @@ def choose(name: str, options: Mapping[str, Any]) -> tuple[str, EngineInfo, str]
     if name != AUTO:
         return name, find(name).describe(options), f"{name}, as configured"
     try:
-        return PREFERRED, find(PREFERRED).describe(options), f"{PREFERRED}, because it can run here"
+        info = find(PREFERRED).describe(options)
     except EngineError as error:
         return FALLBACK, find(FALLBACK).describe(options), f"{FALLBACK}, because {PREFERRED} cannot be used: {error}"
+    if info.device == "cpu":
+        return FALLBACK, find(FALLBACK).describe(options), f"{FALLBACK}, because {PREFERRED} finds no GPU that works"
+    return PREFERRED, info, f"{PREFERRED}, because it can run here"
 
 
 def speaking(language: str, options: Mapping[str, Any]) -> dict[str, EngineInfo]:

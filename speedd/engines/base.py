@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "speedd.engines"
 
-EXTRAS: Mapping[str, str] = {"chatterbox": "chatterbox"}
-"""Engines of our own that come with an extra, by engine name."""
-
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
@@ -47,6 +44,10 @@ class EngineInfo:
     device: str = "cpu"
     fallbacks: tuple[Fallback, ...] = ()
     """Ways to need less memory, the mildest first; an engine that has some implements `Thrifty`."""
+    shares_cores: bool = True
+    """For an engine on a CPU: whether several workers, each on one core, are better than one that uses them all."""
+    patient_s_per_char: float = 0.025
+    """Before anything is measured: what a text may take per character, with all that is spoken beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +195,6 @@ def find(name: str) -> EngineFactory:
     entries = [entry for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name == name]
     if not entries:
         installed = ", ".join(available()) or "none"
-        if name in EXTRAS:
-            raise EngineError(
-                f"The engine {name!r} is not part of this installation (installed: {installed}).",
-                hint=f"It needs pip install 'speedd[{EXTRAS[name]}]' and comes with a later version of speedd.",
-            )
         raise EngineError(
             f"There is no engine {name!r} (installed: {installed}).",
             hint="Set [engine] name to one of these, or to auto.",

@@ -120,7 +120,7 @@ class Crew:
         self._board = board
         self._setup = Setup(0, engine, dict(options), takes, nice, times.heartbeat_s, limits)
         self._times = times
-        self._pace = Pace(times.chunk_s)
+        self._pace = Pace(times.chunk_s, info.patient_s_per_char)
         self._clock = clock
         self._slots = [Slot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
         self._etiquette = etiquette
@@ -384,7 +384,8 @@ class Crew:
             if slot.child is None and alive < wanted and may_start:
                 setup = replace(self._setup, index=slot.index)
                 try:
-                    slot.child = Child(setup, single_threaded=self.info.device == "cpu", card=slot.card)
+                    alone = self.info.device == "cpu" and self.info.shares_cores
+                    slot.child = Child(setup, single_threaded=alone, card=slot.card)
                 except OSError as error:  # no memory, processes or files left: that passes
                     self._board.fail_all(TryAgainError(f"No engine can be started now: {error.strerror}."))
                     return

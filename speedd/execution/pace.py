@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-ASSUMED_S_PER_CHAR = 0.025
-"""Before anything is measured: some thirty times slower than hibari on one core, as slow as Chatterbox on a GPU that
-struggles. With `PATIENCE` a text of 200 characters gets 50 s over the least."""
 PATIENCE = 10.0
 """A text may take this many times what the engine's pace lets expect."""
 LEAST_CHARS = 40
@@ -18,11 +15,12 @@ class Pace:
 
     Args:
         least_s: what every text gets at least, whatever its length.
+        s_per_char: the pace to expect before anything is measured.
     """
 
-    def __init__(self, least_s: float) -> None:
+    def __init__(self, least_s: float, s_per_char: float) -> None:
         self._least_s = least_s
-        self._s_per_char = ASSUMED_S_PER_CHAR
+        self._s_per_char = s_per_char
         self._measured = False
 
     def note(self, chars: int, render_s: float) -> None:

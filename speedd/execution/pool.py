@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speedd.config import Config, GpuSettings
+from speedd.config import Config, GpuSettings, engine_options
 from speedd.engines.base import EngineInfo, find
 from speedd.errors import TryAgainError
 from speedd.execution.base import ExecutorStatus
@@ -46,7 +46,7 @@ def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) ->
     quiet = QuietHours.read(settings.quiet_hours) if settings.quiet_hours else None
     return WorkerPool(
         engine,
-        {},
+        engine_options(config),
         takes=takes,
         workers=config.engine.workers,
         nice=settings.nice,
@@ -74,7 +74,8 @@ class WorkerPool:
         engine: name of an installed engine.
         options: passed to the engine; picklable.
         takes: folder in which takes are stored.
-        workers: how many; 0 for as many as there are cores for a CPU engine, one for each graphics card otherwise.
+        workers: how many; 0 for as many as there are cores for an engine that wants one core each, one for
+            each graphics card, or one.
         nice: added to the nice value of the workers of a CPU engine, so that the rest of the machine goes first.
         times: how patient it is.
         limits: what bounds each worker.
@@ -112,7 +113,7 @@ class WorkerPool:
             options,
             engine=engine,
             takes=takes,
-            workers=workers or (len(os.sched_getaffinity(0)) if on_cpu else max(1, len(cards))),
+            workers=workers or (len(os.sched_getaffinity(0)) if on_cpu and info.shares_cores else max(1, len(cards))),
             nice=nice if on_cpu else 0,
             times=times or PoolTimes(),
             limits=replace(limits, reserve_bytes=0) if on_cpu else limits,

@@ -1,0 +1,401 @@
+"""Continuous batching for T3: rows are admitted, decoded side by side and freed, each at its own pace.
+
+A step is one function over static tensors, whatever the rows do: it embeds each row's last token, runs the transformer,
+samples, and notes what it did. The host looks at the notes every few steps, frees what has ended and admits what comes.
+On a GPU a step is recorded once for each span of the cache as a CUDA graph and then replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from speedd.engines.chatterbox import guards, sampling
+from speedd.engines.chatterbox.backbone import cache_dtype, cache_shape
+from speedd.engines.chatterbox.cache import HeadWatch, KvCache
+from speedd.engines.chatterbox.families import START_SPEECH, STOP_SPEECH, Family
+from speedd.engines.chatterbox.guards import Guard, TraceEntry
+from speedd.engines.chatterbox.prompts import Prompts
+from speedd.engines.chatterbox.t3 import T3
+from speedd.engines.chatterbox.voices import Conditioning
+from speedd.model import Style
+
+MAX_TEXT_TOKENS = 400
+MAX_SPEECH_TOKENS = 1000
+"""As stock has it: 40 s."""
+GUIDED_PREFIX = 1 + 32 + 1
+"""Speaker, perceiver and emotion."""
+SPAN = 64
+"""The cache is read in multiples of so many columns: a span is one CUDA graph."""
+GPU_STEPS = 8
+"""Steps between two looks of the host on a GPU; each look waits for the device."""
+_JUMP_BACK, _JUMP_AHEAD = -4, 7
+"""A position that leaves this reach of the one before is no step of reading (stock's bounds)."""
+_BACK_MARGIN = 5
+"""The last tokens of a text, which may be looked at again after it is finished."""
+_PLACE, _BACK, _TAIL = 0, 1, 2
+"""Columns of what is noted of the alignment; the tail has one for each of the last tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be spoken."""
+
+    key: str
+    text: Sequence[int]
+    voice: Conditioning
+    style: Style
+    seed: int
+    cap: int
+    """Speech tokens at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What T3 said."""
+
+    request: Request
+    tokens: tuple[int, ...]
+    """Speech tokens, without the one that ends them."""
+    reason: str
+    """Why it stopped; see `guards`."""
+    positions: tuple[int, ...] = ()
+    """In the text, at each token; empty for models without alignment heads."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the host knows of a row."""
+
+    request: Request
+    guard: Guard
+    start: int
+    """Positions that were filled when it began."""
+    tokens: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+
+
+class Decoder:
+    """Decodes up to ``slots`` utterances side by side.
+
+    Args:
+        t3: the model.
+        slots: utterances; every step computes all of them, so that tokens do not depend on how many there are.
+        draw: how a token is drawn.
+        guarded: whether the model's guards watch. Without them it does what stock does.
+        graphs: whether steps are recorded as CUDA graphs.
+    """
+
+    def __init__(
+        self,
+        t3: T3,
+        slots: int,
+        *,
+        draw: sampling.Draw = sampling.draw_by_counter,
+        guarded: bool = True,
+        graphs: bool | None = None,
+    ) -> None:
+        self._t3 = t3
+        self.slots = slots
+        self._draw = draw
+        self._guarded = guarded
+        self._guards = t3.family.guards
+        self._rows_each = 2 if t3.family.guidance else 1
+        length = row_length(t3.family)
+        shape = cache_shape(t3.backbone, length)
+        # One row more than the utterances need: the place where prefixes are computed.
+        rows = slots * self._rows_each + 1
+        self._cache = KvCache(shape, rows, dtype=cache_dtype(t3.precision), device=t3.device)
+        self._prompts = Prompts(t3, self._cache)
+        heads = [head for head in self._guards.heads if head[0] < t3.backbone.layers] if guarded else []
+        self._watch = HeadWatch(heads, self._rows_each) if heads else None
+        self._rows: list[_Row | None] = [None] * slots
+        self._state = _State(
+            slots,
+            t3.vocabulary,
+            t3.device,
+            allowed=_allowed(t3.vocabulary, t3.device, guarded),
+            reach=self._guards.end_reach,
+        )
+        on_gpu = t3.device == "cuda"
+        self._steps = GPU_STEPS if on_gpu else 1
+        self._graphs: dict[tuple[int, bool], torch.cuda.CUDAGraph] | None = (
+            {} if (on_gpu if graphs is None else graphs) else None
+        )
+
+    @property
+    def free(self) -> int:
+        """How many utterances can be admitted."""
+        return self._rows.count(None)
+
+    def admit(self, request: Request) -> None:
+        """Begin with an utterance.
+
+        Raises:
+            ValueError: if there is no free row, or its text is too long.
+        """
+        if len(request.text) > MAX_TEXT_TOKENS:
+            raise ValueError(f"{len(request.text)} text tokens are more than {MAX_TEXT_TOKENS}")
+        slot = self._rows.index(None)
+        with torch.inference_mode():
+            text = torch.tensor(request.text, device=self._t3.device)
+            exaggeration = request.style.exaggeration if self._t3.family.guidance else 0.0
+            start = self._prompts.write(slot * self._rows_each, request.voice, exaggeration, text)
+            self._state.begin(slot, request, start, len(request.text), self._text_at(start, len(request.text)))
+        self._rows[slot] = _Row(request, Guard(self._guards, len(request.text)), start)
+        self._state.any_top_p = any(row.request.style.top_p < 1 for row in self._rows if row)
+
+    def advance(self) -> list[Spoken]:
+        """Take a few steps and return what ended."""
+        if self.free == self.slots:
+            return []
+        with torch.inference_mode():
+            before = self._state.taken.clone()
+            furthest = max(row.start + len(row.tokens) for row in self._rows if row)
+            for step in range(self._steps):
+                needed = furthest + step + 1
+                self._take_step(min(-(-needed // SPAN) * SPAN, self._cache.shape.length))
+            return self._look(before)
+
+    def drop(self) -> list[Request]:
+        """Forget what is being spoken, and return it."""
+        dropped = [row.request for row in self._rows if row]
+        for slot in range(self.slots):
+            self._free(slot)
+        return dropped
+
+    # --- a step ------------------------------------------------------------------------------------------------------
+
+    def _take_step(self, span: int) -> None:
+        if self._graphs is None:
+            self._step(span)
+            return
+        key = span, self._state.any_top_p
+        if key in self._graphs:
+            self._graphs[key].replay()
+        else:
+            self._graphs[key] = self._record(span)
+
+    def _record(self, span: int) -> torch.cuda.CUDAGraph:
+        """Take a step and record it. Its buffers are static, so that replaying it is taking the next one.
+
+        Not tried on a GPU yet: none was at hand when this was written.
+        """
+        kept = self._state.copy()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self._step(span)  # libraries set themselves up, which must not be recorded
+        torch.cuda.current_stream().wait_stream(side)
+        self._state.restore(kept)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._step(span)
+        graph.replay()  # recording computes nothing
+        return graph
+
+    def _step(self, span: int) -> None:
+        state, t3 = self._state, self._t3
+        x = t3.speech_table[state.token]
+        if t3.speech_positions is not None:
+            x = x + t3.speech_positions[state.taken]
+        positions = state.filled.repeat_interleave(self._rows_each)
+        x = x.repeat_interleave(self._rows_each, 0)
+        hidden = t3.backbone.forward(x[:, None], positions[:, None], self._cache.decode(positions, span, self._watch))
+        logits = t3.head(hidden[:, 0]).float()
+        finite = torch.isfinite(logits).view(self.slots, -1).all(1)
+        logits = logits.nan_to_num(0.0, 0.0, 0.0).view(self.slots, self._rows_each, -1)
+        if self._watch is not None:
+            self._align(self._watch.attention(), span)
+        state.note(self._sampled(logits), finite, forget_start=not t3.family.guidance)
+
+    def _sampled(self, logits: Tensor) -> Tensor:
+        """Draw a token for each row."""
+        state, family = self._state, self._t3.family
+        p = state.parameters
+        x = sampling.guided(logits, p.cfg_weight) if family.guidance else logits[:, 0]
+        x = x.masked_fill(~state.allowed, -torch.inf)
+        if self._watch is not None:
+            too_early = ~state.complete & (state.text_tokens > self._guards.end_reach + 2)
+            x[:, STOP_SPEECH] = torch.where(too_early, -torch.inf, x[:, STOP_SPEECH])
+        if family.guidance:
+            x = sampling.penalised(x, state.seen, p.repetition_penalty) / p.temperature
+            x = sampling.kept_by_min_p(x, p.min_p)
+        else:
+            x = x / p.temperature
+        if family.top_k:
+            x = sampling.kept_by_top_k(x, family.top_k)
+        if state.any_top_p:
+            x = sampling.kept_by_top_p(x, p.top_p)
+        if not family.guidance:
+            x = sampling.penalised(x, state.seen, p.repetition_penalty)
+        return self._draw(x.softmax(-1), state.seed, state.taken)
+
+    def _align(self, attention: Tensor, span: int) -> None:
+        """Note where in its text each row looks: attention ``[slots, span]``."""
+        state = self._state
+        columns = torch.arange(span, device=attention.device)
+        at = columns - state.text_at[:, None]
+        inside = (at >= 0) & (at < state.text_tokens[:, None])
+        # Nobody reads faster than a token of text per token of speech (stock masks the same way).
+        reachable = attention.masked_fill(~inside | (at > state.taken[:, None]), 0.0)
+        place = reachable.argmax(1) - state.text_at
+        jump = place - state.place
+        state.place.copy_(torch.where((jump > _JUMP_BACK) & (jump < _JUMP_AHEAD), place, state.place))
+        end = state.text_tokens - self._guards.end_reach
+        state.complete |= state.place >= end
+        reach = torch.arange(self._guards.end_reach, device=attention.device)
+        last = (state.text_at + end)[:, None] + reach
+        state.look[:, _PLACE] = state.place.float()
+        state.look[:, _BACK] = reachable.masked_fill(at >= state.text_tokens[:, None] - _BACK_MARGIN, 0.0).amax(1)
+        state.look[:, _TAIL:] = reachable.gather(1, last.clamp(0, span - 1))
+
+    def _text_at(self, start: int, text_tokens: int) -> int:
+        """Where the text begins in a row of which ``start`` positions are filled."""
+        return start - text_tokens - (self._t3.text_positions is not None)
+
+    # --- between steps -----------------------------------------------------------------------------------------------
+
+    def _look(self, before: Tensor) -> list[Spoken]:
+        """Read what the steps noted and free the rows that ended."""
+        state = self._state
+        taken, done = state.taken.tolist(), state.done.tolist()
+        ended = []
+        first = before.tolist()
+        for slot, row in enumerate(self._rows):
+            if row is None:
+                continue
+            new = slice(first[slot], taken[slot])
+            tokens = state.tokens[slot, new].tolist()
+            looks = state.looks[slot, new].tolist() if self._watch is not None else [None] * len(tokens)
+            reason = ""
+            for token, look in zip(tokens, looks, strict=True):
+                reason = self._judge(row, token, look)
+                if reason:
+                    break
+            if not reason and done[slot]:
+                reason = guards.NOT_FINITE
+            if reason:
+                ended.append(Spoken(row.request, tuple(row.tokens), reason, tuple(row.positions)))
+                self._free(slot)
+        return ended
+
+    def _judge(self, row: _Row, token: int, look: list[float] | None) -> str:
+        if token == STOP_SPEECH:
+            return guards.END
+        row.tokens.append(token)
+        entry = TraceEntry(token)
+        if look is not None:
+            row.positions.append(int(look[_PLACE]))
+            entry = TraceEntry(token, int(look[_PLACE]), tuple(look[_TAIL:]), look[_BACK])
+        reason = row.guard.judge(entry) if self._guarded else ""
+        return reason or (guards.CAP if len(row.tokens) >= row.request.cap else "")
+
+    def _free(self, slot: int) -> None:
+        self._rows[slot] = None
+        self._state.end(slot)
+
+
+def row_length(family: Family) -> int:
+    """How many positions a row of the cache has: what the longest utterance needs, in whole spans."""
+    prefix = GUIDED_PREFIX if family.guidance else 1 + family.speaker_prompt_tokens
+    return -(-(prefix + MAX_TEXT_TOKENS + 2 + MAX_SPEECH_TOKENS) // SPAN) * SPAN
+
+
+def _allowed(vocabulary: int, device: str, guarded: bool) -> Tensor:
+    """Which tokens may be drawn: sounds and the end. Stock allows all, and drops what is no sound afterwards."""
+    tokens = torch.arange(vocabulary, device=device)
+    return (tokens < START_SPEECH) | (tokens == STOP_SPEECH) if guarded else tokens >= 0
+
+
+class _State:
+    """What the device knows of all rows: static tensors, one entry per slot."""
+
+    def __init__(self, slots: int, vocabulary: int, device: str, *, allowed: Tensor, reach: int) -> None:
+        def whole(*size: int, value: int = 0) -> Tensor:
+            return torch.full(size or (slots,), value, dtype=torch.int64, device=device)
+
+        self.allowed = allowed
+        self.parameters = sampling.RowParameters.neutral(slots, device)
+        self.any_top_p = False
+        self.token = whole(value=START_SPEECH)
+        self.taken = whole()
+        self.filled = whole()
+        self.cap = whole()
+        self.seed = whole(value=-1)
+        self.text_at = whole()
+        self.text_tokens = whole()
+        self.place = whole()
+        self.done = torch.ones(slots, dtype=torch.bool, device=device)
+        self.complete = torch.zeros(slots, dtype=torch.bool, device=device)
+        self.seen = torch.zeros(slots, vocabulary, dtype=torch.bool, device=device)
+        self.tokens = whole(slots, MAX_SPEECH_TOKENS + 1)
+        self.look = torch.zeros(slots, _TAIL + reach, device=device)
+        self.looks = torch.zeros(slots, MAX_SPEECH_TOKENS + 1, _TAIL + reach, device=device)
+        self._slots = torch.arange(slots, device=device)
+
+    def begin(self, slot: int, request: Request, filled: int, text_tokens: int, text_at: int) -> None:
+        """Set a row up for an utterance."""
+        style = request.style
+        self.parameters.set(
+            slot,
+            cfg_weight=style.cfg_weight,
+            temperature=style.temperature,
+            min_p=style.min_p,
+            top_p=style.top_p,
+            repetition_penalty=style.repetition_penalty,
+        )
+        for values, value in (
+            (self.token, START_SPEECH),
+            (self.taken, 0),
+            (self.filled, filled),
+            (self.cap, min(request.cap, MAX_SPEECH_TOKENS)),
+            (self.seed, request.seed),
+            (self.text_at, text_at),
+            (self.text_tokens, text_tokens),
+            (self.place, 0),
+        ):
+            values[slot] = value
+        self.complete[slot] = False
+        self.seen[slot] = False
+        self.seen[slot, START_SPEECH] = True
+        self.done[slot] = False
+
+    def end(self, slot: int) -> None:
+        """Let a row idle at the beginning of its slot."""
+        self.done[slot] = True
+        self.filled[slot] = self.taken[slot] = 0
+        self.seed[slot] = -1
+
+    def note(self, token: Tensor, finite: Tensor, *, forget_start: bool) -> None:
+        """Write down what a step drew; rows that are done stay as they are."""
+        live = ~self.done & finite
+        at = self._slots, self.taken
+        self.tokens[at] = torch.where(live, token, self.tokens[at])
+        self.looks[at] = torch.where(live[:, None], self.look, self.looks[at])
+        if forget_start:  # stock counts the start token for the first token alone
+            self.seen[:, START_SPEECH] = False
+        seen = self._slots, token
+        self.seen[seen] = self.seen[seen] | live
+        self.token.copy_(torch.where(live, token, self.token))
+        self.taken += live
+        self.filled += live
+        self.done |= ~finite | (token == STOP_SPEECH) | (self.taken >= self.cap)
+
+    def copy(self) -> list[Tensor]:
+        """Copy all that a step changes."""
+        return [values.clone() for values in self._changing()]
+
+    def restore(self, kept: list[Tensor]) -> None:
+        """Put back what `copy` gave."""
+        for values, value in zip(self._changing(), kept, strict=True):
+            values.copy_(value)
+
+    def _changing(self) -> list[Tensor]:
+        return [
+            *(self.token, self.taken, self.filled, self.place, self.done, self.complete),
+            *(self.seen, self.tokens, self.look, self.looks),
+        ]

@@ -1,0 +1,226 @@
+"""The engine: utterances in, takes out, T3 and S3Gen working side by side.
+
+T3 decodes a batch whose free rows are filled from the source while the others go on; what it has finished waits a
+moment for company and is then rendered. Nothing about an utterance depends on who is beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from speedd.engines.base import Budget, EngineInfo, Source
+from speedd.engines.chatterbox import guards
+from speedd.engines.chatterbox.decoder import MAX_SPEECH_TOKENS, MAX_TEXT_TOKENS, Decoder, Request, Spoken
+from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
+from speedd.engines.chatterbox.loading import load_s3gen, load_t3, load_voice_encoder
+from speedd.engines.chatterbox.s3gen import S3Gen, SpeechRow
+from speedd.engines.chatterbox.s3gen_buckets import FinishedRows
+from speedd.engines.chatterbox.text import TextTokenizer, TextTokens
+from speedd.engines.chatterbox.voices import Listener, Voices
+from speedd.errors import EngineError
+from speedd.model import Failed, Take, Utterance, Voice, Word
+
+if TYPE_CHECKING:
+    from speedd.engines.chatterbox.options import Options
+    from speedd.engines.chatterbox.probe import Machine
+    from speedd.engines.chatterbox.weights import Weights
+    from speedd.model import Waveform
+
+ROW_BYTES = 300_000_000
+"""What an utterance of the best length costs while it is spoken."""
+PATIENCE_ROWS = 32
+"""What T3 has finished waits for mates of its length until so many others have come after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InHand:
+    """An utterance that T3 or S3Gen has."""
+
+    utterance: Utterance
+    text: TextTokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """What T3 has said, ready to be rendered."""
+
+    spoken: Spoken
+    row: SpeechRow
+
+
+class ChatterboxEngine:
+    """A loaded Chatterbox.
+
+    Args:
+        info: what it is, as the factory described it.
+        machine: where it runs.
+        weights: its files.
+        options: its settings.
+    Raises:
+        EngineError: if the weights cannot be loaded.
+    """
+
+    def __init__(self, info: EngineInfo, machine: Machine, weights: Weights, options: Options) -> None:
+        self.info = info
+        self._machine = machine
+        self._weights = weights
+        self._family = weights.family
+        if machine.device == "cpu":
+            torch.set_num_threads(int(info.numerics["threads"]))
+        self._tokenizer = TextTokenizer(weights)
+        t3 = load_t3(weights, precision=machine.precision, device=machine.device)
+        self._decoder = Decoder(t3, int(info.numerics["rows"]))
+        self._s3gen = S3Gen.from_model(
+            load_s3gen(weights),
+            device=machine.device,
+            estimator_dtype=torch.float32 if machine.precision == "fp32" else torch.bfloat16,
+            reference_s=options.reference_s,
+            steps=self._family.flow_steps,
+        )
+        state = options.state_folder
+        self._voices = Voices(
+            self._family,
+            info.model_digest,
+            weights.path(self._family.files.conditionals),
+            state / "voices" if state else None,
+            self._listener,
+        )
+        self._in_hand: dict[str, _InHand] = {}
+        self.prewarm(info.voices[0])
+
+    def prewarm(self, voice: Voice) -> None:
+        """Listen to a voice, unless that was done before.
+
+        Raises:
+            EngineError: if its sample cannot be used; says why.
+        """
+        self._voices.get(voice)
+
+    def budget(self) -> Budget:
+        """Say what can be taken on."""
+        return Budget(rows=self._decoder.slots, free_bytes=self._free_bytes(), row_bytes=ROW_BYTES)
+
+    def synthesize(self, source: Source) -> Iterator[Take | Failed]:
+        """Speak what the source gives until it is closed; see `Engine.synthesize`."""
+        try:
+            yield from self._speak(source)
+        finally:
+            self._decoder.drop()
+            self._in_hand.clear()
+
+    def close(self) -> None:
+        """Let go of the model. Its memory comes back when the process ends."""
+        self._decoder.drop()
+        del self._decoder, self._s3gen
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def _speak(self, source: Source) -> Iterator[Take | Failed]:
+        finished: FinishedRows[_Finished] = FinishedRows(rows=self._s3gen.rows, patience=PATIENCE_ROWS)
+        while True:
+            if self._decoder.free:
+                idle = not self._in_hand
+                utterances = source.take(self._decoder.free, block=idle)
+                if idle and not utterances:
+                    return
+                for utterance in utterances:
+                    if (answer := self._admit(utterance)) is not None:
+                        yield answer
+            for spoken in self._decoder.advance():
+                one = self._finished(spoken)
+                if isinstance(one, Failed):
+                    yield one
+                else:
+                    finished.add(one, self._s3gen.bucket(one.row))
+            decoding = self._decoder.free < self._decoder.slots
+            while batch := finished.take(flush=not decoding):
+                yield from self._rendered(batch)
+
+    def _admit(self, utterance: Utterance) -> Take | Failed | None:
+        """Let T3 begin with an utterance; an answer if there is nothing to begin with."""
+        if not any(char.isalnum() for char in utterance.text):
+            return Take(utterance.key, _silence(), self.info.sample_rate_hz, "nothing_to_speak")
+        try:
+            text = self._tokenizer.tokens(utterance.text, utterance.language, MAX_TEXT_TOKENS)
+            cap = guards.token_cap(self._family.guards, len(utterance.text), MAX_SPEECH_TOKENS)
+            voice = self._voices.get(utterance.voice)
+        except EngineError as error:
+            return Failed(utterance.key, str(error))
+        self._in_hand[utterance.key] = _InHand(utterance, text)
+        self._decoder.admit(Request(utterance.key, text.ids, voice, utterance.style, utterance.seed, cap))
+        return None
+
+    def _finished(self, spoken: Spoken) -> _Finished | Failed:
+        """Make ready for S3Gen what T3 has said."""
+        key = spoken.request.key
+        if spoken.reason == guards.NOT_FINITE:
+            spoken = self._said_again(spoken.request)
+        tokens = [token for token in spoken.tokens if token < START_SPEECH]
+        if spoken.reason == guards.NOT_FINITE or not tokens:
+            del self._in_hand[key]
+            what = "its numbers ran out of range" if tokens or spoken.reason == guards.NOT_FINITE else "it said nothing"
+            return Failed(key, f"Chatterbox cannot speak this text: {what}.")
+        closing = [SILENCE] * self._family.closing_silence
+        row = SpeechRow(torch.tensor(tokens + closing), spoken.request.voice.reference, spoken.request.seed)
+        return _Finished(spoken, row)
+
+    def _rendered(self, batch: list[_Finished]) -> Iterator[Take]:
+        """Make takes, fewer at once where the memory does not suffice."""
+        try:
+            waves = self._s3gen.render([one.row for one in batch])
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+            torch.cuda.empty_cache()
+            half = len(batch) // 2
+            yield from self._rendered(batch[:half])
+            yield from self._rendered(batch[half:])
+            return
+        for one, wave in zip(batch, waves, strict=True):
+            in_hand = self._in_hand.pop(one.spoken.request.key)
+            words = _words(one.spoken, in_hand.text, len(wave) / self.info.sample_rate_hz)
+            yield Take(one.spoken.request.key, wave, self.info.sample_rate_hz, one.spoken.reason, words)
+
+    def _said_again(self, request: Request) -> Spoken:
+        """Let T3 speak an utterance once more in fp32, alone: its numbers ran over."""
+        if self._machine.precision == "fp32":
+            return Spoken(request, (), guards.NOT_FINITE)
+        t3 = load_t3(self._weights, precision="fp32", device=self._machine.device)
+        decoder = Decoder(t3, 1, graphs=False)
+        decoder.admit(request)
+        while not (spoken := decoder.advance()):
+            pass
+        return spoken[0]
+
+    def _listener(self) -> Listener:
+        """Load what listens to a sample: seldom needed, and half a gigabyte."""
+        return Listener(load_voice_encoder(self._weights), load_s3gen(self._weights))
+
+    def _free_bytes(self) -> int:
+        if self._machine.device == "cuda":
+            return int(torch.cuda.mem_get_info()[0])
+        try:
+            with Path("/proc/meminfo").open(encoding="ascii") as lines:
+                return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 0)
+        except OSError:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _silence() -> Waveform:
+    import numpy as np
+
+    return np.zeros(0, np.float32)
+
+
+def _words(spoken: Spoken, text: TextTokens, duration_s: float) -> tuple[Word, ...]:
+    """Say when each word is spoken."""
+    starts = guards.word_starts(spoken.positions, text.word_of, text.words, len(spoken.tokens))
+    times = [min(duration_s, start / SPEECH_TOKENS_PER_SECOND) for start in starts]
+    ends = [*times[1:], duration_s]
+    return tuple(Word(word, start, end) for word, start, end in zip(text.words, times, ends, strict=True))

@@ -1,0 +1,102 @@
+"""Describes Chatterbox without torch, and loads it in a worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speedd.engines.base import EngineInfo
+from speedd.engines.chatterbox.options import Options, read_options
+from speedd.engines.chatterbox.probe import Machine, probe
+from speedd.engines.chatterbox.weights import Weights, find_weights, model_digest
+from speedd.errors import EngineError
+from speedd.model import TextLimits, Voice
+
+if TYPE_CHECKING:
+    from speedd.engines.chatterbox.engine import ChatterboxEngine
+
+RELEASE = 1
+"""Raised when the same weights and settings come to sound different."""
+SAMPLE_RATE_HZ = 24_000
+LIMITS = TextLimits(best_chars=240, max_chars=300, min_chars=25)
+"""Shorter texts make it babble, longer ones make it drop words (README of chatterbox-tts, and its users)."""
+BUILT_IN_VOICE = "chatterbox"
+CPU_ROWS = 8
+"""Side by side on a CPU; twice as many gain a fifth and cost a gigabyte."""
+GPU_ROWS = 32
+PATIENT_S_PER_CHAR = {"cpu": 2.0, "mps": 0.5, "cuda": 0.1}
+"""What a text may take before anything is measured, all those beside it included; the pace is measured from then on."""
+HINT = "Install it: pip install 'speedd[chatterbox]' (the README has a second recipe for newer GPUs and for CPUs)."
+
+
+class ChatterboxFactory:
+    """Describes and loads Chatterbox. Its options are the settings of ``[chatterbox]``; see `Options`."""
+
+    def describe(self, options: Mapping[str, Any]) -> EngineInfo:
+        """Describe the engine as it will be loaded. Weights are digested once, the device is tried once per boot.
+
+        Raises:
+            EngineError: if a package, the weights or the device is missing; says what to do.
+        """
+        return self._plan(read_options(options))[0]
+
+    def load(self, options: Mapping[str, Any]) -> ChatterboxEngine:
+        """Load the model.
+
+        Raises:
+            EngineError: if it cannot be loaded.
+        """
+        read = read_options(options)
+        info, machine, weights = self._plan(read)
+        from speedd.engines.chatterbox.quiet import import_quietly
+
+        import_quietly()
+        from speedd.engines.chatterbox.engine import ChatterboxEngine
+
+        return ChatterboxEngine(info, machine, weights, read)
+
+    def _plan(self, options: Options) -> tuple[EngineInfo, Machine, Weights]:
+        for module in ("torch", "chatterbox"):
+            if find_spec(module) is None:
+                raise EngineError(f"The engine chatterbox needs the package {module}, which is missing.", hint=HINT)
+        try:
+            release = f"{version('chatterbox-tts')}+{RELEASE}"
+        except PackageNotFoundError as error:
+            raise EngineError("The package chatterbox-tts is not completely installed.", hint=HINT) from error
+        family = options.family
+        folder = Path(options.weights).expanduser() if options.weights else None
+        weights = find_weights(family, folder, options.revision, os.environ)
+        state = options.state_folder
+        digest = model_digest(weights, state / "digests.json" if state else None)
+        found = probe(options.device, state)
+        precision = found.precision if options.precision == "auto" else options.precision
+        machine = Machine(found.device, precision, found.name)
+        info = EngineInfo(
+            name="chatterbox",
+            version=release,
+            model_digest=digest,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            languages=family.languages,
+            style_fields=family.style_fields,
+            clones_voices=True,
+            voices=(Voice(BUILT_IN_VOICE, digest),),
+            limits=LIMITS,
+            numerics={
+                "model": family.name,
+                "precision": precision,
+                "rows": str(options.rows or (CPU_ROWS if machine.device == "cpu" else GPU_ROWS)),
+                "threads": str(len(os.sched_getaffinity(0))) if machine.device == "cpu" else "",
+                "torch": version("torch"),
+                "flow_steps": str(family.flow_steps),
+                "reference_s": str(options.reference_s),
+                "watermark": str(options.watermark).lower(),
+            },
+            device=machine.device,
+            shares_cores=machine.device != "cpu",
+            patient_s_per_char=PATIENT_S_PER_CHAR[machine.device],
+        )
+        return info, machine, weights

@@ -1,0 +1,83 @@
+"""Load a model's parts from its files, each as chatterbox-tts defines it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from speedd.engines.chatterbox.decoder import row_length
+from speedd.engines.chatterbox.families import Family
+from speedd.engines.chatterbox.quiet import quietly
+from speedd.engines.chatterbox.t3 import T3, TensorFile
+from speedd.engines.chatterbox.weights import Weights, declaration
+from speedd.errors import EngineError
+
+_FILLED_BY_CONSTRUCTOR = ("tokenizer._mel_filters", "tokenizer.window")
+"""Buffers that some checkpoints leave out because they are computed."""
+
+
+def family_of(weights: Weights) -> Family:
+    """Return the model's entry; generated weights have no heads that follow the text."""
+    family = weights.family
+    if declaration(weights):
+        return replace(family, guards=replace(family.guards, heads=()))
+    return family
+
+
+def load_t3(weights: Weights, *, precision: str, device: str) -> T3:
+    """Load T3.
+
+    Raises:
+        EngineError: if its file is damaged or lacks a tensor; names it.
+    """
+    family = family_of(weights)
+    heads = int(str(declaration(weights).get("heads", 0)))
+    tensors = TensorFile(weights.path(family.files.t3))
+    length = row_length(family)
+    return T3(tensors, family, length=length, precision=precision, device=device, heads=heads)
+
+
+def load_s3gen(weights: Weights) -> Any:
+    """Load S3Gen with all its parts, on the CPU and in fp32.
+
+    Raises:
+        EngineError: as `load_t3`.
+    """
+    from chatterbox.models.s3gen import S3Gen
+
+    family = weights.family
+    tensors = TensorFile(weights.path(family.files.s3gen))
+    with quietly():
+        if declaration(weights).get("size", "full") == "full":
+            s3gen = S3Gen(meanflow=family.meanflow)
+        else:
+            from speedd.engines.chatterbox.generated import SmallS3Gen
+
+            s3gen = SmallS3Gen(meanflow=family.meanflow)
+    needed = set(s3gen.state_dict()) - set(_FILLED_BY_CONSTRUCTOR)
+    for name in sorted(needed):
+        tensors[name]  # raises, and names it
+    _fill(s3gen, tensors, weights, strict=False)
+    return s3gen.eval().requires_grad_(requires_grad=False)
+
+
+def load_voice_encoder(weights: Weights) -> Any:
+    """Load the encoder that knows a speaker, on the CPU.
+
+    Raises:
+        EngineError: as `load_t3`.
+    """
+    from chatterbox.models.voice_encoder import VoiceEncoder
+
+    encoder = VoiceEncoder()
+    _fill(encoder, TensorFile(weights.path(weights.family.files.voice_encoder)), weights)
+    return encoder.eval().requires_grad_(requires_grad=False)
+
+
+def _fill(module: Any, tensors: TensorFile, weights: Weights, *, strict: bool = True) -> None:
+    try:
+        module.load_state_dict({name: tensors[name] for name in tensors}, strict=strict)
+    except RuntimeError as error:
+        raise EngineError(
+            f"The weights in {weights.folder} do not fit Chatterbox {weights.family.name}: {error}."
+        ) from error

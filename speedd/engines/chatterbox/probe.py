@@ -1,0 +1,132 @@
+"""What this machine offers torch: asked in a process of its own, because whoever asks must not import torch.
+
+Run as ``python -m speedd.engines.chatterbox.probe`` it prints what it found as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from speedd.engines.chatterbox.weights import write_whole
+from speedd.errors import EngineError
+
+PROBE_S = 300.0
+"""The first import of torch from a slow disk takes its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The device that speaks, and what suits it."""
+
+    device: str
+    """``cuda``, ``mps`` or ``cpu``."""
+    precision: str
+    """``bf16``, ``int8`` or ``fp32``: the fastest that the device has hardware for."""
+    name: str
+
+
+def probe(wanted: str, state: Path | None) -> Machine:
+    """Find the device: the best that works, or the one that is wanted.
+
+    The answer is kept in the state directory until the machine starts anew, its GPUs change or torch does.
+
+    Args:
+        wanted: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        state: folder in which to keep the answer; None: nowhere.
+    Raises:
+        EngineError: if torch cannot be imported, or the wanted device does not work.
+    """
+    occasion: list[object] = [
+        wanted,
+        version("torch"),
+        _boot(),
+        sorted(path.name for path in Path("/dev").glob("nvidia*")),
+    ]
+    kept = state / f"device-{wanted}.json" if state else None
+    if kept is not None and (known := _known(kept, occasion)):
+        return known
+    asked = [sys.executable, "-P", "-m", "speedd.engines.chatterbox.probe", wanted]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    try:
+        answer = subprocess.run(  # noqa: S603
+            asked, capture_output=True, text=True, timeout=PROBE_S, check=False, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineError(f"torch cannot be tried out: {error}.") from error
+    if answer.returncode:
+        reason = (answer.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        raise EngineError(f"torch does not work here: {reason}", hint="Install it again as the README says.")
+    machine = Machine(**json.loads(answer.stdout))
+    if wanted not in {"auto", machine.device}:
+        raise EngineError(f"torch finds no {wanted} device that works here.", hint="Set [chatterbox] device to auto.")
+    if kept is not None:
+        write_whole(kept, json.dumps({"occasion": occasion, "machine": asdict(machine)}).encode())
+    return machine
+
+
+def _known(kept: Path, occasion: list[object]) -> Machine | None:
+    try:
+        said = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Machine(**said["machine"]) if said.get("occasion") == occasion else None
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _look(wanted: str) -> Machine:
+    """Try the devices, best first, each with an operation whose result is looked at."""
+    import torch
+
+    available: Mapping[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    for device, is_available in available.items():
+        if wanted not in {"auto", device} and device != "cpu":
+            continue
+        try:
+            if is_available() and float((torch.ones(64, 64, device=device) @ torch.ones(64, 64, device=device))[0, 0]):
+                return Machine(device, *_suiting(device))
+        except RuntimeError:
+            continue
+    raise EngineError("torch cannot multiply two matrices here")
+
+
+def _suiting(device: str) -> tuple[str, str]:
+    import torch
+
+    if device == "cuda":
+        bf16 = torch.cuda.get_device_capability() >= (8, 0)
+        return ("bf16" if bf16 else "fp32"), str(torch.cuda.get_device_name())
+    if device == "mps":
+        return "fp32", "Apple GPU"
+    flags = _processor_flags()
+    if flags & {"avx512_vnni", "avx_vnni", "amx_int8"}:
+        return "int8", "CPU"
+    return ("bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"), "CPU"
+
+
+def _processor_flags() -> set[str]:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
+    except OSError:
+        return set()
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(_look(sys.argv[1]))))  # noqa: T201

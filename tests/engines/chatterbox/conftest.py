@@ -1,0 +1,30 @@
+"""Generated weights. One thread: tiny products on several only wait for each other."""
+
+import importlib.util
+
+import pytest
+
+if all(importlib.util.find_spec(module) for module in ("torch", "chatterbox")):
+    import torch
+
+    from speedd.engines.chatterbox.quiet import import_quietly
+
+    import_quietly()
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """Return a function that generates a tiny checkpoint once and returns its folder."""
+    from speedd.engines.chatterbox.generated import TINY, generate  # noqa: PLC0415
+
+    made = {}
+
+    def make(model, size=TINY, **how):
+        key = model, size, tuple(sorted(how.items()))
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp(model)
+            generate(made[key], model, size, **how)
+        return made[key]
+
+    return make
