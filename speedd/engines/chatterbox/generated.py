@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -322,3 +323,10 @@ class _SmallTokenizer(S3Tokenizer):  # type: ignore[misc]
         filters = mel(sr=16_000, n_fft=self.n_fft, n_mels=config.n_mels)
         self.register_buffer("_mel_filters", torch.tensor(filters))
         self.register_buffer("window", torch.hann_window(self.n_fft))
+
+
+if __name__ == "__main__":
+    order, result = map(Path, sys.argv[1:])
+    asked = json.loads(order.read_text(encoding="utf-8"))
+    generate(Path(asked["folder"]), asked["model"])
+    result.write_text("{}", encoding="utf-8")

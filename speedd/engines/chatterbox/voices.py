@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from speedd.engines.chatterbox.families import Family
+from speedd.engines.chatterbox.quiet import quietly
 from speedd.engines.chatterbox.sample import read_sample
 from speedd.errors import EngineError
 
@@ -163,7 +164,7 @@ def listen(wave: Waveform, digest: str, family: Family, listener: Listener) -> C
         ENC_COND_LEN=Stock.ENC_COND_LEN,
         DEC_COND_LEN=Stock.DEC_COND_LEN,
     )
-    with tempfile.NamedTemporaryFile(suffix=".wav") as file, torch.inference_mode():
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file, torch.inference_mode(), quietly():
         soundfile.write(file.name, wave, SAMPLE_RATE_HZ, subtype="FLOAT")
         Stock.prepare_conditionals(stock, file.name, **also)
         return _conditioning(digest, vars(stock.conds.t3), stock.conds.gen)

@@ -24,7 +24,7 @@ def checkpoint(tmp_path_factory):
         key = model, size, tuple(sorted(how.items()))
         if key not in made:
             made[key] = tmp_path_factory.mktemp(model)
-            generate(made[key], model, size, **how)
+            generate(made[key], model, size, **{"reference_s": 1.0, **how})
         return made[key]
 
     return make

@@ -1,0 +1,293 @@
+"""The whole engine on tiny generated weights."""
+
+import gc
+import hashlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speedd.engines.chatterbox import ChatterboxFactory
+from speedd.errors import EngineError
+from speedd.model import Failed, Style, Take, Utterance, Voice
+
+torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
+pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
+
+TEXTS = (
+    "It was at ten o'clock that the first of them began.",
+    "Why?",
+    "Weena, when it grew dark, wanted me to light a fire.",
+    "And that, he said, was all of it: nobody ever came back to ask for the rest.",
+)
+
+
+class Company:
+    """A source that hands out what it has, a few at a time, and is closed once that is gone."""
+
+    def __init__(self, utterances):
+        self.waiting = list(utterances)
+        self.given = 0
+        self.answered = 0
+
+    @property
+    def closed(self):
+        return not self.waiting
+
+    def take(self, max_rows, *, block):
+        assert max_rows >= 1
+        assert not block or self.given == self.answered  # it blocks only while it is speaking nothing
+        taken, self.waiting = self.waiting[:max_rows], self.waiting[max_rows:]
+        self.given += len(taken)
+        return taken
+
+
+def utterances(engine, texts=TEXTS, *, voice=None, style=None, seed=11):
+    voice = voice or engine.info.voices[0]
+    return [Utterance(f"key of {text}", text, voice, style or Style(), seed + n) for n, text in enumerate(texts)]
+
+
+def spoken(engine, work):
+    company, answers = Company(work), {}
+    for answer in engine.synthesize(company):
+        company.answered += 1
+        answers[answer.key] = answer
+    assert answers.keys() == {one.key for one in work}
+    return answers
+
+
+def digests(answers):
+    return {key: hashlib.sha256(answer.wave.tobytes()).hexdigest() for key, answer in answers.items()}
+
+
+def load(folder, state="", **settings):
+    options = {"model": "english", "weights": str(folder), "rows": 3, "device": "cpu", "precision": "fp32"}
+    factory = ChatterboxFactory()
+    given = {"chatterbox": {**options, "state": str(state), **settings}}
+    engine = factory.load(given)
+    assert engine.info == factory.describe(given)
+    torch.set_num_threads(1)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint):
+    return checkpoint("english", mean_tokens=40)
+
+
+@pytest.fixture(scope="module")
+def engine(folder):
+    engine = load(folder)
+    yield engine
+    engine.close()
+
+
+def test_a_take_has_the_promised_form(engine):
+    for key, take in spoken(engine, utterances(engine)).items():
+        assert isinstance(take, Take)
+        assert take.wave.dtype == np.float32
+        assert take.wave.ndim == 1
+        assert np.isfinite(take.wave).all()
+        assert np.abs(take.wave).max() <= 1.0
+        assert take.stop_reason == "end"
+        assert [word.text for word in take.words] == key.removeprefix("key of ").replace(":", ",").split()
+        starts = [word.start_s for word in take.words]
+        assert starts == sorted(starts)
+        assert take.words[-1].end_s == pytest.approx(len(take.wave) / take.sample_rate_hz)
+
+
+@pytest.mark.parametrize(
+    ("model", "precision"), [("english", "fp32"), ("english", "bf16"), ("english", "int8"), ("turbo", "fp32")]
+)
+def test_the_same_bits_in_any_company_and_order(checkpoint, model, precision):
+    engine = load(checkpoint(model, mean_tokens=40), model=model, precision=precision)
+    work = utterances(engine)
+    together = digests(spoken(engine, work))
+    assert len(set(together.values())) == len(work)
+    assert digests(spoken(engine, work[::-1])) == together
+    for one in work[:2]:
+        assert digests(spoken(engine, [one])) == {one.key: together[one.key]}
+    assert digests(spoken(engine, [replace(work[0], seed=99)])) != {work[0].key: together[work[0].key]}
+
+
+@pytest.mark.parametrize("text", ["", " ", "* * *", "…", "?!", "\u200b"])
+def test_nothing_to_speak_gives_no_samples_and_is_no_fault(engine, text):
+    (take,) = spoken(engine, utterances(engine, [text])).values()
+    assert (len(take.wave), take.stop_reason) == (0, "nothing_to_speak")
+
+
+def test_texts_it_cannot_speak_fail_as_values_and_the_others_are_spoken(engine):
+    odd = {
+        "a" * 2000: "too long",
+        "word " * 400: "too long",
+        "\ud800 lone": "no tokenizer takes",
+        "これは本です": "does not know",
+    }
+    answers = spoken(engine, utterances(engine, [*odd, *TEXTS[:2], "A"]))
+    for text, reason in odd.items():
+        answer = answers[f"key of {text}"]
+        assert isinstance(answer, Failed)
+        assert reason in answer.reason
+        assert text not in answer.reason
+    assert all(isinstance(answers[f"key of {text}"], Take) for text in (*TEXTS[:2], "A"))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_numbers_that_run_out_of_range_cost_one_utterance_not_the_batch(folder, precision, monkeypatch):
+    engine = load(folder, precision=precision)
+    work = utterances(engine)
+    sound = digests(spoken(engine, work))
+    decoder, bad = engine._decoder, work[2]
+    head = decoder._t3.head
+
+    def poisoned(hidden):
+        logits = head(hidden)
+        rows = (decoder._state.seed == bad.seed).repeat_interleave(2) & (decoder._state.taken > 5).repeat_interleave(2)
+        return logits.masked_fill(rows[:, None], float("nan"))
+
+    monkeypatch.setattr(decoder._t3, "head", poisoned)
+    answers = spoken(engine, work)
+    if precision == "fp32":
+        assert isinstance(answers[bad.key], Failed)
+        assert "out of range" in answers[bad.key].reason
+    else:
+        (in_full,) = spoken(load(folder, precision="fp32"), [bad]).values()
+        assert answers[bad.key].words == in_full.words
+    del answers[bad.key], sound[bad.key]
+    assert digests(answers) == sound
+
+
+def test_an_utterance_that_does_not_end_is_capped(checkpoint):
+    engine = load(checkpoint("english", mean_tokens=0))
+    (take,) = spoken(engine, utterances(engine, ["Why?"])).values()
+    assert take.stop_reason == "cap"
+    assert len(take.wave) / take.sample_rate_hz == pytest.approx((50 + 4 * len("Why?")) / 25)
+
+
+def test_hundreds_of_utterances_leave_nothing_behind(engine):
+    rng = np.random.default_rng(1)
+
+    def speak(count):
+        texts = [TEXTS[3][: rng.integers(4, len(TEXTS[3]))] + f" {n}" for n in range(count)]
+        assert all(isinstance(one, Take) for one in spoken(engine, utterances(engine, texts)).values())
+        gc.collect()
+        return sum(type(one) is torch.Tensor for one in gc.get_objects()), rss_mb()
+
+    speak(30)
+    tensors, before_mb = speak(30)
+    after, after_mb = speak(LONG_RUN)
+    assert after == tensors
+    assert after_mb - before_mb < 40
+    assert not any(module._forward_hooks for module in gc.get_objects() if isinstance(module, torch.nn.Module))
+
+
+LONG_RUN = 100
+
+
+def rss_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+# --- weights ---------------------------------------------------------------------------------------------------------
+
+
+def damaged(folder, tmp_path):
+    copy = tmp_path / "weights"
+    shutil.copytree(folder, copy)
+    return copy
+
+
+def test_missing_files_are_named(folder, tmp_path):
+    copy = damaged(folder, tmp_path)
+    (copy / "ve.safetensors").unlink()
+    (copy / "conds.pt").unlink()
+    with pytest.raises(EngineError, match=r"ve\.safetensors, conds\.pt not found"):
+        load(copy)
+    with pytest.raises(EngineError, match=r"not on this machine.*check --download"):
+        load("", revision="nobody-has-this")
+
+
+@pytest.mark.parametrize("name", ["t3_cfg.safetensors", "s3gen.safetensors", "tokenizer.json", "conds.pt"])
+def test_a_file_that_was_cut_short_is_named(folder, tmp_path, name):
+    copy = damaged(folder, tmp_path)
+    (copy / name).write_bytes((folder / name).read_bytes()[:-100])
+    with pytest.raises(EngineError, match=rf"{name} is damaged"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("t3_cfg.safetensors", "tfmr.layers.1.mlp.up_proj.weight"),
+        ("t3_cfg.safetensors", "speech_pos_emb.emb.weight"),
+        ("t3_cfg.safetensors", "cond_enc.emotion_adv_fc.weight"),
+        ("s3gen.safetensors", "flow.encoder_proj.weight"),
+    ],
+)
+def test_a_missing_tensor_is_named(folder, tmp_path, name, tensor):
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+
+    copy = damaged(folder, tmp_path)
+    tensors = load_file(folder / name)
+    del tensors[tensor]
+    save_file(tensors, copy / name)
+    with pytest.raises(EngineError, match=tensor.replace(".", r"\.")):
+        load(copy)
+
+
+def test_other_weights_have_another_digest_and_are_read_once(folder, tmp_path, monkeypatch):
+    from speedd.engines.chatterbox import weights as module  # noqa: PLC0415
+
+    copy, state = damaged(folder, tmp_path), tmp_path / "state"
+    given = {"chatterbox": {"weights": str(copy), "device": "cpu", "state": str(state)}}
+    first = ChatterboxFactory().describe(given)
+    read = []
+    monkeypatch.setattr(module, "_digest", lambda path: read.append(path.name) or "0" * 64)
+    assert ChatterboxFactory().describe(given) == first
+    assert read == []
+    (copy / "tokenizer.json").write_text((folder / "tokenizer.json").read_text() + "\n")
+    assert ChatterboxFactory().describe(given).model_digest != first.model_digest
+    assert read == ["tokenizer.json"]
+
+
+def test_v3_is_loaded_by_its_own_file_and_has_the_shapes_of_v2(checkpoint):
+    engine = load(checkpoint("multilingual-v3", mean_tokens=40), model="multilingual-v3")
+    work = [replace(one, language="fr") for one in utterances(engine, TEXTS[:1])]
+    assert isinstance(spoken(engine, work)[work[0].key], Take)
+    assert "de" in engine.info.languages
+
+
+# --- voices ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_voice_is_heard(folder, tmp_path):
+    import soundfile  # noqa: PLC0415
+
+    rng = np.random.default_rng(3)
+    wave = np.convolve(rng.normal(size=24_000 * 4), np.ones(8) / 8, "same").astype(np.float32) * 0.2
+    path = tmp_path / "ann.wav"
+    soundfile.write(path, wave, 24_000)
+    engine = load(folder, tmp_path / "state")
+    ann = Voice("ann", "a" * 64, path)
+    own = digests(spoken(engine, utterances(engine, TEXTS[:1])))
+    hers = digests(spoken(engine, utterances(engine, TEXTS[:1], voice=ann)))
+    assert own != hers
+    path.unlink()  # what was prepared is kept, whatever becomes of the sample
+    again = load(folder, tmp_path / "state")
+    again.prewarm(ann)
+    assert digests(spoken(again, utterances(again, TEXTS[:1], voice=ann))) == hers
+
+
+def test_a_picture_is_no_voice_and_the_others_go_on(engine, tmp_path):
+    from PIL import Image  # noqa: PLC0415
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "voice.jpg")
+    picture = Voice("picture", "p" * 64, tmp_path / "voice.jpg")
+    with pytest.raises(EngineError, match=r"voice\.jpg"):
+        engine.prewarm(picture)
+    bad, good = utterances(engine, TEXTS[:2])
+    answers = spoken(engine, [replace(bad, voice=picture), good])
+    assert isinstance(answers[bad.key], Failed)
+    assert isinstance(answers[good.key], Take)
