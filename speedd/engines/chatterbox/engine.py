@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from speedd.engines.base import Budget, EngineInfo, Source
+from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
 from speedd.engines.chatterbox import guards
 from speedd.engines.chatterbox.decoder import MAX_SPEECH_TOKENS, MAX_TEXT_TOKENS, Decoder, Request, Spoken
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
@@ -23,7 +23,7 @@ from speedd.engines.chatterbox.s3gen import S3Gen, SpeechRow
 from speedd.engines.chatterbox.s3gen_buckets import FinishedRows
 from speedd.engines.chatterbox.text import TextTokenizer, TextTokens
 from speedd.engines.chatterbox.voices import Listener, Voices
-from speedd.errors import EngineError
+from speedd.errors import DeviceFullError, EngineError
 from speedd.model import Failed, Take, Utterance, Voice, Word
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class ChatterboxEngine:
         options: its settings.
     Raises:
         EngineError: if the weights cannot be loaded.
+        DeviceFullError: if the device has no room for them.
     """
 
     def __init__(self, info: EngineInfo, machine: Machine, weights: Weights, options: Options) -> None:
@@ -74,15 +75,21 @@ class ChatterboxEngine:
         if machine.device == "cpu":
             torch.set_num_threads(int(info.numerics["threads"]))
         self._tokenizer = TextTokenizer(weights)
-        t3 = load_t3(weights, precision=machine.precision, device=machine.device)
-        self._decoder = Decoder(t3, int(info.numerics["rows"]))
-        self._s3gen = S3Gen.from_model(
-            load_s3gen(weights),
-            device=machine.device,
-            estimator_dtype=torch.float32 if machine.precision == "fp32" else torch.bfloat16,
-            reference_s=options.reference_s,
-            steps=self._family.flow_steps,
-        )
+        try:
+            t3 = load_t3(weights, precision=machine.precision, device=machine.device)
+            self._decoder = Decoder(t3, int(info.numerics["rows"]))
+            self._s3gen = S3Gen.from_model(
+                load_s3gen(weights),
+                device=machine.device,
+                estimator_dtype=torch.float32 if machine.precision == "fp32" else torch.bfloat16,
+                reference_s=options.reference_s,
+                steps=self._family.flow_steps,
+            )
+        except torch.OutOfMemoryError as error:
+            raise DeviceFullError(
+                f"{machine.name} has no room for Chatterbox {self._family.name}.",
+                hint="Set [chatterbox] rows lower, or free some of its memory.",
+            ) from error
         state = options.state_folder
         self._voices = Voices(
             self._family,
@@ -106,7 +113,12 @@ class ChatterboxEngine:
         """Say what can be taken on."""
         return Budget(rows=self._decoder.slots, free_bytes=self._free_bytes(), row_bytes=ROW_BYTES)
 
-    def synthesize(self, source: Source) -> Iterator[Take | Failed]:
+    def release_memory(self) -> None:
+        """Give memory that is not in use back to the device."""
+        if self._machine.device == "cuda":
+            torch.cuda.empty_cache()
+
+    def synthesize(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
         """Speak what the source gives until it is closed; see `Engine.synthesize`."""
         try:
             yield from self._speak(source)
@@ -121,7 +133,7 @@ class ChatterboxEngine:
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def _speak(self, source: Source) -> Iterator[Take | Failed]:
+    def _speak(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
         finished: FinishedRows[_Finished] = FinishedRows(rows=self._s3gen.rows, patience=PATIENCE_ROWS)
         while True:
             if self._decoder.free:
@@ -170,14 +182,17 @@ class ChatterboxEngine:
         row = SpeechRow(torch.tensor(tokens + closing), spoken.request.voice.reference, spoken.request.seed)
         return _Finished(spoken, row)
 
-    def _rendered(self, batch: list[_Finished]) -> Iterator[Take]:
+    def _rendered(self, batch: list[_Finished]) -> Iterator[Take | OutOfMemory]:
         """Make takes, fewer at once where the memory does not suffice."""
         try:
             waves = self._s3gen.render([one.row for one in batch])
         except torch.OutOfMemoryError:
+            self.release_memory()
             if len(batch) == 1:
-                raise
-            torch.cuda.empty_cache()
+                key = batch[0].spoken.request.key
+                del self._in_hand[key]
+                yield OutOfMemory((key,))
+                return
             half = len(batch) // 2
             yield from self._rendered(batch[:half])
             yield from self._rendered(batch[half:])
