@@ -14,6 +14,9 @@ _HIDING = "®"
 """A sign that Hibari leaves out, but only after it has looked for numerals and abbreviations."""
 _WORD_AT_STOP = re.compile(r"(?<![\w.])(no|nos|fig|figs|ed|eds|ch|est|Jan|Jun|Mar|Mon|Sat|Sun|Wed)\.(?!\w)")
 
+# Alone, "A" is an article to Hibari.
+_LETTER_A = re.compile(r"\bA(?= to [B-Z]\b)")
+
 _PRONUNCIATION = re.compile(r"\[(?P<word>[^\]]+)\]\(/(?P<ipa>[^/)]+)/\)")
 # From IPA to the alphabet that Hibari was trained on (misaki's, 2025), where they differ.
 _SOUNDS = {
@@ -49,6 +52,7 @@ def readable(text: str, numerals: re.Pattern[str], *, british: bool = False) -> 
         british: whether the voice is a British one.
     """
     text = _PRONUNCIATION.sub(lambda found: f"[{found['word']}](/{_phonemes(found['ipa'], british=british)}/)", text)
+    text = _LETTER_A.sub("[A](/ˈA/)", text)
     text = _WORD_AT_STOP.sub(rf"\1{_HIDING}.", text)
     return numerals.sub(rf"\g<0>{_HIDING}", text)
 
