@@ -18,10 +18,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_NAMES = ["Ann Bee", "Mr. Dunmore", "Captain Hale", "Mrs. O’Dowd", "Dr. Ines Varga", "old Tom", "the clerk", "St. John"]
-_THINGS = ["the harbour", "a lantern", "the ledger of 1884", "his coat", "the 3 o’clock boat", "Baker St.", "the tide"]
-_VERBS = ["watched", "had never wanted", "gladly carried", "lost", "paid £3.50 for", "wrote of", "feared", "loved"]
-_WHERE = ["at 9:30 in the evening", "on the 21st of May", "without a word", "beyond the No. 7 pier", "in the rain"]
+_NAMES = ["Ann Bee", "Mr. Dunmore", "the captain", "Mrs. O’Dowd", "Ines Varga", "old Tom", "the clerk", "Edith", "he"]
+_THINGS = [
+    "the harbour", "a lantern", "the ledger of 1884", "his coat", "the last boat", "the road to Baker St.", "the tide",
+    "a letter from the north", "the whole of the affair", "her brother’s silence", "the key", "the house on the hill",
+]  # fmt: skip
+_VERBS = ["watched", "had never wanted", "gladly carried", "lost", "paid for", "wrote of", "feared", "loved"]
+_WHERE = [
+    "at 9:30 in the evening", "early in May", "without a word", "beyond the pier", "in the rain", "as he always did",
+    "for the sake of peace", "with both hands", "again and again", "under the lamp", "for £3.50", "until nightfall",
+]  # fmt: skip
 _LINKS = [", and", "; but", ", which", " — though", " because", ", for"]
 
 

@@ -6,9 +6,11 @@ sentences of a novel have nothing to do for any of them, and cost one look for t
 
 from __future__ import annotations
 
+from functools import cache
+
 from speedd.model import Notation
 from speedd.planning.normalising import abbreviations, capitals, counting, dates, marks, quantities, romans, signs
-from speedd.planning.normalising.rules import Rule
+from speedd.planning.normalising.rules import Rule, Trait
 from speedd.planning.normalising.traits import traits_of
 
 __all__ = ["normalised"]
@@ -39,7 +41,12 @@ def normalised(text: str, *, speaks: frozenset[Notation] = frozenset()) -> str:
     if not has:
         return text
     said = text
-    for rule in RULES:
-        if rule.trait & has and rule.notation not in speaks:
-            said = rule.pattern.sub(rule.words, said)
+    for rule in _rules_for(has, speaks):
+        said = rule.pattern.sub(rule.words, said)
     return said if said == text else " ".join(said.split())
+
+
+@cache
+def _rules_for(has: Trait, speaks: frozenset[Notation]) -> tuple[Rule, ...]:
+    # Asked for every sentence: flags are slow to compare.
+    return tuple(rule for rule in RULES if rule.trait & has and rule.notation not in speaks)
