@@ -5,10 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from speedd_house import House
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = ROOT / "tests" / "engines"
+
+# Timing never decides a test.
+settings.register_profile("speedd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("speedd")
 
 # The fault-injecting engines are found by their entry points: here, and in every process that a test starts.
 sys.path.insert(0, str(ENGINES))

@@ -5,7 +5,7 @@ The shape is that of chatterbox-DNXS-Spokenword's ``generate_enriched_chunks``; 
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -234,8 +234,11 @@ def _dumped(value: Any, indent: str = "\n  ") -> str:
     """Write a value as ``json.dumps`` with ``indent=2`` does: that takes five times as long."""
     if isinstance(value, str):
         return encode_basestring(value)
-    if isinstance(value, bool | int | float) or value is None:
-        return json.dumps(value, allow_nan=False)
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, int | float):
+        assert math.isfinite(value)
+        return repr(value)
     inner = indent + "  "
     if isinstance(value, Mapping):
         written = [f"{encode_basestring(str(key))}: {_dumped(one, inner)}" for key, one in value.items()]
