@@ -152,6 +152,12 @@ class SpeechSettings(_Section):
     def _complete(cls, given: dict[Boundary, int]) -> dict[Boundary, int]:
         return {**DEFAULT_PAUSES_MS, **given}
 
+    @field_validator("preset", mode="before")
+    @classmethod
+    def _as_one_word(cls, given: object) -> object:
+        """The older tools write "Expressive Mod"."""
+        return "-".join(given.lower().split()) if isinstance(given, str) else given
+
     @field_validator("skip", mode="before")
     @classmethod
     def _listed(cls, given: object) -> object:

@@ -171,9 +171,7 @@ def _as_setting(wish: str, value: str) -> dict[str, Any]:
         BookSettings.model_validate(section)
         return section
     asked: Any = value
-    if wish == "preset":
-        asked = "-".join(value.lower().split())
-    elif wish == "speed":
+    if wish == "speed":
         asked = float(value.lower().rstrip("x× "))
     elif wish == "skip" and ";" not in value:
         asked = value.replace(",", ";")

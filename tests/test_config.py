@@ -226,6 +226,10 @@ def test_pronunciations_lie_beside_the_configuration_unless_it_says_where_else(t
     assert home.paths.pronunciations == tmp_path / ".config" / "speedd" / "pronunciations.toml"
 
 
+def test_presets_may_be_written_as_the_older_tools_write_them(tmp_path):
+    assert load(tmp_path, '[speech]\npreset = "Expressive Mod"\n').speech.preset == "expressive-mod"
+
+
 def test_what_is_skipped_is_a_list_of_titles_and_numbers(tmp_path):
     assert load(tmp_path, '[speech]\nskip = ["Foreword", 3]\n').speech.skip == ("Foreword", 3)
     assert load(tmp_path, environment={"SPEEDD_SPEECH__SKIP": "Foreword; 3;"}).speech.skip == ("Foreword", 3)

@@ -6,7 +6,7 @@ import re
 
 from speedd.model import Boundary
 
-_CLOSERS = "\"'”’»)]}*_"
+_CLOSERS = "\"'”’»)]}*_」』）》"
 _MARKS = {
     ".": Boundary.PERIOD,
     "?": Boundary.QUESTION_MARK,
@@ -19,6 +19,13 @@ _MARKS = {
     ",": Boundary.COMMA,
     ";": Boundary.SEMICOLON,
     ":": Boundary.COLON,
+    "。": Boundary.PERIOD,
+    "？": Boundary.QUESTION_MARK,
+    "！": Boundary.EXCLAMATION,
+    "，": Boundary.COMMA,
+    "、": Boundary.COMMA,
+    "；": Boundary.SEMICOLON,
+    "：": Boundary.COLON,
 }
 _ELLIPSIS = re.compile(r"(?:\.\s?){3}$")
 _BREAK = re.compile(r"[*#—\s]+")

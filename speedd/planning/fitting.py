@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from speedd.model import TextLimits
@@ -39,6 +39,11 @@ _UNIT = re.compile(
     r"|foot|inch(?:es)?|yards?|metres?|meters?|km|cm|mm|kg|lbs?|oz|ft|o’clock|o'clock|a\.m|p\.m|am|pm|years?|days?|hours?"
     r"|minutes?|seconds?|January|February|March|April|May|June|July|August|September|October|November|December)\b"
 )
+# Chinese and Japanese stand without blanks; one that is there goes with what is before it.
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+# 「…。」と彼は言った is one.
+_UNSPACED_SENTENCE = re.compile("(?:[^。！？]*[。！？]+[」』]と)*[^。！？]*[。！？]+[」』）》”’]* ?|[^。！？]+")
+_UNSPACED_COMMA = re.compile("[，、；：,;…—][」』）》”’]* ?")
 _LOOK = 48  # characters on either side of a place that tell what it is
 _FIRST_QUOTED_WORDS = 3
 # How good a place is, best first. In the last nobody breathes: inside a name, a number, or a quotation's first words.
@@ -64,13 +69,38 @@ def chunk_pieces(paragraph: str, limits: TextLimits) -> list[Piece]:
     """
     pieces: list[Piece] = []
     for line in paragraph.split("\n"):
-        sentences = [cut_long(sentence, limits.max_chars) for sentence in split_sentences(line)]
-        own = [Piece(cut, " ", cut is cuts[-1]) for cuts in sentences for cut in cuts]
+        own = [piece for sentence in split_sentences(line) for piece in _fitting(sentence, limits.max_chars)]
         if own:
             pieces += [*own[:-1], own[-1]._replace(after="\n")]
     if limits.one_sentence:
         return pieces
     return _without_short(_packed(pieces, limits.best_chars), limits)
+
+
+def _fitting(sentence: str, max_chars: int) -> list[Piece]:
+    """A sentence in pieces that fit."""
+    if _UNSPACED.search(sentence):
+        return list(_fitting_unspaced(sentence, max_chars))
+    *cuts, last = cut_long(sentence, max_chars)
+    return [*(Piece(cut, " ", whole=False) for cut in cuts), Piece(last, " ", whole=True)]
+
+
+def _fitting_unspaced(text: str, max_chars: int) -> Iterator[Piece]:
+    """Chinese or Japanese: its sentences, and those that are too long cut after a comma if there is one."""
+    for sentence in _UNSPACED_SENTENCE.findall(text):
+        rest = sentence
+        while len(rest) > max_chars:
+            target = len(rest) // -(-len(rest) // max_chars)
+            commas = [found.end() for found in _UNSPACED_COMMA.finditer(rest, target // 2, max_chars)]
+            at = min(commas, key=lambda comma: abs(comma - target)) if commas else target
+            yield _unspaced_piece(rest[:at], whole=False)
+            rest = rest[at:]
+        yield _unspaced_piece(rest, whole=True)
+
+
+def _unspaced_piece(text: str, *, whole: bool) -> Piece:
+    bare = text.rstrip(" ")
+    return Piece(bare, text[len(bare) :], whole)
 
 
 def cut_long(text: str, max_chars: int) -> list[str]:

@@ -94,30 +94,10 @@ def test_lines_of_verse_stay_lines():
     assert chunk_texts(verse, TextLimits(60, 90)) == ["The tide came in\nand no one saw, no one.\nIt went."]
 
 
-_words = st.lists(
-    st.sampled_from(
-        [
-            *"abc",
-            "and",
-            "word,",
-            "end.",
-            "so;",
-            "12",
-            "345",
-            "“Why?”",
-            "St.",
-            "x" * 90,
-            "Mr.",
-            "Ann",
-            "“He",
-            "two",
-            "hundred",
-            "£5",
-            "…",
-            "‘tis",
-        ]
-    )
-)
+_words = st.lists(st.sampled_from(
+    [*"abc", "and", "word,", "end.", "so;", "12", "345", "“Why?”", "St.", "x" * 90, "Mr.", "Ann", "“He", "two",
+     "hundred", "£5", "…", "‘tis"]
+))  # fmt: skip
 _limits = st.builds(
     lambda best, more, least, one: TextLimits(best, best + more, least, one_sentence=one),
     st.integers(1, 60), st.integers(0, 60), st.integers(1, 20), st.booleans(),
@@ -145,3 +125,22 @@ def test_hard_cuts_lose_nothing_and_keep_the_limit(words, max_chars):
     pieces = cut_hard(" ".join(words), max_chars)
     assert "".join(pieces).replace(" ", "") == "".join(words)
     assert all(len(piece) <= max_chars for piece in pieces)
+
+
+def test_chinese_and_japanese_are_cut_without_blanks():
+    sentences = [
+        "「今日は雨ですね。」と彼は言った。",
+        "明日は晴れるでしょう！",
+        "駅まで歩いて、新しい本を買って、",
+        "それから海を見ました。",
+    ]
+    text = "{}{} {}{}".format(*sentences)
+    assert chunk_texts(text, TextLimits(20, 24, one_sentence=True)) == sentences
+    assert chunk_texts(text, TextLimits(29, 29)) == ["".join(sentences[:2]), "".join(sentences[2:])]
+
+
+@given(st.text(st.sampled_from("字と。！、」 a."), max_size=60), _limits)
+def test_nor_is_anything_lost_where_there_are_no_blanks(text, limits):
+    pieces = chunk_pieces(f"字{text}", limits)
+    assert "".join(piece.text + piece.after for piece in pieces).rstrip() == " ".join(f"字{text}".split())
+    assert all(len(piece.text) <= limits.max_chars or "字" not in piece.text for piece in pieces)
