@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from speedd.engines.chatterbox.families import Family
+
 TOKENS_PER_SECOND = 25
 FRAMES_PER_SECOND = 50
 KIB = 1024
@@ -61,6 +63,11 @@ class T3Size:
 ENGLISH = T3Size(weight_bytes=1_070_000_000, layers=30, width=1024, rows=2, prompt_tokens=36)
 TURBO = T3Size(weight_bytes=650_000_000, layers=24, width=1024, rows=1, prompt_tokens=376)
 NANO = T3Size(weight_bytes=280_000_000, layers=12, width=768, rows=1, prompt_tokens=376)
+
+
+def t3_size(family: Family) -> T3Size:
+    """Say how large a model's T3 is."""
+    return ENGLISH if family.guidance else NANO if family.name == "nano" else TURBO
 
 
 @dataclass(frozen=True, slots=True)

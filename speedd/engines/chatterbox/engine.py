@@ -7,7 +7,9 @@ moment for company and is then rendered. Nothing about an utterance depends on w
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ import torch
 
 from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
 from speedd.engines.chatterbox import guards
+from speedd.engines.chatterbox.budget import S3GenWork, t3_size
 from speedd.engines.chatterbox.decoder import MAX_SPEECH_TOKENS, MAX_TEXT_TOKENS, Decoder, Request, Spoken
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3, load_voice_encoder
@@ -23,6 +26,7 @@ from speedd.engines.chatterbox.s3gen import S3Gen, SpeechRow
 from speedd.engines.chatterbox.s3gen_buckets import FinishedRows
 from speedd.engines.chatterbox.text import TextTokenizer, TextTokens
 from speedd.engines.chatterbox.voices import Listener, Voices
+from speedd.engines.chatterbox.watermark import Watermark
 from speedd.errors import DeviceFullError, EngineError
 from speedd.model import Failed, Take, Utterance, Voice, Word
 
@@ -32,8 +36,8 @@ if TYPE_CHECKING:
     from speedd.engines.chatterbox.weights import Weights
     from speedd.model import Waveform
 
-ROW_BYTES = 300_000_000
-"""What an utterance of the best length costs while it is spoken."""
+BEST_SPEECH_S = 16.0
+"""What a text of the best length becomes."""
 PATIENCE_ROWS = 32
 """What T3 has finished waits for mates of its length until so many others have come after it."""
 
@@ -72,6 +76,7 @@ class ChatterboxEngine:
         self._machine = machine
         self._weights = weights
         self._family = weights.family
+        self._reference_s = options.reference_s
         if machine.device == "cpu":
             torch.set_num_threads(int(info.numerics["threads"]))
         self._tokenizer = TextTokenizer(weights)
@@ -90,6 +95,8 @@ class ChatterboxEngine:
                 f"{machine.name} has no room for Chatterbox {self._family.name}.",
                 hint="Set [chatterbox] rows lower, or free some of its memory.",
             ) from error
+        self._watermark = Watermark(enabled=options.watermark, sample_rate_hz=info.sample_rate_hz)
+        self._marking: deque[tuple[Spoken, Future[Waveform]]] = deque()
         state = options.state_folder
         self._voices = Voices(
             self._family,
@@ -111,7 +118,16 @@ class ChatterboxEngine:
 
     def budget(self) -> Budget:
         """Say what can be taken on."""
-        return Budget(rows=self._decoder.slots, free_bytes=self._free_bytes(), row_bytes=ROW_BYTES)
+        work = S3GenWork(self._s3gen.rows, self._reference_s, BEST_SPEECH_S, guided=self._family.guidance)
+        # The slots of T3 were taken when it was loaded, so a row costs nothing more on a GPU; on a CPU the pages of its
+        # slot become real as it is spoken.
+        row_bytes = t3_size(self._family).slot_bytes(round(BEST_SPEECH_S * SPEECH_TOKENS_PER_SECOND) + 300)
+        return Budget(
+            rows=self._decoder.slots,
+            free_bytes=self._free_bytes(),
+            row_bytes=row_bytes if self._machine.device == "cpu" else 1,
+            workspace_bytes=work.peak_bytes(),
+        )
 
     def release_memory(self) -> None:
         """Give memory that is not in use back to the device."""
@@ -125,10 +141,12 @@ class ChatterboxEngine:
         finally:
             self._decoder.drop()
             self._in_hand.clear()
+            self._marking.clear()
 
     def close(self) -> None:
         """Let go of the model. Its memory comes back when the process ends."""
         self._decoder.drop()
+        self._watermark.close()
         del self._decoder, self._s3gen
 
     # --- the loop ----------------------------------------------------------------------------------------------------
@@ -153,6 +171,8 @@ class ChatterboxEngine:
             decoding = self._decoder.free < self._decoder.slots
             while batch := finished.take(flush=not decoding):
                 yield from self._rendered(batch)
+                yield from self._marked(wait=False)
+            yield from self._marked(wait=not decoding)
 
     def _admit(self, utterance: Utterance) -> Take | Failed | None:
         """Let T3 begin with an utterance; an answer if there is nothing to begin with."""
@@ -182,8 +202,8 @@ class ChatterboxEngine:
         row = SpeechRow(torch.tensor(tokens + closing), spoken.request.voice.reference, spoken.request.seed)
         return _Finished(spoken, row)
 
-    def _rendered(self, batch: list[_Finished]) -> Iterator[Take | OutOfMemory]:
-        """Make takes, fewer at once where the memory does not suffice."""
+    def _rendered(self, batch: list[_Finished]) -> Iterator[OutOfMemory]:
+        """Render what T3 has said, fewer at once where the memory does not suffice."""
         try:
             waves = self._s3gen.render([one.row for one in batch])
         except torch.OutOfMemoryError:
@@ -198,9 +218,16 @@ class ChatterboxEngine:
             yield from self._rendered(batch[half:])
             return
         for one, wave in zip(batch, waves, strict=True):
-            in_hand = self._in_hand.pop(one.spoken.request.key)
-            words = _words(one.spoken, in_hand.text, len(wave) / self.info.sample_rate_hz)
-            yield Take(one.spoken.request.key, wave, self.info.sample_rate_hz, one.spoken.reason, words)
+            self._marking.append((one.spoken, self._watermark.submit(wave)))
+
+    def _marked(self, *, wait: bool) -> Iterator[Take]:
+        """Make takes of what carries its mark."""
+        while self._marking and (wait or self._marking[0][1].done()):
+            spoken, marking = self._marking.popleft()
+            wave = marking.result()
+            in_hand = self._in_hand.pop(spoken.request.key)
+            words = _words(spoken, in_hand.text, len(wave) / self.info.sample_rate_hz)
+            yield Take(spoken.request.key, wave, self.info.sample_rate_hz, spoken.reason, words)
 
     def _said_again(self, request: Request) -> Spoken:
         """Let T3 speak an utterance once more in fp32, alone: its numbers ran over."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speedd.engines.base import EngineInfo
+from speedd.engines.chatterbox.budget import S3GenWork, rows_that_fit, t3_size
 from speedd.engines.chatterbox.options import Options, read_options
 from speedd.engines.chatterbox.probe import Machine, probe
 from speedd.engines.chatterbox.weights import Weights, find_weights, model_digest
@@ -27,7 +29,11 @@ LIMITS = TextLimits(best_chars=240, max_chars=300, min_chars=25)
 BUILT_IN_VOICE = "chatterbox"
 CPU_ROWS = 8
 """Side by side on a CPU; twice as many gain a fifth and cost a gigabyte."""
-GPU_ROWS = 32
+GPU_ROWS = 64
+"""At most; fewer where the memory does not suffice."""
+SLOT_TOKENS = 1472
+"""What a slot of T3's cache holds: the longest prompt, text and speech."""
+SPEECH_S = 16.0
 PATIENT_S_PER_CHAR = {"cpu": 2.0, "mps": 0.5, "cuda": 0.1}
 """What a text may take before anything is measured, all those beside it included; the pace is measured from then on."""
 HINT = "Install it: pip install 'speedd[chatterbox]' (the README has a second recipe for newer GPUs and for CPUs)."
@@ -74,7 +80,7 @@ class ChatterboxFactory:
         digest = model_digest(weights, state / "digests.json" if state else None)
         found = probe(options.device, state)
         precision = found.precision if options.precision == "auto" else options.precision
-        machine = Machine(found.device, precision, found.name)
+        machine = replace(found, precision=precision)
         info = EngineInfo(
             name="chatterbox",
             version=release,
@@ -88,7 +94,7 @@ class ChatterboxFactory:
             numerics={
                 "model": family.name,
                 "precision": precision,
-                "rows": str(options.rows or (CPU_ROWS if machine.device == "cpu" else GPU_ROWS)),
+                "rows": str(options.rows or _rows(machine, options)),
                 "threads": str(len(os.sched_getaffinity(0))) if machine.device == "cpu" else "",
                 "torch": version("torch"),
                 "flow_steps": str(family.flow_steps),
@@ -100,3 +106,13 @@ class ChatterboxFactory:
             patient_s_per_char=PATIENT_S_PER_CHAR[machine.device],
         )
         return info, machine, weights
+
+
+def _rows(machine: Machine, options: Options) -> int:
+    """Say how many utterances T3 decodes side by side, by the whole of the device: what is free changes by the hour."""
+    if machine.device == "cpu":
+        return CPU_ROWS
+    family = options.family
+    work = S3GenWork(8, options.reference_s, SPEECH_S, guided=family.guidance)
+    fitting = rows_that_fit(machine.memory_bytes, t3_size(family), tokens=SLOT_TOKENS, work=work)
+    return max(1, min(GPU_ROWS, fitting))

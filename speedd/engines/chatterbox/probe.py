@@ -30,6 +30,8 @@ class Machine:
     precision: str
     """``bf16``, ``int8`` or ``fp32``: the fastest that the device has hardware for."""
     name: str
+    memory_bytes: int = 0
+    """Of a GPU."""
 
 
 def probe(wanted: str, state: Path | None) -> Machine:
@@ -106,18 +108,19 @@ def _look(wanted: str) -> Machine:
     raise EngineError("torch cannot multiply two matrices here")
 
 
-def _suiting(device: str) -> tuple[str, str]:
+def _suiting(device: str) -> tuple[str, str, int]:
     import torch
 
     if device == "cuda":
         bf16 = torch.cuda.get_device_capability() >= (8, 0)
-        return ("bf16" if bf16 else "fp32"), str(torch.cuda.get_device_name())
+        memory = int(torch.cuda.mem_get_info()[1])
+        return ("bf16" if bf16 else "fp32"), str(torch.cuda.get_device_name()), memory
     if device == "mps":
-        return "fp32", "Apple GPU"
+        return "fp32", "Apple GPU", 0
     flags = _processor_flags()
     if flags & {"avx512_vnni", "avx_vnni", "amx_int8"}:
-        return "int8", "CPU"
-    return ("bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"), "CPU"
+        return "int8", "CPU", 0
+    return ("bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"), "CPU", 0
 
 
 def _processor_flags() -> set[str]:
