@@ -1,6 +1,7 @@
 """Generated weights. One thread: tiny products on several only wait for each other."""
 
 import importlib.util
+import os
 
 import pytest
 
@@ -11,6 +12,12 @@ if all(importlib.util.find_spec(module) for module in ("torch", "chatterbox")):
 
     import_quietly()
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory):
+    """One state folder for all, so that the device is tried once."""
+    os.environ["SPEEDD_TEST_CHATTERBOX_STATE"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,8 @@ def digests(answers):
 def load(folder, state="", **settings):
     options = {"model": "english", "weights": str(folder), "rows": 3, "device": "cpu", "precision": "fp32"}
     factory = ChatterboxFactory()
-    given = {"chatterbox": {**options, "state": str(state), **settings}}
+    state = str(state or os.environ["SPEEDD_TEST_CHATTERBOX_STATE"])
+    given = {"chatterbox": {**options, "state": state, "watermark": False, **settings}}
     engine = factory.load(given)
     assert engine.info == factory.describe(given)
     torch.set_num_threads(1)
@@ -166,28 +168,37 @@ def test_an_utterance_that_does_not_end_is_capped(checkpoint):
     assert len(take.wave) / take.sample_rate_hz == pytest.approx((50 + 4 * len("Why?")) / 25)
 
 
-def test_hundreds_of_utterances_leave_nothing_behind(engine):
+def test_hundreds_of_utterances_leave_nothing_behind(checkpoint):
+    engine = load(checkpoint("english", mean_tokens=6), rows=8)
     rng = np.random.default_rng(1)
 
     def speak(count):
-        texts = [TEXTS[3][: rng.integers(4, len(TEXTS[3]))] + f" {n}" for n in range(count)]
+        texts = [f"{n} " + TEXTS[3][: rng.integers(2, 20)] for n in range(count)]
         assert all(isinstance(one, Take) for one in spoken(engine, utterances(engine, texts)).values())
         gc.collect()
         return sum(type(one) is torch.Tensor for one in gc.get_objects()), rss_mb()
 
-    speak(30)
-    tensors, before_mb = speak(30)
-    after, after_mb = speak(LONG_RUN)
+    speak(60)
+    tensors, before_mb = speak(60)
+    after, after_mb = speak(380)
     assert after == tensors
-    assert after_mb - before_mb < 40
-    assert not any(module._forward_hooks for module in gc.get_objects() if isinstance(module, torch.nn.Module))
-
-
-LONG_RUN = 100
+    assert after_mb - before_mb < 30
+    modules = [one for one in gc.get_objects() if issubclass(type(one), torch.nn.Module)]
+    assert not any(module._forward_hooks for module in modules)
 
 
 def rss_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+def test_the_watermark_is_there_unless_a_setting_says_otherwise(folder, engine):
+    marked = load(folder, watermark=True)
+    work = utterances(engine, TEXTS[3:])
+    (plain,), (heard,) = spoken(engine, work).values(), spoken(marked, work).values()
+    marked.close()
+    assert plain.wave.shape == heard.wave.shape
+    assert not np.array_equal(plain.wave, heard.wave)
+    assert np.abs(plain.wave - heard.wave).max() < 0.1
 
 
 # --- weights ---------------------------------------------------------------------------------------------------------
