@@ -143,6 +143,7 @@ def master(
             passes: list[_Encoded] = []
             while not passes or (len(passes) < MOST_PASSES and _is_off(passes[-1], settings)):
                 if passes:
+                    passes[-1].frame_bytes = array("H")  # they are written over
                     sound = replace(sound, gain_db=_better_gain(passes, settings.loudness_lufs))
                 passes.append(_encode(tracks, timeline, sound, pool, threads, frames, cpu_s, progress))
             made = passes[-1]
@@ -188,6 +189,7 @@ class _Encoded:
 
     gain_db: float
     frame_bytes: array[int]
+    """Two bytes for each of 84,000 frames an hour."""
     loudness_lufs: float = -math.inf
     true_peak: float = 0.0
     square_sum: float = 0.0
@@ -344,7 +346,7 @@ def _encode(
     progress: Callable[[float], None],
 ) -> _Encoded:
     """Make every stretch and put the frames into a file, in order."""
-    result = _Encoded(sound.gain_db, array("I"))
+    result = _Encoded(sound.gain_db, array("H"))
     cells: list[npt.NDArray[np.float32]] = []
     jobs: Iterator[Callable[[], Made]] = (
         partial(make, stretch, sound)
