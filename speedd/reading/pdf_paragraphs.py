@@ -6,8 +6,9 @@ import math
 import re
 import statistics
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from speedd.reading.initials import INITIAL, MARK, join_initial
 from speedd.reading.lines import join_lines
@@ -26,6 +27,8 @@ _SHORT = 0.12
 _BROKEN = 0.3
 """One that ends so far before it was broken by hand."""
 _BOLDER = 150
+_NEAR = 1.5
+"""Points that make no difference."""
 _FEW_LINES = 4
 _INITIAL_SIZE = 1.6
 _WORD = re.compile(r"[^\W\d_]+(?:[-’'][^\W\d_]+)*")
@@ -89,6 +92,7 @@ def paragraphs_of(regions: Sequence[Region], step: float, alone: Container[int])
         alone: pages that no paragraph goes beyond: an imprint, a table of contents.
     """
     margins = _margins(regions)
+    indent = _usual_indent(regions, margins)
     found: list[Set] = []
     before: Region | None = None
     for region in regions:
@@ -101,6 +105,7 @@ def paragraphs_of(regions: Sequence[Region], step: float, alone: Container[int])
             current = found[-1] if found else None
             if current is None or (
                 _parts(above, line, indented=indented, left=left, right=right, step=step)
+                or (abs(line.x0 - left - indent * line.size) < _NEAR and _ends_paragraph(above, left, right))
                 if above
                 else region.page in alone
                 or before is None
@@ -142,7 +147,7 @@ def with_initials(lines: Sequence[Line]) -> list[Line]:
             if line is not initial
             and line.size * _INITIAL_SIZE < initial.size
             and initial.y - 0.3 * line.size <= line.y <= initial.y + initial.size
-            and line.x0 >= initial.x0
+            and initial.x0 <= line.x0 < initial.x1 + line.size
         ]
         if beside:
             first = max(beside, key=lambda line: line.y)
@@ -160,6 +165,22 @@ def _is_indented(line: Line, following: Line | None, left: float) -> bool:
         return False
     # A quotation is indented throughout; only its first line may begin a paragraph.
     return following is None or following.x0 < line.x0 - _INDENT * line.size / 2
+
+
+def _usual_indent(regions: Sequence[Region], margins: Mapping[int, tuple[float, float]]) -> float:
+    """How far most paragraphs are indented, in sizes of type; infinite if none is."""
+    depths: Counter[float] = Counter()
+    for region in regions:
+        left, _ = margins[id(region)]
+        for line, following in pairwise(region.lines):
+            if _is_indented(line, following, left) and abs(following.x0 - left) < _NEAR:
+                depths[round((line.x0 - left) / line.size, 1)] += 1
+    return depths.most_common(1)[0][0] if depths else math.inf
+
+
+def _ends_paragraph(line: Line, left: float, right: float) -> bool:
+    """Say whether a paragraph may end with a line: it ends a sentence, or before the margin."""
+    return bool(_ENDS.search(line.text)) or line.x1 < right - _SHORT * (right - left)
 
 
 def _is_centred(line: Line, left: float, right: float) -> bool:

@@ -363,3 +363,51 @@ def test_a_text_far_too_large_is_refused(write):
         file.truncate((64 << 20) + 1)
     with pytest.raises(InputError, match="up to 64 MB"):
         read(job)
+
+
+# --- titles
+
+
+@pytest.mark.parametrize(
+    ("name", "opening", "title"),
+    [
+        ("The Lantern", "The Lantern", "The Lantern"),
+        ("the-lantern", "THE LANTERN", "THE LANTERN"),
+        ("the_lantern", "The lantern", "The lantern"),
+    ],
+)
+def test_a_title_on_the_first_line_is_said_once(write, name, opening, title):
+    book = read(write({f"{name}.txt": f"{opening}\n\n{PROSE}\n\n{PROSE}"}))
+    assert book.metadata.title == title
+    assert texts(book) == [PROSE, PROSE]
+    assert [(part.reason, part.words) for part in book.skipped] == [("title page inside chapters", 2)]
+    assert texts(read(write({f"{name}.txt": f"{opening}\n\n{PROSE}"}), matter="keep")) == [opening, PROSE]
+
+
+def test_a_first_line_that_is_no_title_is_read(write):
+    assert texts(read(write({"a.txt": f"Fire!\n\n{PROSE}"}))) == ["Fire!", PROSE]
+
+
+# --- lines
+
+
+def test_verse_keeps_its_lines_and_prose_does_not(read_txt):
+    wrapped = (
+        "She lit the lantern and set it in the window, as she had done every\n"
+        "evening for eleven years, and nobody had ever asked her why she did it."
+    )
+    verse = "    The lamp is lit,\n    The boats are in,\n    And long the night."
+    book = read_txt(wrapped, verse, wrapped)
+    prose = wrapped.replace("\n", " ")
+    assert texts(book) == [prose, "The lamp is lit,\nThe boats are in,\nAnd long the night.", prose]
+
+
+def test_notes_in_brackets_are_taken_out_and_can_be_heard(write):
+    text = (
+        f"She lit the lantern.[1] Then she slept.[A]\n\n{PROSE}\n\n[1] At dusk.\n\n[Footnote A: In a chair.]\n\n{PROSE}"
+    )
+    book = read(write({"a.txt": text}))
+    assert texts(book) == ["She lit the lantern. Then she slept.", PROSE, PROSE]
+    assert [(part.reason, part.words) for part in book.skipped] == [("footnotes inside chapters", 8)]
+    inline = read(write({"a.txt": text}), notes="inline")
+    assert texts(inline)[:4] == ["She lit the lantern. Then she slept.", "Note: At dusk.", "Note: In a chair.", PROSE]
