@@ -126,8 +126,10 @@ class Finishing:
         return published
 
     def _source_name(self) -> str:
-        book = self._story.row.job.part(Role.BOOK)
-        return book.name if book and self._config.output.include_source else ""
+        books = [part for part in self._story.row.job.parts if part.role is Role.BOOK]
+        # One chapter of several would pass for the book.
+        chapters = books and sum(Path(part.name).suffix == Path(books[0].name).suffix for part in books) > 1
+        return books[0].name if books and not chapters and self._config.output.include_source else ""
 
     def _pieces(self, chapter: int) -> Iterator[audio.Piece]:
         takes = takes_folder(self._config.paths.state)

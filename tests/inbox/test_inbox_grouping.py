@@ -119,6 +119,19 @@ def test_the_chapters_of_a_folder_come_in_natural_order():
     assert [member.path for member in candidate.members] == [f"chapter {n}.txt" for n in (1, 2, 9, 10)]
 
 
+def test_documents_called_like_chapters_are_one_book_and_others_are_books(tmp_path):
+    chapters = [file(name) for name in ("Chapter 2.docx", "Chapter 10.docx", "Prologue.docx")]
+    (candidate,) = found_in(folder("My Book", *chapters))
+    assert [member.path for member in candidate.members] == ["Chapter 2.docx", "Chapter 10.docx", "Prologue.docx"]
+    books = found_in(folder("Shelf", file("The Window.docx"), file("Chapter House.docx")))
+    assert [each.source.name for each in books] == ["The Window.docx", "Chapter House.docx"]
+
+
+def test_a_zip_has_partners_like_any_book():
+    (candidate,) = found_in(file("Book.zip"), file("Book.toml"), file("Book.jpg"))
+    assert shape(candidate) == {"Book.zip": Role.BOOK, "Book.toml": Role.SETTINGS, "Book.jpg": Role.COVER}
+
+
 def test_calibre_has_one_candidate_per_book_folder():
     title = [file("Title.epub"), file("cover.jpg"), file("metadata.opf")]
     library = folder("Calibre", folder("A", folder("One (1)", *title), folder("Two (2)", *title)), file("metadata.db"))

@@ -66,6 +66,8 @@ def test_what_is_not_ignored(name):
         ("Dr. No.toml", "Dr. No", ".toml", Role.SETTINGS),
         ("Book.JPEG", "Book", ".JPEG", Role.COVER),
         ("Book.nfo", "Book", ".nfo", Role.NFO),
+        ("Book.fb2.zip", "Book", ".fb2.zip", Role.BOOK),
+        ("Book.pdf.zip", "Book.pdf", ".zip", Role.BOOK),
         ("two\nlines.txt", "two\nlines", ".txt", Role.BOOK),
     ],
 )

@@ -313,3 +313,11 @@ def test_a_disk_that_fills_up_while_copying_leaves_nothing_behind(inbox, small_d
 def test_the_reserve_is_kept(inbox, spool):
     with pytest.raises(TryAgainError, match="Free some space"):
         accept(drop(inbox, Book__txt="text"), spool, reserve_bytes=10**18)
+
+
+def test_chapters_in_another_order_are_another_book():
+    def digest_under(*names: str) -> str:
+        return digest_of([Part(Role.BOOK, name, Path(name), f"{at}" * 64, 0) for at, name in enumerate(names)])
+
+    assert digest_under("1.txt", "2.txt") != digest_under("2.txt", "1.txt")
+    assert digest_under("a.txt") == digest_under("b.txt")  # a name alone says nothing
