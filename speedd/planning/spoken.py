@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 
-from num2words import num2words
-
 from speedd.model import Boundary, Notation
 from speedd.planning.lexicon import Lexicon
 from speedd.planning.normalising import normalised
+from speedd.planning.normalising.numerals import cardinal, roman
 
 # What stands in for a word that has a pronunciation: a private character, which no book has a use for.
 _FIRST_STAND_IN = 0xF0000
@@ -41,7 +40,6 @@ _NUMBERED = re.compile(
 _BARE = re.compile(rf"(?P<number>{_NUMBER})(?P<end>\s*[.:—–-]+\s*|\s*$|(?<=[IVXLC]{{2}})\s+(?=[\"'“‘]?[A-Z]))")
 _LONE_NUMBER = re.compile(rf"(?!I\b|L\b|C\b)(?:\d{{1,3}}|{_ROMAN})\.?")
 _MOST_HEADING_CHARS = 120
-_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _STRUCTURAL = (Boundary.CHAPTER_START, Boundary.CHAPTER_END, Boundary.SECTION_BREAK, Boundary.PARAGRAPH_END)
 
 
@@ -142,7 +140,7 @@ def spoken_heading(text: str) -> str:
     heading = _NUMBERED.sub(_with_words, heading)
     bare = _BARE.match(heading)
     if bare and (value := _value(bare["number"])) <= _MAX_BARE_NUMBER:
-        heading = f"{num2words(value).capitalize()}. {heading[bare.end() :]}".strip()
+        heading = f"{cardinal(value).capitalize()}. {heading[bare.end() :]}".strip()
     return heading + "." if _ends_in_word(heading) else heading
 
 
@@ -156,12 +154,9 @@ def _calm(word: str) -> str:
 
 def _with_words(match: re.Match[str]) -> str:
     word = match["word"].capitalize() if match["word"].isupper() else match["word"]
-    words = f"{word} {num2words(_value(match['number']))}"
+    words = f"{word} {cardinal(_value(match['number']))}"
     return f"{words}. " if match["separator"] and match.end() < len(match.string) else words
 
 
 def _value(number: str) -> int:
-    if number.isdecimal():
-        return int(number)
-    values = [_ROMAN_VALUES[letter] for letter in number.upper()]
-    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
+    return int(number) if number.isdecimal() else roman(number)

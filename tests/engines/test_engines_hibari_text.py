@@ -55,7 +55,7 @@ def test_much_is_left_to_hibari():
         ("It was Jan.", "ʤˈæn"),
         ("Under the Sun.", "sˈʌn."),
         ("Queen Victoria and King Lear", "kwˈin vɪktˈɔɹiə ænd kˈɪŋ lˈɪɹ"),
-        ("From A–Z.", "fɹˌʌm ˈA tə zˈi."),
+        ("From A–Z.", "fɹˌʌm ˈA tə zˈi"),
         ("William Cecil", "wˈɪljəm sˈɛs"),
         ("the book I read", "bˈʊk ˌI ɹˈɛd"),
         ("the part I like", "pˈɑɹt ˌI lˈIk"),

@@ -24,7 +24,7 @@ _PHONE = re.compile(
     r"(?<![\w.,/:–-])(?:"
     r"(?P<abroad>\+\d{1,3})(?:[ .-]?\(?\d{1,5}\)?){2,5}"
     r"|\(\d{2,5}\) ?\d{3,4}[ .-]\d{3,4}"
-    r"|(?:\d{3}[.-])?\d{3}[.-]\d{4}"
+    r"|(?:1[.-])?(?:\d{3}[.-])?\d{3}[.-]\d{4}"
     r"|0\d{2,4} \d{3,4} ?\d{3,4}"
     r")(?![\w–-]|\.\d)"
 )
@@ -111,8 +111,9 @@ def _range(match: re.Match[str]) -> str:
     if len(first) == 4 and first.isdecimal() and _FIRST_YEAR <= int(first) <= _LAST_YEAR:  # noqa: PLR2004
         if len(last) == 4 and last.isdecimal():  # noqa: PLR2004
             return cased(match, f"{year(int(first))} to {year(int(last))}")
-        if len(last) == 2:  # noqa: PLR2004
-            return cased(match, f"{year(int(first))} to {two_digits(int(last))}")
+        if len(last) <= 2:  # noqa: PLR2004
+            ends = int(last) if len(last) == 2 else int(first[2] + last)  # noqa: PLR2004
+            return cased(match, f"{year(int(first))} to {two_digits(ends)}")
     return cased(match, f"{number(first)} to {number(last)}")
 
 

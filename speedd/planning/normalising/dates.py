@@ -43,6 +43,12 @@ _SPAN = re.compile(
     r"(?<=\d)(?P<half>\s?[ap]\.?m\.?)?\s?[–-]\s?(?=\d{1,2}:\d\d\b|\d{1,2}(?::\d\d)?\s?[ap]\.?m\b)", re.IGNORECASE
 )
 _STOPPED = re.compile(r"(?<![\w.,:])(?P<hour>1[0-2]|0?[1-9])\.(?P<minute>[0-5]\d)(?=\s?[ap]\.?m\b)", re.IGNORECASE)
+_BRITISH = re.compile(  # "at 10.30", "the 9.15 train"
+    r"\b(?P<before>[Aa]t|[Uu]ntil|[Tt]ill) (?P<hour>2[0-3]|1\d|[1-9])\.(?P<minute>[0-5]\d)(?![\w%:]|[.,]\d"
+    r"| (?:percent|per|times|million|billion|points?|degrees|k?m|miles|metres|dollars|pounds)\b)"
+    r"|\b(?P<the>[Tt]he) (?P<its_hour>2[0-3]|1\d|[1-9])\.(?P<its_minute>[0-5]\d)"
+    r"(?= (?:train|bus|express|flight|from|to)\b)"
+)
 _CLOCK = re.compile(
     r"(?<![\w.,:/])(?P<hour>2[0-4]|1\d|0?\d):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
     r"(?:\s?(?P<half>[AaPp])\.?[Mm]\b\.?)?(?![\w:]|\.\d)"
@@ -99,6 +105,11 @@ def _slashed(match: re.Match[str]) -> str:
     return match[0]
 
 
+def _british(match: re.Match[str]) -> str:
+    hour, minute = match["hour"] or match["its_hour"], match["minute"] or match["its_minute"]
+    return f"{match['before'] or match['the']} {hour}:{minute}"
+
+
 def _clock(match: re.Match[str]) -> str:
     hour, minute, second = int(match["hour"]), int(match["minute"]), match["second"]
     said = cardinal(hour)
@@ -139,6 +150,7 @@ RULES = (
     Rule(Trait.DOT, _DAY_RANGE, _day_range),
     Rule(Trait.DIGIT, _MILITARY, _military),
     Rule(Trait.DIGIT, _STOPPED, r"\g<hour>:\g<minute>"),
+    Rule(Trait.DIGIT, _BRITISH, _british),
     Rule(Trait.DIGIT, _SPAN, r"\g<half> to "),
     Rule(Trait.DIGIT, _CLOCK, _clock, Notation.TIMES),
     Rule(Trait.DIGIT, _HOUR, _hour, Notation.TIMES),

@@ -176,6 +176,7 @@ _MEASURE = re.compile(
     rf"(?P<unit>{_UNIT})(?P<power>[²³]?)(?![\w/²³'’])(?P<stop>\.?(?!\w))"
 )
 _SQUARE = re.compile(r"(?<=\d) (?P<kind>sq|cu)\.? (?=[a-z]{3})")
+_STONE = re.compile(r"(?<![\w.,])(?P<stone>\d{1,2}) st\.? (?P<pounds>\d{1,2}) lbs?\b\.?")
 _INCHES = re.compile(rf"(?<![\w.,])(?P<number>{NUMBER}) ?(?:in\.(?= [a-z])|″)")
 _NOT_A_NOUN = re.compile(rf" (?:{_NO_NOUN})\b")
 _HEIGHT = re.compile(r"(?<![\w.,])(?P<feet>\d{1,3})['′’] ?(?P<inches>\d{1,2})(?:[\"″”]|''|′′|(?= (?:tall|in height)))")
@@ -309,6 +310,7 @@ RULES = (
     Rule(Trait.DIGIT, _FEET, r"\g<feet> feet"),
     Rule(Trait.DIGIT, _DEGREES, _degrees),
     Rule(Trait.DIGIT, _BY, " by "),
+    Rule(Trait.DIGIT, _STONE, lambda match: f"{match['stone']} stone {match['pounds']} pounds{stop_after(match)}"),
     Rule(Trait.DIGIT, _TIMES_TABLE, r"\1 by \2"),
     Rule(Trait.DIGIT, _MEASURE, _measure),
     Rule(Trait.DIGIT, _SQUARE, lambda match: " square " if match["kind"] == "sq" else " cubic "),

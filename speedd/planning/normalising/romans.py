@@ -60,7 +60,8 @@ _CENTURY = re.compile(
 )
 _ANNO = re.compile(r"\bM[MDCLXVI]{4,14}\b|\bM[MDCLX]{0,3}[XLCDM]{2}[MDCLXVI]{1,9}\b")
 _LAST_ANNO = 2100
-_LONGEST_PART = 400
+_MOST_PARTS = 99
+_MOST_CHAPTERS = 300  # "Class CD" is none
 
 
 def _alone(match: re.Match[str]) -> bool:
@@ -70,7 +71,8 @@ def _alone(match: re.Match[str]) -> bool:
 
 def _part(match: re.Match[str]) -> str:
     value = roman(match["numeral"])
-    if not 0 < value <= _LONGEST_PART or _alone(match):
+    most = _MOST_CHAPTERS if match["what"].capitalize() in ("Chapter", "Canto", "Psalm", "Sonnet") else _MOST_PARTS
+    if not 0 < value <= most or _alone(match):
         return match[0]
     if match["numeral"].islower() and not match["what"][0].isupper() and match["numeral"] in ("i", "l", "ill", "mix"):
         return match[0]

@@ -133,6 +133,8 @@ def _code(match: re.Match[str]) -> str:
 # --- single signs --------------------------------------------------------------------------------------------------
 
 _DROPPED = re.compile(r"\s?[†‡•®™¶◦▪■□●○◆◇★☆❦❧☙✻✽\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]+|(?<=\w)©")
+_NOTE = re.compile(r"(?<=[\w.,;:!?”’)])(?:\*{1,3}(?!\w)|\[\d{1,3}\])")
+_AT = re.compile(r"(?<=\s)@(?=\s)")
 _LINK = re.compile(r"\](?=\()")  # engines take "[word](/IPA/)" for a pronunciation
 _AND = re.compile(r"\s?&\s?(?=\w)|(?<=\s)&(?=\s)")
 _SHE_OR_HE = re.compile(r"\b(?P<s>[Ss])/he\b")
@@ -152,6 +154,8 @@ RULES = (
     Rule(Trait.SIGN | Trait.MARK, _EMOTICON, ""),
     Rule(Trait.SIGN, _EMOJI, _emoji),
     Rule(Trait.SIGN, _DROPPED, ""),
+    Rule(Trait.SIGN, _NOTE, ""),
+    Rule(Trait.SIGN, _AT, "at"),
     Rule(Trait.SIGN, _LINK, "] "),
     Rule(Trait.SIGN, _HASHTAG, _hashtag),
     Rule(Trait.SIGN, _HANDLE, r"at \g<name>"),
