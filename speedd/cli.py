@@ -201,6 +201,9 @@ def voices(*, engine: EngineOption = None, as_json: JsonOption = False, config: 
 @cli.command()
 def check(
     *,
+    download: Annotated[
+        bool, typer.Option("--download", help="First fetch the weights of Chatterbox, which nothing else does.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     inbox: InboxOption = None,
@@ -208,9 +211,12 @@ def check(
     state: StateOption = None,
 ) -> None:
     """Say whether this machine and its configuration are fit to run."""
-    from speedd.commands import check_machine  # noqa: PLC0415
+    from speedd.commands import check_machine, fetch_weights  # noqa: PLC0415
 
-    found = check_machine(config, _overrides(paths={"inbox": inbox, "outbox": outbox, "state": state}))
+    overrides = _overrides(paths={"inbox": inbox, "outbox": outbox, "state": state})
+    if download:
+        typer.echo(fetch_weights(config, overrides), err=True)
+    found = check_machine(config, overrides)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:

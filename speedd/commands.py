@@ -391,6 +391,13 @@ def list_voices(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, An
     }
 
 
+def fetch_weights(file: Path | None, overrides: Mapping[str, Any]) -> str:
+    """Fetch the weights of Chatterbox; return what to tell."""
+    from speedd.engines.chatterbox.download import download  # noqa: PLC0415
+
+    return download(engine_options(load_config(file, overrides=overrides)))
+
+
 def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Find out whether this machine and its configuration are fit to run. Changes nothing but probes writing."""
     findings: list[dict[str, Any]] = []

@@ -38,6 +38,7 @@ TEXT = "He had waited, as his father had, for a letter that would never come; st
     ("rendered", "text", "words"),
     [
         (facts(finite=False), TEXT, "no numbers"),
+        (facts(stop_reason="cap"), TEXT, "did not come to an end"),
         (facts(0, peak=-math.inf, rms=-math.inf), TEXT, "no audio"),
         (facts(peak=-math.inf, rms=-math.inf), TEXT, "silent"),
         (facts(peak=-50.0, rms=-70.0), TEXT, "silent"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -50,9 +51,8 @@ class KvCache:
         self.shape = shape
         self.rows = rows
         size = (shape.layers, rows, shape.heads, shape.length, shape.head_dim)
-        # Zeros, not whatever the memory held: a masked position must add nothing, and NaN times nothing is NaN.
-        self.keys = torch.zeros(size, dtype=dtype, device=device)
-        self.values = torch.zeros(size, dtype=dtype, device=device)
+        self.keys = _zeros(size, dtype, device)
+        self.values = _zeros(size, dtype, device)
         self._all_rows = torch.arange(rows, device=device)
         self._columns = torch.arange(shape.length, device=device)
         # On a CPU a step's attention as two batched products takes 1.9 ms where SDPA takes 4.8 (bf16, 512 heads by
@@ -132,6 +132,17 @@ class KvCache:
             q.transpose(1, 2).to(keys.dtype), keys[None, :, :end], values[None, :, :end], attn_mask=mask
         )
         return out.transpose(1, 2).reshape(1, steps, -1).to(q.dtype)
+
+
+def _zeros(size: tuple[int, ...], dtype: torch.dtype, device: str) -> Tensor:
+    """Make zeros: a masked position must add nothing, and whatever else memory holds, NaN times nothing is NaN.
+
+    On a CPU they cost no memory until they are written to: torch's own would touch them all, 6 GB for 16 utterances
+    where 1 GB is used.
+    """
+    if device != "cpu":
+        return torch.zeros(size, dtype=dtype, device=device)
+    return torch.from_numpy(np.zeros(math.prod(size) * dtype.itemsize, np.uint8)).view(dtype).view(size)
 
 
 class HeadWatch:

@@ -1,0 +1,154 @@
+"""Whatever somebody drops as a voice is read, or refused with the reason; and the model hears what stock hears."""
+
+import json
+import os
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from speedd.engines.chatterbox.families import FAMILIES
+from speedd.engines.chatterbox.sample import RATE_HZ, read_sample
+from speedd.engines.chatterbox.weights import find_weights
+from speedd.errors import EngineError, UsageError
+
+torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
+pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
+
+from chatterbox_stock import small_stock  # noqa: E402
+
+from speedd.engines.chatterbox.generated import TINY  # noqa: E402
+from speedd.engines.chatterbox.loading import load_s3gen, load_voice_encoder  # noqa: E402
+from speedd.engines.chatterbox.quiet import quietly  # noqa: E402
+from speedd.engines.chatterbox.voices import Listener, listen  # noqa: E402
+
+
+def voice(seconds=7.0, rate_hz=RATE_HZ, level=0.1):
+    """A buzz with a melody: not silent, not clipped."""
+    times_s = np.arange(int(seconds * rate_hz)) / rate_hz
+    pitch = 150 + 30 * np.sin(2 * np.pi * times_s)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate_hz
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 3 * times_s)
+    return (level * swell * sum(np.sin(k * phase) / k for k in (1, 2, 3, 4))).astype(np.float32)
+
+
+def encoded(path, wave, rate_hz, codec):
+    import av  # noqa: PLC0415
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate_hz, layout="mono")
+        frame = av.AudioFrame.from_ndarray((wave[None] * 32767).astype(np.int16), format="s16", layout="mono")
+        frame.sample_rate = rate_hz
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate_hz", "channels"),
+    [("a.wav", 24_000, 1), ("a.wav", 44_100, 2), ("a.flac", 16_000, 1), ("a.mp3", 44_100, 2), ("a.ogg", 48_000, 1)],
+)
+def test_formats_rates_and_channels_are_all_one(tmp_path, name, rate_hz, channels):
+    soundfile.write(tmp_path / name, np.stack([voice(rate_hz=rate_hz)] * channels, 1), rate_hz)
+    wave = read_sample(tmp_path / name, least_s=5)
+    assert wave.dtype == np.float32
+    assert len(wave) / RATE_HZ == pytest.approx(7, abs=0.1)
+    assert np.sqrt(np.mean(wave**2)) == pytest.approx(np.sqrt(np.mean(voice() ** 2)), rel=0.05)
+
+
+def test_what_libsndfile_does_not_know_is_decoded_too(tmp_path):
+    encoded(tmp_path / "a.m4a", voice(rate_hz=44_100), 44_100, "aac")
+    assert len(read_sample(tmp_path / "a.m4a", least_s=5)) / RATE_HZ == pytest.approx(7, abs=0.2)
+
+
+def test_silence_at_the_edges_goes_and_far_off_levels_are_set(tmp_path):
+    quiet = np.zeros(RATE_HZ * 3, np.float32)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([quiet, voice(level=0.004), quiet]), RATE_HZ, subtype="FLOAT")
+    wave = read_sample(tmp_path / "a.wav", least_s=5)
+    assert len(wave) / RATE_HZ == pytest.approx(7.2, abs=0.1)
+    assert 0.02 < np.abs(wave).max() < 0.5
+    soundfile.write(tmp_path / "b.wav", voice(), RATE_HZ, subtype="FLOAT")
+    assert np.array_equal(read_sample(tmp_path / "b.wav", least_s=5), voice())
+
+
+def clipped(wave):
+    return np.clip(wave * 40, -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("wave", "reason"),
+    [
+        (voice(0.4), "too short: it holds 0.4 s"),
+        (np.concatenate([voice(2.0), np.zeros(RATE_HZ * 20, np.float32)]), "too short: it holds 2.1 s"),
+        (np.zeros(RATE_HZ * 9, np.float32), "is silent"),
+        (clipped(voice()), "is clipped"),
+        (np.full(RATE_HZ * 9, np.nan, np.float32), "no numbers"),
+        (np.zeros(0, np.float32), "is silent"),
+    ],
+)
+def test_what_is_no_voice_is_refused_with_the_reason(tmp_path, wave, reason):
+    soundfile.write(tmp_path / "ann.wav", wave, RATE_HZ, subtype="FLOAT")
+    with pytest.raises(EngineError, match=rf"ann\.wav {reason}|ann\.wav.*{reason}"):
+        read_sample(tmp_path / "ann.wav", least_s=5)
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"\xff\xd8\xff\xe0 a picture", b"not a sound at all" * 99])
+def test_what_is_no_audio_is_refused_by_its_name(tmp_path, content):
+    (tmp_path / "ann.wav").write_bytes(content)
+    with pytest.raises(EngineError, match=r"ann\.wav"):
+        read_sample(tmp_path / "ann.wav", least_s=1)
+
+
+@pytest.mark.parametrize("model", ["english", "turbo"])
+def test_conditioning_is_what_stock_prepares(checkpoint, tmp_path, model):
+    folder = checkpoint(model, mean_tokens=40)
+    family = FAMILIES[model]
+    path = tmp_path / "ann.wav"
+    soundfile.write(path, voice(), RATE_HZ, subtype="FLOAT")
+    weights = find_weights(family, folder, "", {})
+    wave = read_sample(path, least_s=5, target_lufs=family.target_lufs)
+    ours = listen(wave, "d", family, Listener(load_voice_encoder(weights), load_s3gen(weights)))
+    with small_stock(TINY, folder), quietly():
+        if model == "english":
+            from chatterbox.tts import ChatterboxTTS as Stock  # noqa: PLC0415
+        else:
+            from chatterbox.tts_turbo import ChatterboxTurboTTS as Stock  # noqa: PLC0415
+        stock = Stock.from_local(folder, "cpu")
+        # With numpy 2 stock's own levelling for turbo makes float64, which its tokenizer refuses.
+        soundfile.write(path, wave, RATE_HZ, subtype="FLOAT")
+        stock.prepare_conditionals(path, **({} if model == "english" else {"norm_loudness": False}))
+    assert torch.equal(ours.speaker, stock.conds.t3.speaker_emb)
+    assert torch.equal(ours.prompt_tokens, stock.conds.t3.cond_prompt_speech_tokens)
+    for name, tensor in ours.reference.items():
+        assert torch.equal(tensor, stock.conds.gen[name]), name
+
+
+def test_what_is_fetched_is_written_down_and_found_offline(checkpoint, tmp_path, monkeypatch):
+    import huggingface_hub  # noqa: PLC0415
+
+    from speedd.engines.chatterbox import ChatterboxFactory  # noqa: PLC0415
+    from speedd.engines.chatterbox.download import download  # noqa: PLC0415
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+
+    def fetch(repository, *, revision, allow_patterns):
+        folder = tmp_path / "hub" / "hub" / f"models--{repository.replace('/', '--')}"
+        shutil.copytree(checkpoint("english", mean_tokens=40), folder / "snapshots" / commit)
+        (folder / "refs").mkdir()
+        (folder / "refs" / revision).write_text(commit)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    state = tmp_path / "state"
+    shutil.copytree(os.environ["SPEEDD_TEST_CHATTERBOX_STATE"], state)
+    given = {"chatterbox": {"state": str(state), "device": "cpu"}}
+    with pytest.raises(EngineError, match="check --download"):
+        ChatterboxFactory().describe(given)
+    assert commit in download(given)
+    record = json.loads((state / "weights.json").read_text())
+    assert SimpleNamespace(**record).revision == commit
+    assert set(record["sha256"]) >= {"t3_cfg.safetensors", "conds.pt", "tokenizer.json"}
+    assert ChatterboxFactory().describe(given).name == "chatterbox"
+    with pytest.raises(UsageError, match="are to lie in"):
+        download({"chatterbox": {"weights": "/somewhere"}})
