@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from speedd.model import Metadata, ParagraphKind
+from speedd.reading.front import with_imprint
 from speedd.reading.heads import find_heads, sections_at
 from speedd.reading.licence import is_licence, mark_licence
 from speedd.reading.manuscript import Block, Section
@@ -26,6 +27,7 @@ def divide(blocks: Sequence[Block], known: Metadata) -> tuple[Section, ...]:
     blocks = mark_licence(blocks)
     points = [point for point in points_of_headings(blocks) if not is_licence(blocks, point.index)]
     start = points[0].index if points else 0
+    blocks = with_imprint(blocks, start)
     return (len(points) <= 1 and divide_by_lines(blocks, known, start)) or cut(blocks, points, known)
 
 
@@ -44,7 +46,7 @@ def divide_by_lines(blocks: Sequence[Block], known: Metadata, start: int = 0) ->
     if sum(1 for head in heads if head.line and head.line.kind is not TitleKind.NAMED) <= 1:
         return ()
     first = heads[0].index
-    before = cut(blocks[: start + first], [], known)
+    before = cut(with_imprint(blocks, start + first)[: start + first], [], known)
     return (*before, *sections_at(heads, stanzas, blocks[start:], first))
 
 

@@ -16,6 +16,7 @@ from speedd.reading.archive import Archive
 from speedd.reading.contents import Contents, TocEntry
 from speedd.reading.cover import find_cover
 from speedd.reading.division import divide_by_lines
+from speedd.reading.front import matter_of_page
 from speedd.reading.licence import is_licence, mark_licence
 from speedd.reading.manuscript import Block, Manuscript, count_words, uniform_matter
 from speedd.reading.markup import children, decode_markup, descendants, parse_page, parse_xml
@@ -266,7 +267,7 @@ def _document_points(text: _Text, points: Sequence[Point], deepest: int = 6) -> 
         before = known[after - 1] if after else None
         if found and (before is None or found[-1].index > before.index):
             before = found[-1]
-        reason = uniform_matter(blocks) or _matter_of_name(blocks, document.path)
+        reason = uniform_matter(blocks) or _matter_of_name(blocks, document.path) or _matter_of_text(blocks)
         if reason:
             text.blocks[start:end] = [replace(block, matter=block.matter or reason) for block in blocks]
             found.append(Point(start, fallback=reason.capitalize()))
@@ -293,6 +294,13 @@ def _is_chapter_title(title: str) -> bool:
 def _is_matter(text: _Text, point: Point, end: int) -> bool:
     """Say whether the section before is not read out, so that a page without a title cannot belong to it."""
     return bool(matter_of_title(point.title) or uniform_matter(text.blocks[point.index : end]))
+
+
+def _matter_of_text(blocks: Sequence[Block]) -> str:
+    """Why a page that no table of contents lists is not read out, by what stands on it."""
+    if any(block.marked or block.kind is ParagraphKind.HEADING for block in blocks):
+        return ""
+    return matter_of_page([line for block in blocks if block.words for line in block.text.split("\n")])
 
 
 def _matter_of_name(blocks: Sequence[Block], path: str) -> str:

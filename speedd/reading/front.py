@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
+from speedd.model import ParagraphKind
+from speedd.reading.manuscript import Block
 from speedd.reading.matter import matter_of_title
 
 IMPRINT = "copyright page"
@@ -23,6 +26,8 @@ _LISTED = re.compile(r".*\S[\s.·…_,]*[\s.,…](?:\d{1,4}|[ivxlc]{1,6})")
 _LEAST_LISTED = 4
 _LISTED_SHARE = 0.6
 _MOST_IMPRINT_WORDS = 600
+_MOST_PARAGRAPH_WORDS = 150
+_FRONT_BLOCKS = 60
 
 
 def matter_of_page(lines: Sequence[str]) -> str:
@@ -46,6 +51,17 @@ def matter_of_page(lines: Sequence[str]) -> str:
     return ""
 
 
-def is_imprint(text: str) -> bool:
-    """Say whether a paragraph before the first chapter belongs to an imprint."""
-    return len(text.split()) <= _MOST_IMPRINT_WORDS / 4 and _STRONG.search(text) is not None
+def with_imprint(blocks: Sequence[Block], end: int) -> list[Block]:
+    """Mark the paragraphs of an imprint among the first blocks of a book.
+
+    Args:
+        blocks: the whole book.
+        end: where its chapters begin.
+    """
+    marked = list(blocks)
+    for at in range(min(end, _FRONT_BLOCKS)):
+        block = marked[at]
+        said = _STRONG.search(block.text) if block.kind is ParagraphKind.TEXT and not block.matter else None
+        if said and len(block.text.split()) <= _MOST_PARAGRAPH_WORDS:
+            marked[at] = replace(block, matter=IMPRINT)
+    return marked

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from speedd.model import Metadata, ParagraphKind
+from speedd.reading.front import with_imprint
 from speedd.reading.heads import find_heads, is_name, sections_at
 from speedd.reading.licence import LICENCE_END, LICENCE_START
 from speedd.reading.lines import unwrap
@@ -49,6 +50,7 @@ def read_plain(text: str) -> Manuscript:
     heads = find_heads(stanzas)
     first = heads[0].index if heads else len(stanzas)
     opening = _read_opening(stanzas[:first], known, has_heads=bool(heads))
+    paragraphs = with_imprint(paragraphs, first) if heads else paragraphs
     metadata = replace(known, title=known.title or opening.title, authors=known.authors or opening.authors)
     sections = licence[:1] if header else []
     if opening.taken:

@@ -259,6 +259,20 @@ def test_the_guide_and_file_names_tell_matter(epub):
     assert [part.reason for part in book.skipped] == ["title page", "copyright page"]
 
 
+def test_an_imprint_that_nothing_names_is_known_by_its_words(epub):
+    pages = {
+        "p1.xhtml": "<p>Copyright © 2019 by Ann Lee</p><p>All rights reserved.</p><p>ISBN 978-0-306-40615-7</p>",
+        "p2.xhtml": "<p>For the keeper of the light.</p>",
+        "p3.xhtml": f"<h2>One</h2>{PROSE}",
+        "p4.xhtml": f"<h2>Two</h2>{PROSE}<p>“All rights reserved,” she read, and laughed.</p>",
+    }
+    book = read(epub(pages, nav=link("p3.xhtml", "One") + link("p4.xhtml", "Two")))
+    assert titles(book) == ["The Lantern", "One", "Two"]
+    assert texts(book) == ["For the keeper of the light."]
+    assert len(texts(book, 2)) == 2
+    assert [(part.reason, part.words) for part in book.skipped] == [("copyright page", 6 + 3 + 2)]
+
+
 def test_the_authors_own_words_before_the_first_chapter_are_read(epub):
     pages = {
         "d.xhtml": '<section epub:type="dedication"><p>For the keeper of the light.</p></section>',

@@ -168,6 +168,19 @@ def test_title_and_author_stand_on_top(read_txt, opening):
     assert [part.reason for part in book.skipped] == ["title page"]
 
 
+def test_an_imprint_before_the_first_chapter_is_skipped(read_txt):
+    book = read_txt(
+        "The Lantern", "by Ann Lee", "Copyright © 2019 Ann Lee. All rights reserved.", "For the keeper.",
+        "Chapter One", PROSE, "Chapter Two", PROSE,
+    )  # fmt: skip
+    assert titles(book) == ["The Lantern", "Chapter One", "Chapter Two"]
+    assert texts(book) == ["For the keeper."]
+    assert [(part.reason, part.words) for part in book.skipped] == [
+        ("title page", 5),
+        ("copyright page inside chapters", 8),
+    ]
+
+
 def test_an_initial_keeps_its_stop(read_txt):
     assert read_txt("The Lantern", "by Ann L.", "Chapter One", PROSE).metadata.authors == ("Ann L.",)
 
