@@ -66,7 +66,7 @@ class Flow:
     def __init__(
         self, flow: Any, encoder: FlowEncoder, estimator: Estimator, *, steps: int, device: torch.device
     ) -> None:
-        self._encoder, self._estimator, self._device = encoder, estimator, device
+        self.encoder, self.estimator, self._device = encoder, estimator, device
         speaker = flow.spk_embed_affine_layer
         self._speaker = Dense(speaker.weight, speaker.bias, device=device, dtype=torch.float32)
         self._guidance = 0.0 if estimator.mean_flow else float(flow.decoder.inference_cfg_rate)
@@ -101,12 +101,12 @@ class Flow:
         lengths = [row.shape[0] for row in tokens]
         some = range(0, len(tokens), ENCODED_AT_ONCE)
         return torch.cat(
-            [self._encoder(padded[i : i + ENCODED_AT_ONCE], lengths[i : i + ENCODED_AT_ONCE]) for i in some]
+            [self.encoder(padded[i : i + ENCODED_AT_ONCE], lengths[i : i + ENCODED_AT_ONCE]) for i in some]
         )
 
     def _solve(self, x: Tensor, conditions: Tensor, lengths: list[int], mask: Tensor | None) -> Tensor:
         """Follow the flow from noise ``x`` to the mel, both [rows, frames, 80] in fp32."""
-        dtype, guided = self._estimator.dtype, self._guidance > 0
+        dtype, guided = self.estimator.dtype, self._guidance > 0
         if guided:  # every row once more, without its conditions
             conditions = torch.cat([conditions, torch.zeros_like(conditions)])
             mask = None if mask is None else torch.cat([mask, mask])
@@ -114,8 +114,8 @@ class Flow:
         conditions = conditions.to(dtype)
         for begin, end in pairwise(self._times):
             inputs = torch.cat([x, x]) if guided else x
-            direction = self._estimator(
-                torch.cat([inputs.to(dtype), conditions], -1), self._estimator.embed_time(begin, end), lengths, mask
+            direction = self.estimator(
+                torch.cat([inputs.to(dtype), conditions], -1), self.estimator.embed_time(begin, end), lengths, mask
             ).float()
             if guided:
                 with_conditions, without = direction.chunk(2)

@@ -79,7 +79,7 @@ class S3Gen:
         reference_s: float | None,
         rows: int,
     ) -> None:
-        self._flow, self._vocoder, self._fade, self._device = flow, vocoder, fade, device
+        self.flow, self.vocoder, self._fade, self._device = flow, vocoder, fade, device
         self._reference_tokens = None if reference_s is None else max(1, math.floor(reference_s * TOKENS_PER_SECOND))
         self.rows = rows
 
@@ -156,20 +156,20 @@ class S3Gen:
         frames = FRAMES_PER_TOKEN * (tokens.shape[0] + row.tokens.shape[0])
         generator = torch.Generator(self._device).manual_seed(mixed_seed(row.seed))
         begin = torch.randn(frames, MEL_CHANNELS, generator=generator, device=self._device)
-        return RowNoise(begin, self._vocoder.source.draw(frames - mel.shape[0], generator))
+        return RowNoise(begin, self.vocoder.source.draw(frames - mel.shape[0], generator))
 
     def _together(self, rows: Sequence[SpeechRow], noise: Sequence[RowNoise]) -> Iterator[Waveform]:
         """Render rows of one bucket in one batch."""
         idle = 0 if self.rows == 1 else idle_rows(len(rows))
         drawn = [*noise, *[noise[-1]] * idle]
         flows = [self._flow_row(row, one) for row, one in zip([*rows, *[rows[-1]] * idle], drawn, strict=True)]
-        mels, lengths = self._flow.mels(flows, pad_tokens=0 if self.rows == 1 else self.bucket(rows[0]))
-        waves = self._vocoder.waves(mels, lengths, [one.source for one in drawn])
+        mels, lengths = self.flow.mels(flows, pad_tokens=0 if self.rows == 1 else self.bucket(rows[0]))
+        waves = self.vocoder.waves(mels, lengths, [one.source for one in drawn])
         faded = min(self._fade.shape[0], waves.shape[1])
         waves[:, :faded] *= self._fade[:faded]
         host = waves.cpu().numpy()
         for row, length in zip(range(len(rows)), lengths, strict=False):
-            yield host[row, : length * self._vocoder.samples_per_frame].copy()
+            yield host[row, : length * self.vocoder.samples_per_frame].copy()
 
     def _flow_row(self, row: SpeechRow, noise: RowNoise) -> FlowRow:
         if int(row.tokens.min()) < 0 or int(row.tokens.max()) >= SPEECH_TOKENS:
