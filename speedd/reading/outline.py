@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from speedd.model import Metadata, ParagraphKind
-from speedd.reading.manuscript import Block, Section, count_words
+from speedd.reading.manuscript import Block, Section, count_words, uniform_matter
 from speedd.reading.matter import matter_of_title
 from speedd.reading.titles import TitleKind, is_within, join_titles, parse_title, tokens
 
@@ -85,6 +85,8 @@ def _section(point: Point, blocks: Sequence[Block], known: Metadata) -> Section:
     announced = bool(title)
     title = title or ("" if tokens(point.fallback) == tokens(known.title) else point.fallback)
     reason = "" if any(block.marked for block in blocks) else matter_of_title(title)
+    if not reason and not count_words(rest):
+        reason = uniform_matter(blocks[:taken])
     if not reason and not point.part and _is_title_page(blocks, known):
         reason = "title page"
         title = title if announced else "Title page"

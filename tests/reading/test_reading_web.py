@@ -57,6 +57,13 @@ def test_a_book_of_one_page(read_html):
     assert skipped(book) == [("title page", 2 + 3 + 1 + 6 * 2)]  # title, author, "Contents", six entries
 
 
+def test_a_title_that_only_a_heading_gives_is_said_once(read_html):
+    book = read_html(f"<h1>The Two Lamps</h1><h2>One</h2>{TEXT}<h2>Two</h2>{TEXT}", "")
+    assert book.metadata.title == "The Two Lamps"
+    assert titles(book) == ["One", "Two"]
+    assert skipped(book) == [("title page", 3)]
+
+
 def test_a_page_without_headings_is_cut_by_what_it_says(read_html):
     book = read_html("".join(f"<p><b>CHAPTER {numeral}</b></p>{TEXT}" for numeral in ("I", "II", "III")))
     assert titles(book) == ["CHAPTER I", "CHAPTER II", "CHAPTER III"]
