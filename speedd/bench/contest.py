@@ -71,6 +71,7 @@ def run_bench(
         tell("the whole way with the faster coder")
         fast = run_whole(material, folder / "fast", coder="fast")
         report |= figures(raw, naive, whole, fast, machine.cores())
+        report |= measure_workers(material, folder, naive, tell)
         report["coders"] = _coders(folder / "sample.npy", raw, whole, material)
         report["memory"] = {"once": whole.said["memory"]}
         if memory:
@@ -80,6 +81,34 @@ def run_bench(
             (folder / "idle").mkdir()
             report["idle"] = machine.measure_idle(idle_s, folder / "idle")
         return report
+
+
+def measure_workers(
+    material: Material, folder: Path, naive: Ran, tell: Callable[[str], None], *, engine: str = "hibari"
+) -> dict[str, Any]:
+    """Speak the texts with one worker and with one for each core; return rows, what more workers bring, and more.
+
+    Returns:
+        ``workers``: ``rows``; ``ratio``, the time of one worker over that of all; and ``engine_share``, the part of the
+        workers' wall time in which their engines were busy.
+    """
+    rows = []
+    ran = {}
+    for name, workers in (("one_worker", 1), ("all_workers", machine.cores())):
+        tell(f"the executor with {workers} worker{'s' * (workers > 1)}")
+        takes = folder / name
+        takes.mkdir()
+        order = {"texts": material.texts, "folder": str(takes), "workers": workers, "engine": engine}
+        ran[name] = one = run_alone("speedd.bench.workers", order, folder)
+        rows.append(_row(name, one.said["synthesize_s"], one.said["cpu_s"], one.said["audio_s"], one.others_s, naive))
+    alone, together = ran["one_worker"].said, ran["all_workers"].said
+    return {
+        "workers": {
+            "rows": rows,
+            "ratio": round(alone["synthesize_s"] / together["synthesize_s"], 3),
+            "engine_share": round(together["engine_s"] / (together["synthesize_s"] * machine.cores()), 4),
+        }
+    }
 
 
 def run_whole(
@@ -127,6 +156,7 @@ def figures(raw: Ran, naive: Ran, whole: Ran, fast: Ran, cores: int) -> dict[str
         "stages": _stages(whole, cores),
         "cpu": _processor_time(whole),
         "bound": _bound(naive, whole, cores),
+        "engine_share": round(whole.said["synthesize_s"] / (cores * whole.said["stages"]["narrating"]["wall_s"]), 4),
     }
 
 

@@ -16,6 +16,8 @@ ROW_NAMES = {
     "naive": "naive loop",
     "whole": "whole way",
     "whole_fast": "whole way, faster coder",
+    "one_worker": "executor, one worker",
+    "all_workers": "executor, one per core",
 }
 
 
@@ -36,16 +38,22 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield f"{'':26}{'wall':>9}{'processor':>11}{'audio':>9}{'× realtime':>12}{'naive / this':>14}"
-    for row in report["rows"]:
+    for row in (*report["rows"], *report["workers"]["rows"]):
         yield (
             f"{ROW_NAMES[row['name']]:26}{row['wall_s']:8.2f}s{row['cpu_s']:10.2f}s{row['audio_s']:8.0f}s"
             f"{row['realtime_factor']:12.1f}{row['ratio']:13.2f}×"
         )
+    workers = report["workers"]
+    yield (
+        f"A worker for each core: {workers['ratio']:.2f} × one worker; their engines were busy"
+        f" {workers['engine_share']:.1%} of the time."
+    )
     yield ""
     yield "The naive loop's processor time: " + ", ".join(
         f"{part} {seconds:.2f} s" for part, seconds in report["naive_s"].items()
     )
-    yield "The whole way, by stage:"
+    share = report["engine_share"]
+    yield f"The whole way, by stage (in narrating, engines were busy {share:.1%} of their workers' time):"
     for stage in report["stages"]:
         yield (
             f"  {stage['name']:16}{stage['wall_s']:8.2f} s {stage['share']:7.1%}"
