@@ -199,7 +199,7 @@ class LimitsSettings(_Section):
 class WorkersSettings(_Section):
     """How the engine's processes run."""
 
-    nice: Annotated[int, Field(ge=0, le=19)] = 5
+    nice: Annotated[int, Field(ge=0, le=19)] = 0
     idle_unload_s: Annotated[float, Field(gt=0)] = 600.0
     quiet_hours: str = ""
     quiet_s: Annotated[float, Field(gt=0)] = 30.0
