@@ -43,7 +43,7 @@ class EngineInfo:
     """What else decides the bits: dtype, device class, steps, FFT back-end, thread count."""
     device: str = "cpu"
     fallbacks: tuple[Fallback, ...] = ()
-    """Ways to need less memory, the mildest first; an engine that has some implements `Thrifty`."""
+    """Ways to need less memory, the mildest first; an engine that has some is `Retreating`."""
     shares_cores: bool = True
     """For an engine on a CPU: whether several workers, each on one core, are better than one that uses them all."""
     patient_s_per_char: float = 0.025
@@ -128,7 +128,7 @@ class Engine(Protocol):
         """
 
     def budget(self) -> Budget:
-        """Say what can be taken on now."""
+        """Say what can be taken on now. Cheap, from any thread."""
 
     def synthesize(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
         """Speak what the source gives until it is closed, in any order.
@@ -146,10 +146,15 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Thrifty(Protocol):
-    """An engine that can do with less memory."""
+    """An engine that keeps memory it does not use, and can let go of it."""
 
     def release_memory(self) -> None:
         """Give memory that is not in use back to the device. Called between two answers of `Engine.synthesize`."""
+
+
+@runtime_checkable
+class Retreating(Protocol):
+    """An engine that has fallbacks."""
 
     def fall_back(self, names: tuple[str, ...]) -> None:
         """Let exactly these of `EngineInfo.fallbacks` hold from now on; none: as it was loaded.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from speedd.engines.base import Thrifty
+from speedd.engines.base import Retreating, Thrifty
 from speedd.execution.throttle import Answer, Throttle
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Thrift:
     """
 
     def __init__(self, engine: Engine, limits: WorkerLimits, *, clock: Callable[[], float]) -> None:
-        declared = engine.info.fallbacks if isinstance(engine, Thrifty) else ()
+        declared = engine.info.fallbacks if isinstance(engine, Retreating) else ()
         allowed = [one for one in declared if limits.fallbacks is None or one.name in limits.fallbacks]
         self._engine = engine
         self._clock = clock
@@ -60,7 +60,7 @@ class Thrift:
         if self._throttle.steps == self.holding and self._throttle.may_drop_fallback(self._clock()):
             self._throttle.drop_fallback(self._clock())
         if self._throttle.steps != self.holding:
-            assert isinstance(self._engine, Thrifty)
+            assert isinstance(self._engine, Retreating)
             self._engine.fall_back(self._throttle.steps)
             self.holding = self._throttle.steps
 
