@@ -1,0 +1,43 @@
+"""How full an engine is, in the words of ``STATUS=`` and of ``speedd status``."""
+
+import io
+from dataclasses import asdict, replace
+
+from speedd.commands import print_status
+from speedd.daemon import describe_engine
+from speedd.execution import ExecutorStatus
+from speedd.execution.base import WorkerState, WorkerStatus
+
+PLAIN = WorkerStatus(0, 7, WorkerState.BUSY, 90 << 20, 0, 1, 2, overdue=False, rows=1, rows_cap=1, free_bytes=8 << 30)
+ON_CARD = replace(
+    PLAIN, card="0", rows=12, rows_cap=16, held_bytes=1 << 30, tokens_per_s=900.0, fallbacks=("short_reference",)
+)
+AWAY = replace(PLAIN, pid=None, state=WorkerState.STOPPED, rows=0, rows_cap=0, note="quiet hours until 23:30")
+
+
+def status(*workers):
+    return ExecutorStatus(workers, runs=1, waiting=0, in_flight=1, rendered=40, failed=0)
+
+
+def printed(*workers):
+    out = io.StringIO()
+    daemon = {"pid": 1, "books": [], "waiting": [], "engines": {"one": asdict(status(*workers))}}
+    print_status({"running": True, "daemon": daemon, "jobs": [], "ended": []}, out)
+    return out.getvalue()
+
+
+def test_an_engine_that_speaks_one_after_the_other_needs_no_words():
+    assert describe_engine(status(PLAIN, PLAIN)) == ""
+
+
+def test_a_batch_is_told_with_its_memory_and_its_pace():
+    assert describe_engine(status(ON_CARD)) == "12/16 rows, 8.0 GiB free, 900 tokens/s, without short_reference"
+    assert (
+        "worker 0, card 0: busy, 12 of 16 rows, 8192 MB free, 1024 MB in rows, 900 tokens/s, without short_reference"
+        in printed(ON_CARD)
+    )
+
+
+def test_why_nothing_is_spoken_is_told():
+    assert describe_engine(status(AWAY)) == "quiet hours until 23:30"
+    assert "worker 0: stopped, quiet hours until 23:30" in printed(AWAY)
