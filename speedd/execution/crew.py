@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState, WorkerStatus
 from speedd.execution.board import Board, Item, Slot
 from speedd.execution.child import Child
-from speedd.execution.etiquette import LOOK_S, Etiquette, Manners
+from speedd.execution.deadlines import Deadlines, PoolTimes
+from speedd.execution.etiquette import Etiquette, Manners
 from speedd.execution.messages import (
     Broken,
     Done,
@@ -29,7 +30,6 @@ from speedd.execution.messages import (
     NotStored,
     Ready,
     Refused,
-    Release,
     Returned,
     Setup,
     Speak,
@@ -38,7 +38,7 @@ from speedd.execution.messages import (
     Warming,
     WorkerLimits,
 )
-from speedd.execution.pace import Pace
+from speedd.execution.neighbours import Neighbours
 from speedd.execution.scheduler import window
 from speedd.execution.takes import discard_partial_files
 from speedd.model import Failed, Rendered
@@ -63,19 +63,6 @@ TOKENS_SMOOTHING = 0.2
 """Share of the newest reading in the tokens a second that are told."""
 OVERDUE_S = 10.0
 """How far past its deadline a worker is still no sign that the crew itself is stuck."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolTimes:
-    """How patient a pool is, in seconds."""
-
-    chunk_s: float = 60.0
-    """What an engine has at least, from the moment it takes an utterance until its take is stored; longer texts and
-    slower engines get more (see `Pace`)."""
-    load_s: float = 600.0
-    heartbeat_s: float = 1.0
-    idle_release_s: float = 600.0
-    """Workers without work for so long are ended: only that gives their memory back."""
 
 
 class Crew:
@@ -120,13 +107,11 @@ class Crew:
         self._board = board
         self._setup = Setup(0, engine, dict(options), takes, nice, times.heartbeat_s, limits)
         self._times = times
-        self._pace = Pace(times.chunk_s, info.patient_s_per_char)
+        self._deadlines = Deadlines(times, info.patient_s_per_char)
         self._clock = clock
         self._slots = [Slot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
-        self._etiquette = etiquette
-        self._is_polite = etiquette.is_needed(on_cards=bool(cards))
+        self._neighbours = Neighbours(etiquette, self._slots, clock)
         self._waits = waits
-        self._look_at_s = -math.inf
         self._supervisor: threading.Thread | None = None
         self._expected = 0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -146,7 +131,7 @@ class Crew:
     def status(self) -> tuple[WorkerStatus, ...]:
         """Describe each worker."""
         now_s = self._clock()
-        return tuple(slot.describe(now_s > self._deadline_s(slot) + OVERDUE_S) for slot in self._slots)
+        return tuple(slot.describe(now_s > self._deadlines.of(slot) + OVERDUE_S) for slot in self._slots)
 
     def begin(self) -> None:
         """Start the thread, if it has not been started."""
@@ -197,7 +182,9 @@ class Crew:
         with self._board.lock:
             if self.closing:
                 return False
-            self._mind_others()
+            held_up = self._neighbours.mind()
+            if held_up and not self._waits:
+                self._board.fail_all(TryAgainError(f"The engine makes room for others: {held_up}."))
             self._start_workers()
             self._dispatch()
             lines = {slot.child.connection: slot for slot in self._slots if slot.child}
@@ -216,36 +203,16 @@ class Crew:
     def _timeout_s(self) -> float | None:
         """How long nothing can happen unless a worker or a caller does something."""
         now_s = self._clock()
-        moments = [self._deadline_s(slot) for slot in self._slots if slot.child]
+        moments = [self._deadlines.of(slot) for slot in self._slots if slot.child]
         if self._board.waiting:
             moments += [slot.start_at_s for slot in self._slots if slot.child is None and slot.start_at_s > now_s]
         if not self._board.runs:
             release_s = self._times.idle_release_s
             moments += [slot.since_s + release_s for slot in self._slots if slot.state is WorkerState.IDLE]
-        if self._is_polite and (self._board.runs or any(slot.child for slot in self._slots)):
-            moments.append(self._look_at_s)
+        if self._board.runs or any(slot.child for slot in self._slots):
+            moments.append(self._neighbours.due_s)
         soonest_s = min(moments, default=math.inf)
         return None if soonest_s == math.inf else max(0.0, soonest_s - now_s) + 0.001
-
-    def _mind_others(self) -> None:
-        """Make room for other programs, or take it back."""
-        if not self._is_polite or self._clock() < self._look_at_s:
-            return
-        self._look_at_s = self._clock() + LOOK_S
-        for slot in self._slots:
-            pid = slot.child.pid if slot.child else None
-            manners, slot.polite = self._etiquette.judge(slot.card, pid, self._clock())
-            if manners is slot.manners:
-                continue
-            log.info(
-                "worker.manners", worker=slot.index, state=manners.name.lower(), reason=slot.polite or "all is free"
-            )
-            if slot.child is not None and manners > slot.manners:
-                slot.child.send(Stop() if manners is Manners.LEAVE else Release())
-                slot.leaving = manners is Manners.LEAVE
-            slot.manners = manners
-        if not self._waits and all(slot.manners >= Manners.PAUSE for slot in self._slots):
-            self._board.fail_all(TryAgainError(f"The engine makes room for others: {self._slots[0].polite}."))
 
     # --- work ------------------------------------------------------------------------------------------------------
 
@@ -345,7 +312,7 @@ class Crew:
                 self._note(slot, report.gauge)
                 self.rendered += 1
                 item = self._take_from(slot, rendered.utterance_key)
-                self._pace.note(len(item.utterance.text), rendered.render_s)
+                self._deadlines.note(item, rendered.render_s)
                 self._board.answer(item, rendered)
             case NotStored():
                 item = self._take_from(slot, report.key)
@@ -453,7 +420,7 @@ class Crew:
 
     def _end_overdue(self) -> None:
         for slot in self._slots:
-            if slot.child is not None and not slot.fault and self._clock() > self._deadline_s(slot):
+            if slot.child is not None and not slot.fault and self._clock() > self._deadlines.of(slot):
                 slot.fault = f"it had not answered after {self._clock() - slot.since_s:.0f} s"
                 slot.child.kill()
 
@@ -466,20 +433,6 @@ class Crew:
                 slot.child.bury()
                 slot.empty(WorkerState.STOPPED)
                 log.debug("worker.released", worker=slot.index)
-
-    def _deadline_s(self, slot: Slot) -> float:
-        """When a worker must have shown something, on the monotonic clock."""
-        if slot.state is WorkerState.LOADING:
-            return slot.since_s + self._times.load_s
-        if not slot.outstanding:
-            return math.inf
-        started = [(item, item.started_s) for item in slot.outstanding if item.started_s is not None]
-        if not started:
-            return slot.since_s + self._allowed_s(slot.outstanding[0])
-        return min(since_s + self._allowed_s(item) for item, since_s in started)
-
-    def _allowed_s(self, item: Item) -> float:
-        return self._pace.deadline_s(len(item.utterance.text))
 
     def _stop_all(self) -> None:
         """End the workers: those that speak after a moment, whatever they do."""

@@ -19,7 +19,8 @@ from speedd.errors import TryAgainError
 from speedd.execution.base import ExecutorStatus
 from speedd.execution.board import Board, Item, Run
 from speedd.execution.cards import NvmlCards, visible_cards
-from speedd.execution.crew import Crew, PoolTimes
+from speedd.execution.crew import Crew
+from speedd.execution.deadlines import PoolTimes
 from speedd.execution.etiquette import Etiquette, QuietHours
 from speedd.execution.messages import WorkerLimits
 from speedd.execution.takes import discard_partial_files

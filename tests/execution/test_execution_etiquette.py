@@ -85,7 +85,7 @@ def wait_until(condition):
 
 def test_in_quiet_hours_workers_end_and_afterwards_they_go_on_where_they_were(tmp_path, monkeypatch):
     monkeypatch.setenv("SPEEDD_TEST_SLOW_S", "0.05")
-    monkeypatch.setattr("speedd.execution.crew.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)
     hour = [12]
     etiquette = Etiquette(
         GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, hour[0], tzinfo=UTC)
@@ -119,7 +119,7 @@ def test_who_does_not_want_to_wait_is_told_why(tmp_path):
 
 
 def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
-    monkeypatch.setattr("speedd.execution.crew.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)
     monkeypatch.setattr("speedd.execution.etiquette.CALM_S", 0.0)
     etiquette = Etiquette(GpuSettings(), cards=cards)
     pool = WorkerPool("card", {}, takes=tmp_path, cards=("7", "8"), etiquette=etiquette)

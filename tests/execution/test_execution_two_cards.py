@@ -11,7 +11,8 @@ from speedd.engines import find
 from speedd.engines.base import Budget
 from speedd.execution.base import WorkerState
 from speedd.execution.board import Board
-from speedd.execution.crew import Crew, PoolTimes
+from speedd.execution.crew import Crew
+from speedd.execution.deadlines import PoolTimes
 from speedd.execution.etiquette import Etiquette
 from speedd.execution.messages import Done, Gauge, Returned, Started, WorkerLimits
 from speedd.model import Rendered

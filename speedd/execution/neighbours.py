@@ -1,0 +1,58 @@
+"""Makes a crew's workers obey the etiquette."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from speedd.execution.etiquette import LOOK_S, Etiquette, Manners
+from speedd.execution.messages import Release, Stop
+
+if TYPE_CHECKING:
+    from speedd.execution.board import Slot
+
+log = structlog.get_logger()
+
+
+class Neighbours:
+    """Looks now and then at who needs the cards, and what the clock says.
+
+    Args:
+        etiquette: decides.
+        slots: the places of the workers.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, etiquette: Etiquette, slots: Sequence[Slot], clock: Callable[[], float]) -> None:
+        self._etiquette = etiquette
+        self._slots = slots
+        self._clock = clock
+        self._needed = etiquette.is_needed(on_cards=any(slot.card for slot in slots))
+        self._look_at_s = -math.inf
+
+    @property
+    def due_s(self) -> float:
+        """When it looks again, on the monotonic clock; infinite if there is nothing to look at."""
+        return self._look_at_s if self._needed else math.inf
+
+    def mind(self) -> str:
+        """Make room for others, or take it back; say why nobody may begin anything, if nobody may."""
+        if self._clock() < self.due_s:
+            return ""
+        self._look_at_s = self._clock() + LOOK_S
+        for slot in self._slots:
+            pid = slot.child.pid if slot.child else None
+            manners, slot.polite = self._etiquette.judge(slot.card, pid, self._clock())
+            if manners is slot.manners:
+                continue
+            log.info(
+                "worker.manners", worker=slot.index, state=manners.name.lower(), reason=slot.polite or "all is free"
+            )
+            if slot.child is not None and manners > slot.manners:
+                slot.child.send(Stop() if manners is Manners.LEAVE else Release())
+                slot.leaving = manners is Manners.LEAVE
+            slot.manners = manners
+        return self._slots[0].polite if all(slot.manners >= Manners.PAUSE for slot in self._slots) else ""
