@@ -143,7 +143,7 @@ def test_an_engine_that_loses_its_mind_over_one_chunk_fails_the_book_naming_it(h
 def test_a_take_that_was_made_with_less_memory_says_so_and_is_not_taken_for_another(tmp_path):
     house = House(tmp_path / "house")
     house.configure(engine={"name": "tight", "workers": 1})
-    text = "The hall was large.\n\nThe clock was LARGE."
+    text = "The hall was wide.\n\nThe clock was LARGE."
     house.drop("Clock.txt", text)
     assert house.once().code == 0
     run = house.book.run

@@ -26,6 +26,7 @@ With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted 
 """
 
 import os
+import re
 import signal
 import sys
 import time
@@ -47,6 +48,11 @@ def note(utterance):
     if folder := os.environ.get("SPEEDD_TEST_TRACE"):
         with (Path(folder) / str(os.getpid())).open("a") as trace:
             trace.write(utterance.key + "\n")
+
+
+def holds(utterance, word):
+    """Whether a text holds a word; planning may have calmed its capitals."""
+    return re.search(rf"\b{word}\b", utterance.text, re.IGNORECASE) is not None
 
 
 class Tone:
@@ -106,12 +112,12 @@ class Flaky(Tone):
     def wave(self, utterance):
         first = utterance.text not in self.spoken
         self.spoken.add(utterance.text)
-        return super().wave(utterance) * (0 if first and "FLAKY" in utterance.text else 1)
+        return super().wave(utterance) * (0 if first and holds(utterance, "FLAKY") else 1)
 
 
 class Gated(Tone):
     def wave(self, utterance):
-        while "GATE" in utterance.text and Path(os.environ["SPEEDD_TEST_GATE"]).exists():
+        while holds(utterance, "GATE") and Path(os.environ["SPEEDD_TEST_GATE"]).exists():
             time.sleep(0.01)
         return super().wave(utterance)
 
@@ -126,16 +132,16 @@ class Slow(Tone):
 
 class CrashOnChunk(Tone):
     def speak(self, utterance):
-        if "CRASH" in utterance.text:
+        if holds(utterance, "CRASH"):
             os._exit(3)
-        if "RAISE" in utterance.text:
+        if holds(utterance, "RAISE"):
             raise MemoryError(utterance.text)
         return super().speak(utterance)
 
 
 class Hang(Tone):
     def speak(self, utterance):
-        while "HANG" in utterance.text:
+        while holds(utterance, "HANG"):
             time.sleep(3600)
         return super().speak(utterance)
 
@@ -179,7 +185,7 @@ class Tight(OomAtRows):
 
     def batch(self, rows):
         need = max(
-            3 if "HUGE" in utterance.text else 2 if "LARGE" in utterance.text else "BIG" in utterance.text
+            3 if holds(utterance, "HUGE") else 2 if holds(utterance, "LARGE") else holds(utterance, "BIG")
             for utterance in rows
         )
         if need > len(self.holding):
@@ -243,7 +249,7 @@ class CrashInBatch(OomAtRows):
     def batch(self, rows):
         for utterance in rows:
             note(utterance)
-        if any("CRASH" in utterance.text for utterance in rows):
+        if any(holds(utterance, "CRASH") for utterance in rows):
             os._exit(3)
         for utterance in rows:
             yield self.speak(utterance)
