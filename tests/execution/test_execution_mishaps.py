@@ -71,28 +71,6 @@ def test_whatever_goes_wrong_every_chunk_is_rendered_once_and_sounds_as_if_nothi
     assert takes(tmp_path / "takes", work) == takes(tmp_path / "undisturbed", work)
 
 
-@pytest.mark.fault
-def test_whatever_goes_wrong_with_chatterbox_it_sounds_as_if_nothing_had(pool, mishaps, tmp_path):
-    pytest.importorskip("torch", reason="the chatterbox extra is not installed")
-    pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
-    from speedd.engines.chatterbox.generated import TINY, generate  # noqa: PLC0415
-
-    generate(tmp_path / "weights", "english", TINY, reference_s=1.0)
-    settings = {"chatterbox": {"weights": str(tmp_path / "weights"), "device": "cpu", "precision": "fp32", "rows": 4}}
-    (mishaps / "load").touch()
-    narrators = pool("chatterbox_with_mishaps", settings, times=PoolTimes(chunk_s=4))
-    work = utterances(narrators.info, 18, text="He went on.")
-    for place, mishap in enumerate(MISHAPS):
-        work[1 + 3 * place] = utterance(narrators.info, f"And then {mishap} happened.")
-    answers = results(narrators, work)
-    assert all(isinstance(answer, Rendered) and answer.finite for answer in answers.values())
-    assert len(list(mishaps.iterdir())) == len(MISHAPS)
-    assert sum(worker.restarts for worker in narrators.status().workers) == 3
-    undisturbed = pool("chatterbox", settings, takes=tmp_path / "undisturbed")
-    results(undisturbed, work)
-    assert takes(tmp_path / "takes", work) == takes(tmp_path / "undisturbed", work)
-
-
 def test_a_batch_that_is_too_large_is_halved_and_the_cap_is_remembered(pool, trace):
     narrators = pool("oom_at_rows")
     work = utterances(narrators.info, 60)
