@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from speedd import __version__
-from speedd.errors import SpeeddError
+from speedd.errors import SpeeddError, UsageError
 
 cli = typer.Typer(
     name="speedd",
@@ -240,9 +240,26 @@ def bench(
     idle: Annotated[
         float, typer.Option("--idle", help="Watch an idle daemon for so long, too.", metavar="SECONDS", min=0.0)
     ] = 0.0,
+    engine: Annotated[
+        str, typer.Option("--engine", help="hibari, or chatterbox: that against stock, part by part.")
+    ] = "hibari",
+    weights: Annotated[
+        str, typer.Option("--weights", help="For chatterbox: generated, which need no download.", show_default=False)
+    ] = "",
+    device: Annotated[str, typer.Option("--device", help="For chatterbox: cpu or cuda.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Measure how fast this machine narrates, stage by stage, against a naive loop on the same text."""
+    if engine == "chatterbox":
+        from speedd.bench.chatterbox import lines, run_chatterbox  # noqa: PLC0415
+
+        if weights != "generated":
+            raise UsageError("Chatterbox is measured on generated weights.", hint="Say --weights generated.")
+        found = run_chatterbox(device=device, tell=lambda what: typer.echo(f"measuring: {what}", err=True))
+        typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+        return
+    if engine != "hibari":
+        raise UsageError(f"There is no benchmark of {engine}.", hint="There is one of hibari and one of chatterbox.")
     from speedd.bench.contest import run_bench  # noqa: PLC0415
     from speedd.bench.report import print_report  # noqa: PLC0415
 

@@ -170,6 +170,7 @@ class Decoder:
     # --- a step ------------------------------------------------------------------------------------------------------
 
     def _take_step(self, span: int) -> None:
+        self._cache.fit(span)
         if self._graphs is None:
             self._step(span)
             return

@@ -58,6 +58,8 @@ class Prompts:
         t3 = self._t3
         prefix = self._prefix(voice, exaggeration)
         start = prefix.cached.positions
+        # The blocks of the empty text are whole ones.
+        self._cache.reach(start + -(-len(text) // BLOCK) * BLOCK + 1)
         self._cache.load(row, prefix.cached)
         embedded = t3.text_table[text]
         if t3.text_positions is None or t3.speech_positions is None:
@@ -77,6 +79,7 @@ class Prompts:
             self._prefixes.move_to_end(key)
             return self._prefixes[key]
         embedded = self._t3.prefix(voice, exaggeration)
+        self._cache.reach(len(embedded))
         self._run(embedded, self._spare, 0)
         self._prefixes[key] = found = _Prefix(self._cache.save(self._spare, 0, len(embedded)))
         while len(self._prefixes) > KEPT:
