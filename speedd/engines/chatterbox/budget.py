@@ -128,29 +128,3 @@ def rows_that_fit(total_bytes: int, t3: T3Size, *, tokens: int, work: S3GenWork)
     """
     free_bytes = total_bytes - fixed_bytes(t3) - work.peak_bytes()
     return max(0, free_bytes // t3.slot_bytes(tokens))
-
-
-class RowsCap:
-    """How many rows are tried together: halved when memory runs out, and grown again slowly.
-
-    Args:
-        rows: what is tried at best.
-        patience: batches that must succeed before one row more is tried.
-    """
-
-    def __init__(self, rows: int, *, patience: int = 50) -> None:
-        self._most, self._patience = rows, patience
-        self._succeeded = 0
-        self.rows = rows
-
-    def ran_out(self, rows: int) -> None:
-        """Note that memory ran out with so many rows together."""
-        self.rows = max(1, min(self.rows, rows) // 2)
-        self._succeeded = 0
-
-    def went_well(self) -> None:
-        """Note that a batch was rendered."""
-        if self.rows < self._most:
-            self._succeeded += 1
-            if self._succeeded >= self._patience:
-                self.rows, self._succeeded = self.rows + 1, 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speedd.engines.chatterbox.budget import ENGLISH, NANO, TURBO, RowsCap, S3GenWork, fixed_bytes, rows_that_fit
+from speedd.engines.chatterbox.budget import ENGLISH, NANO, TURBO, S3GenWork, fixed_bytes, rows_that_fit
 
 GB = 10**9
 works = st.builds(
@@ -49,22 +49,6 @@ def test_more_rows_and_longer_ones_never_cost_less(work):
     assert work.peak_bytes() <= more.peak_bytes()
     assert work.peak_bytes() < longer.peak_bytes()
     assert work.flops(steps=10) < min(more.flops(steps=10), longer.flops(steps=10))
-
-
-def test_out_of_memory_halves_the_rows_and_success_brings_them_back_slowly():
-    cap = RowsCap(16, patience=3)
-    cap.ran_out(16)
-    assert cap.rows == 8
-    cap.ran_out(3)
-    assert cap.rows == 1
-    cap.ran_out(1)
-    assert cap.rows == 1
-    for _ in range(3):
-        cap.went_well()
-    assert cap.rows == 2
-    for _ in range(100):
-        cap.went_well()
-    assert cap.rows == 16
 
 
 def test_it_needs_no_torch():
