@@ -20,6 +20,7 @@ sys.path.insert(0, str(ENGINES))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ENGINES), os.environ.get("PYTHONPATH"))))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let tests of one module run in one process (pytest -n), for its fixtures; those that listen share a book."""
     for item in items:
