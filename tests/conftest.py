@@ -20,14 +20,6 @@ sys.path.insert(0, str(ENGINES))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ENGINES), os.environ.get("PYTHONPATH"))))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests of one module run in one process (pytest -n), for its fixtures; those that listen share a book."""
-    for item in items:
-        together = item.path.parent if item.path.parent.name == "acceptance" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(ROOT))))
-
-
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real books, beside the checkout or where SPEEDD_SHARED says."""
