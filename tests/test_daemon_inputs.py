@@ -64,7 +64,7 @@ def drop_all(house: House) -> None:
     (house.inbox / "link.txt").symlink_to("/etc/passwd")
     os.mkfifo(house.inbox / "pipe.txt")
 
-    house.drop("Flaky.epub", epub("Flaky", "All is well here. This FLAKY sentence is not. All is well again."))
+    house.drop("Flaky.epub", epub("Moody", "All is well here. This FLAKY sentence is not. All is well again."))
     house.drop("Flaky.toml", '[engine]\nname = "flaky"\n')
     house.drop(f"{EMOJI}.txt", STORY)
     house.drop("long title.epub", epub(LONG_TITLE))
@@ -99,7 +99,7 @@ def test_a_book_that_cannot_be_narrated_is_set_aside_with_a_reason(mixed, name):
 
 def test_the_good_books_among_them_are_published(mixed):
     house, _ = mixed
-    assert {book.run["book"]["title"] for book in house.books} == {"Good", "Flaky", EMOJI, LONG_TITLE}
+    assert {book.run["book"]["title"] for book in house.books} == {"Good", "Moody", EMOJI, LONG_TITLE}
     for book in house.books:
         jsonschema.validate(book.run, SCHEMA)
         assert all(len(os.fsencode(path.name)) <= 255 for path in [book.folder, *book.folder.iterdir()])
@@ -122,7 +122,7 @@ def test_a_file_that_is_cut_short_is_tried_once_more_before_it_is_refused(mixed)
 
 def test_a_take_that_is_turned_down_is_rendered_again_with_the_next_seed(mixed):
     house, result = mixed
-    book = house.titled("Flaky")
+    book = house.titled("Moody")
     attempts = {text: chunk["attempts"] for text, chunk in zip(book.texts, book.run["chunks"], strict=True)}
     assert attempts.pop("This FLAKY sentence is not.") == 2
     assert set(attempts.values()) == {1}

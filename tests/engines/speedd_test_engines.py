@@ -75,7 +75,7 @@ class Tone:
                 yield self.speak(utterance)
 
     def speak(self, utterance):
-        if "FAIL" in utterance.text:
+        if holds(utterance, "FAIL"):
             return Failed(utterance.key, "it was asked to fail")
         if not any(char.isalnum() for char in utterance.text):
             return Take(utterance.key, np.zeros(0, np.float32), RATE_HZ, "nothing_to_speak")
