@@ -77,7 +77,8 @@ class Dialogue:
             if not goes_on and _BEGINS_WITH_DASH.match(text):
                 self._open = _DASH
         if self._open == _DASH:
-            spans = list(_dashed(text, begins=not self._in_paragraph, ends=ends_paragraph))
+            dashed = _dashed(text, begins=not self._in_paragraph, ends=ends_paragraph)
+            spans = [span for span in dashed if span.stop > span.start]
             self._open = "" if ends_paragraph else _DASH
         else:
             spans, self._open = _quoted(text, self._open, skip_mark=goes_on)

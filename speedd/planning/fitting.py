@@ -80,7 +80,8 @@ def chunk_pieces(paragraph: str, limits: TextLimits) -> list[Piece]:
 def _fitting(sentence: str, max_chars: int) -> list[Piece]:
     """A sentence in pieces that fit."""
     if _UNSPACED.search(sentence):
-        return list(_fitting_unspaced(sentence, max_chars))
+        *cut, end = _fitting_unspaced(sentence, max_chars)
+        return [*cut, end._replace(after=" ")]
     *cuts, last = cut_long(sentence, max_chars)
     return [*(Piece(cut, " ", whole=False) for cut in cuts), Piece(last, " ", whole=True)]
 

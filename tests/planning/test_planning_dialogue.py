@@ -1,7 +1,7 @@
 """Who speaks when. Quoted is written [so], and {so} where somebody else seems to speak than before."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speedd.config import SpeechSettings
@@ -119,6 +119,7 @@ _texts = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@example([("—Go", Boundary.PERIOD), ("", Boundary.PERIOD)])
 @given(st.lists(st.tuples(_texts, st.sampled_from([Boundary.PERIOD, Boundary.PARAGRAPH_END])), max_size=6))
 def test_quotes_lie_in_order_inside_any_text(chunks):
     dialogue = Dialogue()

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speedd.model import TextLimits
@@ -139,6 +139,7 @@ def test_chinese_and_japanese_are_cut_without_blanks():
     assert chunk_texts(text, TextLimits(29, 29)) == ["".join(sentences[:2]), "".join(sentences[2:])]
 
 
+@example("a. と", TextLimits(1, 1))
 @given(st.text(st.sampled_from("字と。！、」 a."), max_size=60), _limits)
 def test_nor_is_anything_lost_where_there_are_no_blanks(text, limits):
     pieces = chunk_pieces(f"字{text}", limits)
