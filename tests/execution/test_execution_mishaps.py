@@ -1,11 +1,13 @@
 """What goes wrong in an engine and on its device costs time, and nothing else."""
 
+from functools import partial
+
 import pytest
 from execution_pools import results, utterance, utterances
 
 from speedd.errors import TryAgainError
 from speedd.execution.messages import WorkerLimits
-from speedd.execution.pool import PoolTimes, WorkerPool
+from speedd.execution.pool import PoolTimes
 from speedd.execution.takes import fallback_key, take_path
 from speedd.model import Failed, Rendered, Voice
 
@@ -13,18 +15,9 @@ MISHAPS = ("OOM", "FULL", "PART", "NAN", "KILL", "HANG")
 
 
 @pytest.fixture
-def pool(tmp_path):
-    """Makes pools of one worker, and closes them whatever happens."""
-    made = []
-
-    def make(engine, settings=None, **options):
-        options = {"takes": tmp_path / "takes", "workers": 1} | options
-        made.append(WorkerPool(engine, settings or {}, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+def pool(pool):
+    """Makes pools of one worker."""
+    return partial(pool, workers=1)
 
 
 @pytest.fixture
@@ -34,14 +27,6 @@ def mishaps(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(folder))
     return folder
-
-
-@pytest.fixture
-def trace(tmp_path, monkeypatch):
-    folder = tmp_path / "trace"
-    folder.mkdir()
-    monkeypatch.setenv("SPEEDD_TEST_TRACE", str(folder))
-    return lambda: [key for file in folder.iterdir() for key in file.read_text().split()]
 
 
 def takes(folder, work):

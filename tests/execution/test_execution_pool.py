@@ -15,35 +15,10 @@ from execution_pools import results, utterance, utterances
 
 from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState
-from speedd.execution.pool import PoolTimes, WorkerPool
+from speedd.execution.pool import PoolTimes
 from speedd.execution.scheduler import window
 from speedd.execution.takes import PARTIAL_FOLDER, take_path
 from speedd.model import Failed, Rendered, Voice
-
-
-@pytest.fixture
-def pool(tmp_path):
-    """Makes pools, and closes them whatever happens."""
-    made = []
-
-    def make(engine, **options):
-        options.setdefault("takes", tmp_path / "takes")
-        options.setdefault("workers", 2)
-        made.append(WorkerPool(engine, {}, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def trace(tmp_path, monkeypatch):
-    """Counts what engines take on, from outside of them."""
-    folder = tmp_path / "trace"
-    folder.mkdir()
-    monkeypatch.setenv("SPEEDD_TEST_TRACE", str(folder))
-    return lambda: [key for file in folder.iterdir() for key in file.read_text().split()]
 
 
 def wait_until(condition, what):

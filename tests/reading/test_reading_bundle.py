@@ -4,22 +4,14 @@ import io
 import zipfile
 
 import pytest
+from reading_books import titles, words
 
 from speedd.errors import InputError
-from speedd.model import Book
 from speedd.reading import read
 from speedd.reading.bundle import in_order, title_of_name
 
 # 19 words.
 PROSE = "She lit the lantern and set it in the window, as she had done every evening for eleven years."
-
-
-def titles(book: Book) -> list[str]:
-    return [chapter.title for chapter in book.chapters]
-
-
-def words(book: Book) -> list[int]:
-    return [sum(len(one.text.split()) for one in chapter.paragraphs) for chapter in book.chapters]
 
 
 def zipped(members: dict[str, str | bytes]) -> bytes:

@@ -3,6 +3,7 @@
 import zipfile
 
 import pytest
+from reading_books import texts, titles, words
 from reading_docx import para, run, write_docx
 from reading_jobs import job_of
 
@@ -13,18 +14,6 @@ from speedd.reading import read
 PROSE = "She lit the lantern and set it in the window, as she had done every evening for eleven years."
 PROSE_WORDS = 19
 SUPERSCRIPT = '<w:vertAlign w:val="superscript"/>'
-
-
-def titles(book: Book) -> list[str]:
-    return [chapter.title for chapter in book.chapters]
-
-
-def texts(book: Book, chapter: int = 0) -> list[str]:
-    return [paragraph.text for paragraph in book.chapters[chapter].paragraphs]
-
-
-def words(book: Book) -> list[int]:
-    return [sum(len(text.split()) for text in texts(book, at)) for at in range(len(book.chapters))]
 
 
 @pytest.fixture

@@ -5,20 +5,13 @@ import struct
 import zipfile
 
 import pytest
+from reading_books import texts, titles
 
 from speedd.errors import DamagedInputError, InputError
-from speedd.model import Book, ParagraphKind
+from speedd.model import ParagraphKind
 from speedd.reading import read
 
 PROSE = "<p>She lit the lantern and set it in the window, as she had done every evening for eleven years.</p>"
-
-
-def titles(book: Book) -> list[str]:
-    return [chapter.title for chapter in book.chapters]
-
-
-def texts(book: Book, chapter: int = 0) -> list[str]:
-    return [paragraph.text for paragraph in book.chapters[chapter].paragraphs]
 
 
 def link(href: str, title: str, below: str = "") -> str:

@@ -5,9 +5,10 @@ import io
 import zipfile
 
 import pytest
+from reading_books import texts, titles
 
 from speedd.errors import DamagedInputError, InputError
-from speedd.model import Book, ParagraphKind
+from speedd.model import ParagraphKind
 from speedd.reading import read
 
 # 19 words.
@@ -28,14 +29,6 @@ def fb2(body: str, notes: str = "", encoding: str = "utf-8") -> bytes:
         f'<binary id="c" content-type="image/png">{base64.b64encode(PNG).decode()}</binary></FictionBook>'
     )
     return text.encode(encoding)
-
-
-def titles(book: Book) -> list[str]:
-    return [chapter.title for chapter in book.chapters]
-
-
-def texts(book: Book, chapter: int = 0) -> list[str]:
-    return [paragraph.text for paragraph in book.chapters[chapter].paragraphs]
 
 
 def test_sections_are_parts_and_chapters(write):

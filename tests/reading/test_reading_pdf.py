@@ -1,6 +1,7 @@
 """PDFs, each with one kind of trouble; words were counted by hand."""
 
 import pytest
+from reading_books import skipped, texts, titles, words
 from reading_jobs import job_of
 from reading_pdf import LEFT, TOP, Sheet, write_pdf
 
@@ -12,22 +13,6 @@ from speedd.reading import read
 LANTERN = "She lit the lantern and set it in the window, as she had done every evening for eleven years."
 HARBOUR = "Down in the harbour the boats came home one after the other, each with a light at its mast."
 KEEPER = "Nobody in the town remembered who had asked her to do it, and she herself had forgotten the man."
-
-
-def titles(book: Book) -> list[str]:
-    return [chapter.title for chapter in book.chapters]
-
-
-def texts(book: Book, chapter: int = 0) -> list[str]:
-    return [paragraph.text for paragraph in book.chapters[chapter].paragraphs]
-
-
-def words(book: Book) -> list[int]:
-    return [sum(len(text.split()) for text in texts(book, at)) for at in range(len(book.chapters))]
-
-
-def skipped(book: Book) -> list[tuple[str, int]]:
-    return [(part.reason, part.words) for part in book.skipped]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import string
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from reading_books import texts, titles
 
 from speedd.errors import InputError
 from speedd.model import Book, ParagraphKind
@@ -14,14 +15,6 @@ from speedd.reading.manuscript import Choices, assemble
 from speedd.reading.plain import read_plain
 
 PROSE = "She lit the lantern and set it in the window, as she had done every evening for eleven years."
-
-
-def titles(book: Book) -> list[str]:
-    return [chapter.title for chapter in book.chapters]
-
-
-def texts(book: Book, chapter: int = 0) -> list[str]:
-    return [paragraph.text for paragraph in book.chapters[chapter].paragraphs]
 
 
 @pytest.fixture

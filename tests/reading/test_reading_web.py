@@ -1,6 +1,7 @@
 """HTML pages, each with one kind of trouble; words were counted by hand."""
 
 import pytest
+from reading_books import skipped, texts, titles, words
 
 from speedd.errors import InputError
 from speedd.model import Book, ParagraphKind
@@ -14,22 +15,6 @@ WRAPPED = (
     "she had done every evening for eleven years, and",
     "nobody had ever asked her why she did it at all.",
 )
-
-
-def titles(book: Book) -> list[str]:
-    return [chapter.title for chapter in book.chapters]
-
-
-def texts(book: Book, chapter: int = 0) -> list[str]:
-    return [paragraph.text for paragraph in book.chapters[chapter].paragraphs]
-
-
-def words(book: Book) -> list[int]:
-    return [sum(len(text.split()) for text in texts(book, at)) for at in range(len(book.chapters))]
-
-
-def skipped(book: Book) -> list[tuple[str, int]]:
-    return [(part.reason, part.words) for part in book.skipped]
 
 
 @pytest.fixture

@@ -1,0 +1,29 @@
+"""What tests of pools share."""
+
+import pytest
+
+from speedd.execution import WorkerPool
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """Makes pools, and closes them whatever happens."""
+    made = []
+
+    def make(engine, settings=None, **options):
+        options = {"takes": tmp_path / "takes", "workers": 2} | options
+        made.append(WorkerPool(engine, settings or {}, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def trace(tmp_path, monkeypatch):
+    """Counts what engines take on, from outside of them."""
+    folder = tmp_path / "trace"
+    folder.mkdir()
+    monkeypatch.setenv("SPEEDD_TEST_TRACE", str(folder))
+    return lambda: [key for file in folder.iterdir() for key in file.read_text().split()]
