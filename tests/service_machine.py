@@ -23,9 +23,11 @@ BOOT_TIMEOUT_S = 30
 _BORROWED = ("systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket")
 _TARGETS = ("sysinit.target", "basic.target", "shutdown.target", "multi-user.target", "sockets.target")
 
-# Moves into a control group of its own, so that systemd finds an empty tree, and becomes the namespaces' parent.
+# Lets go of other tests' disks, moves into a control group of its own, so that systemd finds an empty tree, and becomes
+# the namespaces' parent.
 _OUTER = """\
 mount --make-rprivate /
+grep ^/dev/loop /proc/self/mounts | cut -d' ' -f2 | xargs -r umount
 mkdir -p {folder}/cgroup
 mount -t cgroup2 cgroup2 {folder}/cgroup
 mkdir -p {folder}/cgroup/{group}

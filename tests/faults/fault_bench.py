@@ -222,6 +222,13 @@ def mounted(*arguments: object, on: Path) -> Iterator[Path]:
         yield on
     finally:
         unmount(on)
+        wait_until(lambda: not any(is_in_a_loop_device(image) for image in arguments))
+
+
+def is_in_a_loop_device(image: object) -> bool:
+    """Whether a disk in a file is still in use, by mount namespaces that were split off while it was mounted, say."""
+    devices = Path("/sys/block").glob("loop*/loop/backing_file")
+    return any(device.read_text().strip() == str(image) for device in devices)
 
 
 class CannotMountError(Exception):
