@@ -129,9 +129,9 @@ def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, 
                 try:
                     folder = narrator.narrate(row, BookControl(stop))
                 except SpeeddError as error:
-                    app.ledger.set_state(row.job.id, State.FAILED, error.message)
+                    app.ledger.jobs.set_state(row.job.id, State.FAILED, error.message)
                     raise
-                app.ledger.set_state(row.job.id, State.PUBLISHED, published=folder)
+                app.ledger.jobs.set_state(row.job.id, State.PUBLISHED, published=folder)
                 display.say(f"{folder}  (in {duration(time.monotonic() - began)})")
         finally:
             restore()
@@ -143,11 +143,11 @@ def _enter(app: App, candidate: inbox.Candidate, chapters: range | None) -> JobR
     job = inbox.accept(candidate, spool_folder(app.config))
     if chapters:
         job = replace(job, id=f"{job.id}-{chapters.start + 1}to{chapters.stop}")
-    before = app.ledger.job(job.id)
+    before = app.ledger.jobs.row(job.id)
     edition = before.edition + (before.published is not None) if before else 1
-    app.ledger.remove(job.id)
-    app.ledger.add(job, state=State.RUNNING, edition=edition)
-    row = app.ledger.job(job.id)
+    app.ledger.jobs.remove(job.id)
+    app.ledger.jobs.add(job, state=State.RUNNING, edition=edition)
+    row = app.ledger.jobs.row(job.id)
     assert row is not None
     return row
 
@@ -229,7 +229,7 @@ def gather_status(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
     config = load_config(file, overrides=overrides)
     live = _live_status(config.paths.state)
     with open_ledger(config) as ledger:
-        rows = ledger.jobs()
+        rows = ledger.jobs.rows()
         at_work = [row for row in rows if not row.state.ended]
         ended = sorted((row for row in rows if row.state.ended), key=lambda row: row.ended_at or 0)[-LATEST:]
         return {
@@ -261,7 +261,7 @@ def _live_status(state: Path) -> dict[str, Any] | None:
 
 
 def _job_status(row: JobRow, ledger: Ledger) -> dict[str, Any]:
-    progress = ledger.progress(row.job.id)
+    progress = ledger.takes.progress(row.job.id)
     return {
         "job": row.job.id,
         "name": row.job.name.encode(errors="replace").decode(),
@@ -329,8 +329,8 @@ def retry_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
             raise UsageError(f"{row.job.name} is {row.state}; there is nothing to retry.")
         if not row.job.parts or not all(part.path.exists() for part in row.job.parts):
             raise UsageError(f"The copy of {row.job.name} is gone.", hint="Drop it into the inbox again.")
-        ledger.forget_faults()
-        ledger.queue_again(row.job.id)
+        ledger.takes.forget_faults()
+        ledger.jobs.queue_again(row.job.id)
         return f"{row.job.name} is queued again. " + _when(config)
 
 
@@ -341,7 +341,7 @@ def cancel_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str
         row = _find(ledger, job)
         if row.state.ended:
             raise UsageError(f"{row.job.name} is {row.state} already.")
-        ledger.wish_cancelled(row.job.id)
+        ledger.jobs.wish_cancelled(row.job.id)
         return f"{row.job.name} will be cancelled. " + _when(config)
 
 
@@ -358,7 +358,7 @@ def _when(config: Config) -> str:
 
 
 def _find(ledger: Ledger, job: str) -> JobRow:
-    found = [row for row in ledger.jobs() if row.job.id.startswith(job)] if job else []
+    found = [row for row in ledger.jobs.rows() if row.job.id.startswith(job)] if job else []
     exact = [row for row in found if row.job.id == job]
     if len(exact or found) != 1:
         what = "several jobs" if found else "no job"
@@ -439,7 +439,7 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
         find("pronunciations", str(error), ok=False)
     if ledger_path(config).exists():
         with open_ledger(config) as ledger:
-            find("ledger", f"{len(ledger.jobs())} jobs")
+            find("ledger", f"{len(ledger.jobs.rows())} jobs")
     return {"ok": all(finding["ok"] for finding in findings), "findings": findings}
 
 

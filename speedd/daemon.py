@@ -133,7 +133,7 @@ class Daemon:
         paths = self._config.paths
         self._write_status()  # what the last process left names a pid that is somebody else's by now
         self._take_up_again()
-        for row in self._ledger.jobs(State.WAITING):
+        for row in self._ledger.jobs.rows(State.WAITING):
             self._not_before[row.job.id] = time.monotonic() + self._damaged_wait_s()
         self._ends.bring_away_left()
         self._doorbell.start()
@@ -157,14 +157,14 @@ class Daemon:
             self._shut_down()
         if not self._once:
             return 0
-        left = self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING)
+        left = self._ledger.jobs.unfinished()
         waits = left or self._put_off or self._unavailable
         return 1 if self._ends.failed else TryAgainError.exit_code if waits else 0
 
     def _take_up_again(self) -> None:
         """Queue what the last process died over, but not for ever what it died of."""
-        for row, crashes in self._ledger.recover():
-            chunk = self._ledger.barren_chunk(row.job.id)
+        for row, crashes in self._ledger.jobs.recover():
+            chunk = self._ledger.jobs.barren_chunk(row.job.id)
             if crashes < CRASHES_TO_FAIL or chunk is None:
                 self._log.info("job.resumed", job=row.job.id, book=row.job.name)
                 continue
@@ -232,14 +232,14 @@ class Daemon:
 
     def _is_done(self) -> bool:
         """With ``once``: nothing is at work, nothing settles, and what is left is paused."""
-        left = [row.job.id for row in self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING)]
+        left = [row.job.id for row in self._ledger.jobs.unfinished()]
         startable = [job_id for job_id in left if self._not_before.get(job_id) != float("inf")]
         return not (self._threads or startable or self._changing or self._scanner.due_s is not None)
 
     # --- the inbox ---------------------------------------------------------------------------------------------------
 
     def _known(self, candidate: inbox.Candidate) -> bool:
-        return candidate.signature in self._put_off or self._ledger.knows(candidate.source, candidate.signature)
+        return candidate.signature in self._put_off or self._ledger.sources.knows(candidate.source, candidate.signature)
 
     def _scan(self) -> None:
         self._last_scan = time.monotonic()
@@ -289,17 +289,17 @@ class Daemon:
         job = self._with_its_book(job)
         # A chunk JSON at work whose book arrives is a member now, no source of its own any more.
         places = {candidate.source, *(candidate.base / member.path for member in candidate.members)}
-        for row in (row for place in places for row in self._ledger.jobs_from(place)):
+        for row in (row for place in places for row in self._ledger.jobs.from_source(place)):
             if not row.state.ended and row.job.digest != job.digest:
                 self._cancel(row, State.SUPERSEDED, "A partner was added or the source changed; a newer job took over.")
-                self._ledger.forget(row.job.source)
-        self._ledger.remember(candidate.source, candidate.signature, job.id)
-        editions = self._ledger.editions(job.digest)
+                self._ledger.sources.forget(row.job.source)
+        self._ledger.sources.remember(candidate.source, candidate.signature, job.id)
+        editions = self._ledger.jobs.editions(job.digest)
         if editions:
             self._meet_again(editions[-1], job, candidate)
         else:
-            self._ledger.forget_faults()  # what failed in an earlier edition may have been mended
-            self._ledger.add(job)
+            self._ledger.takes.forget_faults()  # what failed in an earlier edition may have been mended
+            self._ledger.jobs.add(job)
             self._log.info("job.accepted", job=job.id, book=job.name, src_path=str(job.source))
             self._say(f"{job.name}: accepted")
 
@@ -308,7 +308,7 @@ class Daemon:
 
     def _published_before(self, name: str, folder: Path) -> JobRow | None:
         """Find the latest published job of a name and place whose private copy is still there."""
-        for row in reversed(self._ledger.jobs(State.PUBLISHED)):
+        for row in reversed(self._ledger.jobs.rows(State.PUBLISHED)):
             book = row.job.part(Role.BOOK) or row.job.part(Role.CHUNKS)
             if (row.job.name, row.job.source.parent) == (name, folder) and book and book.path.exists():
                 return row
@@ -336,20 +336,20 @@ class Daemon:
         elif row.state.ended:
             why = "its audiobook is gone" if row.state is State.PUBLISHED else f"it was {row.state} before"
             inbox.readdress(job, candidate)
-            self._ledger.set_source(row.job.id, job.source)
-            self._ledger.forget_faults()
+            self._ledger.jobs.set_source(row.job.id, job.source)
+            self._ledger.takes.forget_faults()
             if row.state is State.PUBLISHED:
-                self._ledger.set_state(row.job.id, State.QUEUED)
+                self._ledger.jobs.set_state(row.job.id, State.QUEUED)
             else:
-                self._ledger.queue_again(row.job.id)  # planned anew: what made it fail may have been mended
+                self._ledger.jobs.queue_again(row.job.id)  # planned anew: what made it fail may have been mended
             self._log.info("job.retried", job=row.job.id, book=job.name, reason=why)
         elif row.job.source == job.source:
             return
         elif not os.path.lexists(row.job.source):  # it was renamed while at work
             inbox.readdress(job, candidate)
-            self._ledger.set_source(row.job.id, job.source)
+            self._ledger.jobs.set_source(row.job.id, job.source)
         elif self._config.inbox.after_publish == "delete":  # nothing goes before there is an audiobook
-            self._ledger.forget(candidate.source)
+            self._ledger.sources.forget(candidate.source)
             self._scanner.postpone(candidate, DUPLICATE_S, "the same book is at work")
         else:
             self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path="")
@@ -360,15 +360,15 @@ class Daemon:
         """Refuse a source that could not even be copied: it has no digest, so its look names it."""
         job_id = candidate.signature[:12]
         job = Job(job_id, "", candidate.name, candidate.source, spool_folder(self._config) / job_id, ())
-        if self._ledger.job(job_id) is None:
-            self._ledger.add(job)
-        self._ledger.remember(candidate.source, candidate.signature, job_id)
+        if self._ledger.jobs.row(job_id) is None:
+            self._ledger.jobs.add(job)
+        self._ledger.sources.remember(candidate.source, candidate.signature, job_id)
         self._ends.conclude(job, State.REFUSED, error.message, hint=error.hint, candidate=candidate)
 
     # --- jobs --------------------------------------------------------------------------------------------------------
 
     def _obey_wishes(self) -> None:
-        for row in self._ledger.jobs(State.QUEUED, State.RUNNING, State.WAITING):
+        for row in self._ledger.jobs.unfinished():
             if row.cancelling:
                 self._cancel(row, State.CANCELLED, "It was cancelled.")
 
@@ -378,16 +378,16 @@ class Daemon:
             control.superseded |= state is State.SUPERSEDED
             control.cancelled = reason
             if state is State.SUPERSEDED:
-                self._ledger.set_state(row.job.id, state, reason)
+                self._ledger.jobs.set_state(row.job.id, state, reason)
         elif state is State.SUPERSEDED:
-            self._ledger.set_state(row.job.id, state, reason)
+            self._ledger.jobs.set_state(row.job.id, state, reason)
             self._log.info("job.superseded", job=row.job.id, book=row.job.name)
         else:
             self._ends.conclude(row.job, state, reason)
 
     def _start_jobs(self) -> None:
         now = time.monotonic()
-        rows = self._ledger.jobs(State.QUEUED, State.WAITING, State.RUNNING)  # running: its end was not recorded
+        rows = self._ledger.jobs.unfinished()  # running: its end was not recorded
         self._turns = {row.job.id: turns for row in rows if (turns := self._turns.get(row.job.id))}
         for row in sorted(rows, key=lambda row: self._turns.get(row.job.id, 0)):
             if row.job.id in self._threads or self._not_before.get(row.job.id, 0) > now:
@@ -399,7 +399,7 @@ class Daemon:
                 return
             self._not_before.pop(row.job.id, None)
             control = self._controls[row.job.id] = BookControl(self._stop)
-            self._ledger.set_state(row.job.id, State.RUNNING, row.reason)
+            self._ledger.jobs.set_state(row.job.id, State.RUNNING, row.reason)
             taken_up = replace(row, runs=row.runs + 1)
             thread = threading.Thread(target=self._work, args=(taken_up, control), name=f"book-{row.job.id}")
             self._threads[row.job.id] = thread
@@ -441,7 +441,7 @@ class Daemon:
             else:
                 self._ends.conclude(job, State.CANCELLED, error.message)
         except Interrupted:
-            self._ledger.set_state(job.id, State.QUEUED)
+            self._ledger.jobs.set_state(job.id, State.QUEUED)
         except TryAgainError as error:
             self._pause(job, str(error))
         except DamagedInputError as error:
@@ -475,7 +475,7 @@ class Daemon:
         pauses = self._pauses[job.id] = self._pauses.get(job.id, 0) + 1
         wait_s = min(PAUSE_FIRST_S * 2 ** (pauses - 1), PAUSE_LONGEST_S)
         self._not_before[job.id] = float("inf") if self._once else time.monotonic() + wait_s
-        self._ledger.set_state(job.id, State.QUEUED, reason)
+        self._ledger.jobs.set_state(job.id, State.QUEUED, reason)
         self._log.warning("job.paused", job=job.id, book=job.name, reason=reason, again_in_s=wait_s)
         self._say(f"{job.name}: paused: {reason}")
 
@@ -487,7 +487,7 @@ class Daemon:
             return
         reason = str(error)
         self._not_before[job.id] = time.monotonic() + self._damaged_wait_s()
-        self._ledger.set_state(job.id, State.WAITING, reason)
+        self._ledger.jobs.set_state(job.id, State.WAITING, reason)
         self._log.info("source.waiting", job=job.id, book=job.name, src_path=str(job.source), reason=reason)
         self._say(f"{job.name}: looks damaged, waiting for the rest of it")
 

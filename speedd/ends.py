@@ -58,7 +58,7 @@ class Ends:
             TryAgainError: if the ledger cannot be written now; the source was not touched.
         """
         why = f"{reason} {hint}".strip()
-        self._ledger.set_state(job.id, state, why, published=published)
+        self._ledger.jobs.set_state(job.id, state, why, published=published)
         if state is State.PUBLISHED:
             self._log.info("job.published", job=job.id, book=job.name, out_path=str(published))
             self._say(f"{job.name}: published in {published}")
@@ -84,7 +84,7 @@ class Ends:
         if not candidate.source.is_relative_to(self._inbox):
             why = "it lies in another inbox than the one configured now"
             self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=why)
-            self._ledger.forget(candidate.source)
+            self._ledger.sources.forget(candidate.source)
             return
         try:
             if state is not State.PUBLISHED:
@@ -93,7 +93,7 @@ class Ends:
                 moved = inbox.archive(candidate, self._inbox)
             elif self._after_publish == "delete":
                 if inbox.delete(candidate, self._inbox):
-                    self._ledger.forget(candidate.source)
+                    self._ledger.sources.forget(candidate.source)
                 return
             else:
                 return
@@ -105,7 +105,7 @@ class Ends:
             self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=why)
             return
         self._log.info("source.archived", job=job.id, book=job.name, out_path=str(moved))
-        self._ledger.forget(candidate.source)
+        self._ledger.sources.forget(candidate.source)
 
     def _reject(self, candidate: inbox.Candidate, job: Job, state: State, reason: str, hint: str) -> Path | None:
         if state is not State.REFUSED:  # nothing is wrong with the book itself
@@ -115,8 +115,8 @@ class Ends:
     def bring_away_left(self) -> None:
         """Bring away the sources of jobs that ended just before the last process did."""
         keep = self._after_publish == "keep"
-        for source, job_id in self._ledger.sources():
-            row = self._ledger.job(job_id)
+        for source, job_id in self._ledger.sources.all():
+            row = self._ledger.jobs.row(job_id)
             if row is not None and (not row.state.ended or (keep and row.state is State.PUBLISHED)):
                 continue
             if row is not None and row.state is State.SUPERSEDED:
@@ -126,6 +126,6 @@ class Ends:
                 with contextlib.suppress(TryAgainError):
                     candidate = inbox.load_candidate(row.job.spool)
             if row is None or candidate is None:
-                self._ledger.forget(source)  # the next scan takes it anew, and the ledger knows its content
+                self._ledger.sources.forget(source)  # the next scan takes it anew, and the ledger knows its content
             else:
                 self.bring_away(candidate, row.job, row.state, row.reason)

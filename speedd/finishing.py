@@ -122,7 +122,7 @@ class Finishing:
         published = outbox.publish(stage, self._config.paths.outbox, outbox.title_folder(self._head.metadata))
         audio_s = mastered.samples / rate
         alone = self._story.reused == 0 and self._story.rendered > 0
-        self._ledger.record_pace(self._story.id, audio_s, audio_s / self._story.timings.total if alone else None)
+        self._ledger.jobs.record_pace(self._story.id, audio_s, audio_s / self._story.timings.total if alone else None)
         return published
 
     def _source_name(self) -> str:
@@ -133,7 +133,7 @@ class Finishing:
 
     def _pieces(self, chapter: int) -> Iterator[audio.Piece]:
         takes = takes_folder(self._config.paths.state)
-        for piece in self._ledger.pieces(self._story.id, chapter):
+        for piece in self._ledger.plans.pieces(self._story.id, chapter):
             yield audio.Piece(execution.take_path(takes, piece.take) if piece.take else None, piece.pause_ms)
 
     def _timed(self, mastered: audio.Mastered) -> Iterator[tuple[ChunkRow, float, float]]:
@@ -141,17 +141,17 @@ class Finishing:
         numbers = (
             piece.chunk
             for chapter in range(len(self._head.chapters))
-            for piece in self._ledger.pieces(self._story.id, chapter)
+            for piece in self._ledger.plans.pieces(self._story.id, chapter)
         )
         spans = groupby(zip(numbers, mastered.spans, strict=True), key=lambda pair: pair[0])
-        for row, (number, pairs) in zip(self._ledger.chunks(self._story.id), spans, strict=True):
+        for row, (number, pairs) in zip(self._ledger.plans.chunks(self._story.id), spans, strict=True):
             assert row.chunk.index == number
             own = [span for _, span in pairs]
             yield row, float(own[0][0]) / mastered.sample_rate_hz, float(own[-1][1]) / mastered.sample_rate_hz
 
     def _plan(self) -> Plan:
         head = self._head
-        chunks = (row.chunk for row in self._ledger.chunks(self._story.id))
+        chunks = (row.chunk for row in self._ledger.plans.chunks(self._story.id))
         # A chunk JSON keeps the voice that it asks for, also where another had to speak.
         voice = str((head.header or {}).get("voice_used") or head.voice.name)
         return Plan(head.metadata, head.chapters, chunks, voice=voice, header=head.header)
@@ -187,7 +187,7 @@ class Finishing:
         story, head, info, job = self._story, self._head, self._info, self._story.row.job
         timings = story.timings
         audio_s = mastered.samples / mastered.sample_rate_hz
-        rendered, reused = self._ledger.count_rendered(story.id, story.started_at)
+        rendered, reused = self._ledger.takes.count_rendered(story.id, story.started_at)
         meta = head.metadata
         settings: dict[str, Any] = self._config.model_dump(mode="json", include={"engine", "speech", "output"})
         return runlog.RunLog(

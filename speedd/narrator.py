@@ -129,7 +129,7 @@ class Narrator:
             chunks = load_chunks(folder)
             if self._chapters is not None:
                 head, chunks = _only(self._chapters, head, chunks)
-            self._ledger.record_plan(story.id, dump_head(head), head.chapters, chunks)
+            self._ledger.plans.record(story.id, dump_head(head), head.chapters, chunks)
             (folder / "chunks.jsonl").unlink()
         story.timings.read, story.timings.plan = head.read_s, head.plan_s
         story.watch.title = head.metadata.title
@@ -148,10 +148,10 @@ class Narrator:
 
     def _estimate(self, story: Story, head: Head, config: Config) -> None:
         """Say what the book will take, and wait if there is no room for it."""
-        progress = self._ledger.progress(story.id)
+        progress = self._ledger.takes.progress(story.id)
         audio_s = progress.total_chars / CHARS_PER_SECOND / config.speech.speed
         left = 1 - progress.done_chars / max(1, progress.total_chars)
-        factor = self._ledger.realtime_factor() or DEFAULT_REALTIME_FACTOR
+        factor = self._ledger.jobs.realtime_factor() or DEFAULT_REALTIME_FACTOR
         published_bytes = audio_s * config.output.bitrate_kbps * 125
         disk_bytes = int(left * audio_s * execution.TAKE_BYTES_PER_SECOND + 2 * published_bytes)
         story.watch.estimate = Estimate(audio_s, audio_s / factor, disk_bytes)
@@ -187,7 +187,7 @@ class Narrator:
             raise error
         self._log.warning("takes.missing", job=story.id, count=1, reason=str(error))
         error.path.unlink(missing_ok=True)
-        self._ledger.forget_takes([error.path.stem])
+        self._ledger.takes.forget([error.path.stem])
 
     def _tell(self, story: Story, mastered: audio.Mastered) -> None:
         """Log what mastering made, and where its processor time went."""

@@ -74,20 +74,20 @@ def _rebuild(ledger: Ledger, config: Config, alive: Callable[[], None]) -> tuple
         page.append(rendered)
         takes += 1
         if len(page) == TAKES_PAGE:
-            ledger.add_takes(page)
+            ledger.takes.add(page)
             page.clear()
             alive()
-    ledger.add_takes(page)
+    ledger.takes.add(page)
     published = {head["job_id"]: (int(head["edition"]), folder) for folder, head in _published(config.paths.outbox)}
     jobs = 0
     for job in _spooled(config.paths.state / "spool"):
         if job.id in published:
             edition, folder = published[job.id]
-            ledger.add(job, edition=edition, state=State.PUBLISHED)
-            ledger.set_state(job.id, State.PUBLISHED, published=folder)
+            ledger.jobs.add(job, edition=edition, state=State.PUBLISHED)
+            ledger.jobs.set_state(job.id, State.PUBLISHED, published=folder)
             jobs += 1
         elif not job.source.exists():  # it has met its end, or somebody took its source away
-            ledger.add(job, state=State.FAILED, reason="The ledger was damaged. `speedd retry` narrates it again.")
+            ledger.jobs.add(job, state=State.FAILED, reason="The ledger was damaged. `speedd retry` narrates it again.")
             jobs += 1
         # else the inbox still has it: the next scan accepts it, and it adopts its takes
     return takes, jobs

@@ -109,20 +109,20 @@ class Rendering:
             TryAgainError: if the program is stopping.
             Cancelled: if the book was cancelled.
         """
-        self._ledger.begin_takes(self._story.id, self._keys.fingerprint)
-        gone = [key for key in self._ledger.take_keys(self._story.id) if not self._path(key).exists()]
+        self._ledger.takes.begin(self._story.id, self._keys.fingerprint)
+        gone = [key for key in self._ledger.takes.used_by(self._story.id) if not self._path(key).exists()]
         if gone:
-            self._ledger.forget_takes(gone)
+            self._ledger.takes.forget(gone)
             self._log.warning("takes.missing", job=self._story.id, count=len(gone))
         self._story.watch.stage = "narrating"
-        self._progress = self._ledger.progress(self._story.id)
+        self._progress = self._ledger.takes.progress(self._story.id)
         self._began_chars = self._progress.done_chars
         if not self._story.repairs:
             self._story.reused = self._progress.done
         self._watch()
         while self._round():
             pass
-        for fallback, takes in self._ledger.count_fallbacks(self._story.id).items():
+        for fallback, takes in self._ledger.takes.count_fallbacks(self._story.id).items():
             warning = f"{takes} takes were made with {fallback}, because the engine's device was short of memory."
             self._story.warnings.append(warning)
             self._log.warning("takes.fallback", job=self._story.id, count=takes, reason=fallback)
@@ -157,16 +157,16 @@ class Rendering:
         """Yield what must be rendered; adopt on the way what is stored already."""
         adopted: list[tuple[PendingUtterance, str, int]] = []
         noted = False
-        for pending in self._ledger.pending(self._story.id):
+        for pending in self._ledger.takes.pending(self._story.id):
             utterance, attempt = self._next_attempt(pending)
             if utterance is None:
                 adopted.append((pending, self._best_key(pending), attempt))
-            elif (stored := self._ledger.take(utterance.key)) and self._is_good(stored, pending):
+            elif (stored := self._ledger.takes.stored(utterance.key)) and self._is_good(stored, pending):
                 adopted.append((pending, utterance.key if stored.samples else "", attempt))
             else:
                 self._asked[utterance.key] = pending, attempt
                 if not noted:  # so that a chunk which ends the whole program again and again is found
-                    self._ledger.note_in_flight(self._story.id, pending.chunk)
+                    self._ledger.jobs.note_in_flight(self._story.id, pending.chunk)
                     noted = True
                 yield utterance
             if len(adopted) >= ADOPT_PAGE:
@@ -176,7 +176,7 @@ class Rendering:
     def _next_attempt(self, pending: PendingUtterance) -> tuple[Utterance | None, int]:
         for attempt in range(MAX_ATTEMPTS):
             utterance = self._keys.utterance(pending, attempt)
-            if not self._ledger.fault_of(utterance.key):
+            if not self._ledger.takes.fault_of(utterance.key):
                 return utterance, attempt
         return None, MAX_ATTEMPTS - 1
 
@@ -185,8 +185,8 @@ class Rendering:
         fault = ""
         for attempt in range(MAX_ATTEMPTS):
             key = self._keys.utterance(pending, attempt).key
-            stored = self._ledger.take(key)
-            fault = self._ledger.fault_of(key) or fault
+            stored = self._ledger.takes.stored(key)
+            fault = self._ledger.takes.fault_of(key) or fault
             key = execution.fallback_key(key, stored.fallback if stored else "")
             if stored and stored.samples and stored.peak_dbfs > AUDIBLE_DBFS and self._path(key).exists():
                 warning = f"Chunk {pending.chunk} is kept although {MAX_ATTEMPTS} takes of it were turned down: {fault}"
@@ -201,7 +201,7 @@ class Rendering:
 
     def _adopt(self, adopted: list[tuple[PendingUtterance, str, int]]) -> None:
         if adopted:
-            self._ledger.adopt(self._story.id, ((pending.id, key, attempt) for pending, key, attempt in adopted))
+            self._ledger.takes.adopt(self._story.id, ((pending.id, key, attempt) for pending, key, attempt in adopted))
             self._story.reused += len(adopted)
             for pending, _, _ in adopted:
                 self._count(pending)
@@ -243,7 +243,7 @@ class Rendering:
             recorded.append((pending.id, rendered, attempt, fault))
             if fault and rendered.asked:  # so that the next attempt takes another seed
                 recorded.append((pending.id, replace(rendered, key=asked, size_bytes=0), attempt, fault))
-        self._ledger.record_takes(self._story.id, recorded)
+        self._ledger.takes.record(self._story.id, recorded)
 
     def _count(self, done: PendingUtterance) -> None:
         old = self._progress

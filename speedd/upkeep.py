@@ -43,11 +43,11 @@ def collect(ledger: Ledger, config: Config, *, now: Callable[[], float] = time.t
     _collect_takes(ledger, config, now(), collected)
     _collect_orphans(ledger, takes_folder(config.paths.state), now(), collected)
     limit = now() - config.limits.keep_days * DAY_S
-    rows = ledger.jobs()
+    rows = ledger.jobs.rows()
     for row in rows:
         if row.state.ended and (row.ended_at or 0) < limit and _is_own_copy(row, rows) and row.job.spool.is_dir():
             shutil.rmtree(row.job.spool, ignore_errors=True)
-            ledger.remove_plan(row.job.id)
+            ledger.plans.remove(row.job.id)
             collected.copies += 1
     _collect_stages(config.paths.outbox, {row.job.id for row in rows if not row.state.ended}, now(), collected)
     return collected
@@ -56,7 +56,7 @@ def collect(ledger: Ledger, config: Config, *, now: Callable[[], float] = time.t
 def _collect_takes(ledger: Ledger, config: Config, now: float, collected: Collected) -> None:
     """Remove takes by age, then by size; the file first, so that a crash leaves a row that is rendered again."""
     takes = takes_folder(config.paths.state)
-    idle = ledger.idle_takes()
+    idle = ledger.takes.idle()
     limit = now - config.limits.keep_days * DAY_S
     excess = sum(size for _, size, _ in idle) - config.limits.keep_gb * 2**30
     removed: list[str] = []
@@ -70,9 +70,9 @@ def _collect_takes(ledger: Ledger, config: Config, now: float, collected: Collec
             collected.takes += 1
             collected.freed_bytes += size
         if len(removed) >= FORGET_PAGE:
-            ledger.forget_takes(removed)
+            ledger.takes.forget(removed)
             removed.clear()
-    ledger.forget_takes(removed)
+    ledger.takes.forget(removed)
 
 
 def _collect_orphans(ledger: Ledger, takes: Path, now: float, collected: Collected) -> None:
@@ -80,7 +80,7 @@ def _collect_orphans(ledger: Ledger, takes: Path, now: float, collected: Collect
     for path in takes.glob("??/*.flac"):
         with suppress(OSError):
             status = path.stat()
-            if now - status.st_mtime > STALE_S and ledger.take(path.stem) is None:
+            if now - status.st_mtime > STALE_S and ledger.takes.stored(path.stem) is None:
                 path.unlink()
                 collected.takes += 1
                 collected.freed_bytes += status.st_size

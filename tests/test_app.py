@@ -27,7 +27,7 @@ def test_a_state_directory_is_one_processs_until_it_lets_go(config):
         with pytest.raises(TryAgainError, match=f"Another speedd uses the state directory {config.paths.state}"):
             opened(config)
         with open_ledger(config) as ledger:  # to look is allowed
-            assert ledger.jobs() == []
+            assert ledger.jobs.rows() == []
     with opened(config):
         pass
 

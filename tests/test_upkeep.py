@@ -37,7 +37,7 @@ def after(days):
 
 def test_takes_and_copies_stay_while_they_are_young_and_go_when_they_are_old(narrated):
     house, ledger, config = narrated
-    (row,) = ledger.jobs()
+    (row,) = ledger.jobs.rows()
     kept = takes(house)
     assert collect(ledger, config, now=after(59)).takes == 0
     assert takes(house) == kept
@@ -65,8 +65,8 @@ def test_a_book_whose_takes_were_collected_is_simply_rendered_again(narrated):
 
 def test_what_an_unfinished_book_uses_stays_whatever_its_age(narrated):
     house, ledger, config = narrated
-    (row,) = ledger.jobs()
-    ledger.set_state(row.job.id, State.QUEUED)
+    (row,) = ledger.jobs.rows()
+    ledger.jobs.set_state(row.job.id, State.QUEUED)
     kept = takes(house)
     collected = collect(ledger, config, now=after(1000))
     assert (collected.takes, collected.copies) == (0, 0)
@@ -100,12 +100,12 @@ def test_files_of_takes_that_no_row_names_go_after_a_day(narrated):
 
 def test_stages_left_by_a_crash_go_after_a_day_but_not_those_of_books_at_work(narrated):
     house, ledger, config = narrated
-    (row,) = ledger.jobs()
+    (row,) = ledger.jobs.rows()
     yesterday = time.time() - 2 * DAY_S
     for name in (".speedd-0123456789ab", f".speedd-{row.job.id}"):
         (house.outbox / name).mkdir()
         os.utime(house.outbox / name, (yesterday, yesterday))
-    ledger.set_state(row.job.id, State.QUEUED)
+    ledger.jobs.set_state(row.job.id, State.QUEUED)
     assert collect(ledger, config).stages == 1
     assert not (house.outbox / ".speedd-0123456789ab").exists()
     assert (house.outbox / f".speedd-{row.job.id}").exists()

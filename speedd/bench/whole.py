@@ -76,11 +76,11 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
     with App(config, log=recorder, run_id="bench", make_inbox=False) as app:
         apps.append(app)
         job = inbox.accept(the_candidate(Path(order["source"])), spool_folder(config))
-        app.ledger.add(job, state=State.RUNNING)
-        row = app.ledger.job(job.id)
+        app.ledger.jobs.add(job, state=State.RUNNING)
+        row = app.ledger.jobs.row(job.id)
         assert row is not None
         folder = app.narrator(chapters=chapters, onlook=recorder.watch).narrate(row, BookControl(threading.Event()))
-        app.ledger.set_state(job.id, State.PUBLISHED, published=folder)
+        app.ledger.jobs.set_state(job.id, State.PUBLISHED, published=folder)
         recorder.begin("ended")
         memory = {"main": memory_mb(os.getpid()), "workers": [memory_mb(pid) for pid in worker_pids()]}
         workers_cpu_s = sum(cpu_s(pid) for pid in worker_pids())

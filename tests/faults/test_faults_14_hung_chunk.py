@@ -38,8 +38,8 @@ def test_a_hung_chunk_fails_its_book_and_the_next_goes_on(house):
 def chunks(house):
     ledger = Ledger(house.state / "ledger.sqlite")
     try:
-        (job,) = [row.job.id for row in ledger.jobs() if row.job.name == "Hangs"]
-        return list(ledger.chunks(job))
+        (job,) = [row.job.id for row in ledger.jobs.rows() if row.job.name == "Hangs"]
+        return list(ledger.plans.chunks(job))
     finally:
         ledger.close()
 

@@ -1,0 +1,24 @@
+"""The ledger: the only truth about state, in one SQLite file.
+
+`sources` knows what lies in the inbox, `jobs` where each job stands, `plans` what is to be said and `takes` what has
+been; `database` is the file below them, and `migrations` its schema. The daemon's threads share one `Ledger`; other
+processes (``status``, ``cancel``, ``retry``) open their own.
+"""
+
+from speedd.ledger.database import DamagedLedgerError
+from speedd.ledger.jobs import JobRow, State
+from speedd.ledger.ledger import Ledger
+from speedd.ledger.plans import ChunkPiece, ChunkRow, ChunkTake
+from speedd.ledger.takes import PendingUtterance, Progress
+
+__all__ = [
+    "ChunkPiece",
+    "ChunkRow",
+    "ChunkTake",
+    "DamagedLedgerError",
+    "JobRow",
+    "Ledger",
+    "PendingUtterance",
+    "Progress",
+    "State",
+]

@@ -1,0 +1,222 @@
+"""Jobs: where each one stands, from being accepted to its recorded end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from speedd.ledger.database import Database
+from speedd.ledger.plans import delete_plan
+from speedd.model import Job, Part, Role
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    WAITING = "waiting"  # damaged: more of it may still come
+    QUEUED = "queued"
+    RUNNING = "running"
+    PUBLISHED = "published"
+    REFUSED = "refused"  # its own fault
+    FAILED = "failed"  # ours, or the engine's
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # a partner arrived before it was published: a newer job took over
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self not in {State.WAITING, State.QUEUED, State.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job and what the ledger knows of it."""
+
+    job: Job
+    state: State
+    reason: str
+    edition: int
+    runs: int
+    """How often it was taken up."""
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    published: Path | None
+    head: dict[str, Any] | None
+    """What reading and planning found (see `speedd.prepare`), None before."""
+    cancelling: bool
+
+
+class Jobs:
+    """All jobs that ever were, with their states."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        self._database = database
+        self._now = now
+
+    def add(self, job: Job, *, edition: int = 1, state: State = State.QUEUED, reason: str = "") -> None:
+        """Enter a new job."""
+        parts = json.dumps(
+            [[p.role, os.fsencode(p.name).hex(), str(p.path), p.digest, p.size_bytes] for p in job.parts]
+        )
+        ended = self._now() if state.ended else None
+        with self._database.transaction() as db:
+            db.execute(
+                "INSERT INTO jobs (id, digest, edition, name, source, spool, parts, state, reason,"
+                " created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job.id,
+                    job.digest,
+                    edition,
+                    os.fsencode(job.name),
+                    os.fsencode(job.source),
+                    str(job.spool),
+                    parts,
+                    state,
+                    reason,
+                    self._now(),
+                    ended,
+                ),
+            )
+
+    def row(self, job_id: str) -> JobRow | None:
+        """Return the job with this id."""
+        rows = self._database.rows("SELECT * FROM jobs WHERE id=?", job_id)
+        return _job_row(rows[0]) if rows else None
+
+    def rows(self, *states: State) -> list[JobRow]:
+        """Return the jobs in any of these states (all, if none is given), oldest first."""
+        marks = ",".join("?" * len(states))
+        where = f"WHERE state IN ({marks})" if states else ""
+        query = f"SELECT * FROM jobs {where} ORDER BY created_at, rowid"  # noqa: S608 - only question marks are put in
+        return [_job_row(row) for row in self._database.rows(query, *states)]
+
+    def unfinished(self) -> list[JobRow]:
+        """Return the jobs that have not met their end, oldest first."""
+        return self.rows(*(state for state in State if not state.ended))
+
+    def editions(self, digest: str) -> list[JobRow]:
+        """Return all jobs of one content, the latest last."""
+        rows = self._database.rows("SELECT * FROM jobs WHERE digest=? ORDER BY edition", digest)
+        return [_job_row(row) for row in rows]
+
+    def from_source(self, source: Path) -> list[JobRow]:
+        """Return all jobs that came from one place in the inbox, the latest last."""
+        query = "SELECT * FROM jobs WHERE source=? ORDER BY created_at, rowid"
+        return [_job_row(row) for row in self._database.rows(query, os.fsencode(source))]
+
+    def set_state(self, job_id: str, state: State, reason: str = "", *, published: Path | None = None) -> None:
+        """Move a job to a state. An end clears what was wished of it."""
+        now = self._now()
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state=?, reason=?, published=coalesce(?, published),"
+                " cancelling=CASE WHEN ? THEN 0 ELSE cancelling END,"
+                " in_flight=CASE WHEN ?='running' THEN in_flight ELSE NULL END,"
+                " runs=runs+(?='running'), started_at=CASE WHEN ?='running' THEN ? ELSE started_at END, ended_at=?"
+                " WHERE id=?",
+                (
+                    state,
+                    reason,
+                    str(published) if published else None,
+                    state.ended,
+                    state,
+                    state,
+                    state,
+                    now,
+                    now if state.ended else None,
+                    job_id,
+                ),
+            )
+
+    def queue_again(self, job_id: str) -> None:
+        """Queue a job that ended, to be published once more, planned anew with the settings of now; takes are kept."""
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state='queued', reason='', ended_at=NULL, cancelling=0, head=NULL,"
+                " in_flight=NULL, barren=0, barren_chunk=NULL,"
+                " edition=edition+(published IS NOT NULL), published=NULL WHERE id=?",
+                (job_id,),
+            )
+
+    def remove(self, job_id: str) -> None:
+        """Forget a job and its plan; its takes stay."""
+        with self._database.transaction() as db:
+            delete_plan(db, job_id)
+            db.execute("DELETE FROM jobs WHERE id=?", (job_id,))
+
+    def set_source(self, job_id: str, source: Path) -> None:
+        """Note that a job's source came back at another place."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE jobs SET source=? WHERE id=?", (os.fsencode(source), job_id))
+
+    def wish_cancelled(self, job_id: str) -> None:
+        """Ask the daemon to cancel a job; one that has ended meanwhile is left alone."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE jobs SET cancelling=1 WHERE id=? AND ended_at IS NULL", (job_id,))
+
+    def record_pace(self, job_id: str, audio_s: float, realtime_factor: float | None) -> None:
+        """Note how long the audiobook is, and how fast it was made if all of it was made in one go."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE jobs SET audio_s=?, realtime_factor=? WHERE id=?", (audio_s, realtime_factor, job_id))
+
+    def realtime_factor(self) -> float | None:
+        """Return how fast this machine was with its latest book: seconds of audio per second of work."""
+        query = "SELECT realtime_factor FROM jobs WHERE realtime_factor IS NOT NULL ORDER BY ended_at DESC LIMIT 1"
+        rows = self._database.rows(query)
+        return rows[0]["realtime_factor"] if rows else None
+
+    def recover(self) -> list[tuple[JobRow, int]]:
+        """Put jobs that were running when the last process died back into the queue.
+
+        Returns:
+            Each with how many crashes in a row came while the same chunk was in flight and no take had landed.
+        """
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET barren=CASE WHEN barren_chunk IS in_flight THEN barren+1 ELSE 1 END,"
+                " barren_chunk=in_flight, in_flight=NULL WHERE state='running' AND in_flight IS NOT NULL"
+            )
+            found = db.execute("SELECT * FROM jobs WHERE state='running'").fetchall()
+            db.execute("UPDATE jobs SET state='queued' WHERE state='running'")
+        return [(_job_row(row), row["barren"]) for row in found]
+
+    def note_in_flight(self, job_id: str, chunk: int) -> None:
+        """Note the first chunk that goes to the engine; the next take that lands strikes the note."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE jobs SET in_flight=? WHERE id=?", (chunk, job_id))
+
+    def barren_chunk(self, job_id: str) -> tuple[int, str] | None:
+        """Return the number and the text of the chunk that was in flight at the last crash, if there is one."""
+        rows = self._database.rows(
+            "SELECT c.idx, c.text FROM jobs j JOIN chunks c ON c.job=j.id AND c.idx=j.barren_chunk WHERE j.id=?", job_id
+        )
+        return (rows[0]["idx"], rows[0]["text"]) if rows else None
+
+
+def _job_row(row: sqlite3.Row) -> JobRow:
+    spool = Path(row["spool"])
+    parts = tuple(
+        Part(Role(role), os.fsdecode(bytes.fromhex(name)), Path(path), digest, size)
+        for role, name, path, digest, size in json.loads(row["parts"])
+    )
+    job = Job(row["id"], row["digest"], os.fsdecode(row["name"]), Path(os.fsdecode(row["source"])), spool, parts)
+    return JobRow(
+        job=job,
+        state=State(row["state"]),
+        reason=row["reason"],
+        edition=row["edition"],
+        runs=row["runs"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        published=Path(row["published"]) if row["published"] else None,
+        head=json.loads(row["head"]) if row["head"] else None,
+        cancelling=bool(row["cancelling"]),
+    )

@@ -1,0 +1,187 @@
+"""Plans: what is to be said, chapter by chapter and chunk by chunk, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass
+from hashlib import sha256
+from itertools import islice
+from typing import Any
+
+from speedd.ledger.database import Database
+from speedd.model import Boundary, Chunk, Quote, Segment, Style
+
+PLAN_PAGE = 512
+"""Chunks stored per transaction: about 10 ms of the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPiece:
+    """One stretch of sound or silence of a chunk, in the order of the book."""
+
+    chunk: int
+    take: str
+    """Key of the take, empty for silence alone."""
+    pause_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTake:
+    """A take as a chunk uses it."""
+
+    key: str
+    """Empty if the engine found nothing to speak."""
+    text: str
+    occurrence: int
+    attempt: int
+    render_s: float
+    stop_reason: str
+    made_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk and what became of it."""
+
+    chunk: Chunk
+    takes: tuple[ChunkTake, ...]
+    """One for each of its segments that has something to speak."""
+
+
+class Plans:
+    """The plans of all jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, job_id: str, head: dict[str, Any], chapters: Sequence[str], chunks: Iterable[Chunk]) -> None:
+        """Store a plan, replacing an earlier one of the same job.
+
+        `chunks` is walked once and stored in pages, so that other books go on meanwhile; the head, which says that the
+        plan is whole, comes last.
+        """
+        with self._database.transaction() as db:
+            db.execute("UPDATE jobs SET head=NULL, fingerprint='' WHERE id=?", (job_id,))
+            delete_plan(db, job_id)
+            db.executemany("INSERT INTO chapters VALUES (?, ?, ?)", ((job_id, i, t) for i, t in enumerate(chapters)))
+        seen: Counter[bytes] = Counter()
+        number = 0
+        walk = iter(chunks)
+        while page := list(islice(walk, PLAN_PAGE)):
+            utterances: list[tuple[Any, ...]] = []
+            for chunk in page:
+                for segment in chunk.segments:
+                    mark = sha256(segment.text.encode()).digest()[:12]
+                    utterances.append((job_id, number, chunk.index, segment.text, segment.pause_ms, seen[mark]))
+                    seen[mark] += 1
+                    number += 1
+            with self._database.transaction() as db:
+                db.executemany(
+                    "INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?,?)", (_chunk_values(job_id, c) for c in page)
+                )
+                db.executemany("INSERT INTO utterances VALUES (?,?,?,?,?,?,0,NULL)", utterances)
+        with self._database.transaction() as db:
+            db.execute("UPDATE jobs SET head=? WHERE id=?", (json.dumps(head), job_id))
+
+    def remove(self, job_id: str) -> None:
+        """Forget the plan of a job that has ended; it is planned anew if it comes back."""
+        with self._database.transaction() as db:
+            delete_plan(db, job_id)
+            db.execute("UPDATE jobs SET head=NULL WHERE id=?", (job_id,))
+
+    def chapters(self, job_id: str) -> list[str]:
+        """Return the titles of the chapters."""
+        return [
+            row["title"] for row in self._database.rows("SELECT title FROM chapters WHERE job=? ORDER BY idx", job_id)
+        ]
+
+    def chunks(self, job_id: str, *, page: int = 256) -> Iterator[ChunkRow]:
+        """Yield the chunks in order with what became of them, reading a page at a time."""
+        last = -1
+        while True:
+            chunks = self._database.rows(
+                "SELECT * FROM chunks WHERE job=? AND idx>? ORDER BY idx LIMIT ?", job_id, last, page
+            )
+            if not chunks:
+                return
+            spoken: dict[int, list[sqlite3.Row]] = {}
+            for row in self._database.rows(
+                "SELECT u.*, t.render_s, t.stop_reason, t.created_at FROM utterances u"
+                " LEFT JOIN takes t ON t.key=u.take WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
+                job_id,
+                chunks[0]["idx"],
+                chunks[-1]["idx"],
+            ):
+                spoken.setdefault(row["chunk"], []).append(row)
+            for row in chunks:
+                yield _chunk_row(row, spoken.get(row["idx"], []))
+            last = chunks[-1]["idx"]
+
+    def pieces(self, job_id: str, chapter: int) -> Iterator[ChunkPiece]:
+        """Yield a chapter's sound and silence in order. A chunk's own pause follows its last piece."""
+        rows = self._database.rows(
+            "SELECT c.idx, c.pause_ms AS after_ms, u.take, coalesce(u.pause_ms, 0) AS inner_ms,"
+            " u.idx IS NULL OR u.idx=(SELECT max(idx) FROM utterances WHERE job=c.job AND chunk=c.idx) AS last"
+            " FROM chunks c LEFT JOIN utterances u ON u.job=c.job AND u.chunk=c.idx"
+            " WHERE c.job=? AND c.chapter=? ORDER BY c.idx, u.idx",
+            job_id,
+            chapter,
+        )
+        for row in rows:
+            yield ChunkPiece(row["idx"], row["take"] or "", row["inner_ms"] + (row["after_ms"] if row["last"] else 0))
+
+
+def delete_plan(db: sqlite3.Connection, job_id: str) -> None:
+    """Take a job's plan out of its tables, inside a transaction."""
+    for table in ("utterances", "chunks", "chapters"):
+        db.execute(f"DELETE FROM {table} WHERE job=?", (job_id,))  # noqa: S608 - names of our own tables
+
+
+def _chunk_values(job_id: str, chunk: Chunk) -> tuple[Any, ...]:
+    return (
+        job_id,
+        chunk.index,
+        chunk.chapter,
+        chunk.text,
+        chunk.boundary,
+        chunk.pause_ms,
+        chunk.sentiment_raw,
+        chunk.sentiment_compound,
+        json.dumps(asdict(chunk.style)),
+        json.dumps(dict(chunk.record)) if chunk.record is not None else None,
+        json.dumps([astuple(quote) for quote in chunk.dialogue]) if chunk.dialogue else None,
+    )
+
+
+def _chunk_row(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRow:
+    chunk = Chunk(
+        index=row["idx"],
+        chapter=row["chapter"],
+        text=row["text"],
+        segments=tuple(Segment(u["text"], u["pause_ms"]) for u in utterances),
+        boundary=Boundary(row["boundary"]),
+        pause_ms=row["pause_ms"],
+        sentiment_raw=row["sentiment_raw"],
+        sentiment_compound=row["sentiment_compound"],
+        style=Style(**json.loads(row["style"])),
+        dialogue=tuple(Quote(*quote) for quote in json.loads(row["dialogue"] or "[]")),
+        record=json.loads(row["record"]) if row["record"] is not None else None,
+    )
+    takes = tuple(
+        ChunkTake(
+            key=u["take"] or "",
+            text=u["text"],
+            occurrence=u["occurrence"],
+            attempt=u["attempt"],
+            render_s=u["render_s"] or 0.0,
+            stop_reason=u["stop_reason"] or "nothing_to_speak",
+            made_at=u["created_at"] or 0.0,
+        )
+        for u in utterances
+        if u["text"]
+    )
+    return ChunkRow(chunk, takes)

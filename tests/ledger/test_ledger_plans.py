@@ -1,0 +1,144 @@
+"""Plans: whole or not there, and everything in the order of the book."""
+
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_rows import chunk, job, planned, take
+
+from speedd.ledger import Ledger, migrations
+from speedd.model import Boundary, Chunk, Quote, Segment, Style
+
+
+def test_a_plan_is_whole_or_it_is_no_plan(ledger):
+    def breaks():
+        yield chunk(0, "It was late.")
+        raise OSError("The disk is gone.")
+
+    ledger.jobs.add(job())
+    with pytest.raises(OSError, match="disk is gone"):
+        ledger.plans.record("0" * 12, {"words": 3}, ["One"], breaks())
+    assert ledger.jobs.row("0" * 12).head is None
+    ledger.plans.record("0" * 12, {"words": 3}, ["One"], [chunk(0, "It was late.")])
+    assert ledger.jobs.row("0" * 12).head == {"words": 3}
+    assert ledger.takes.progress("0" * 12).total == 1
+
+
+def test_a_chunk_comes_back_as_it_was_planned(ledger):
+    whole = Chunk(
+        index=0,
+        chapter=1,
+        text="“Late?” Very.",
+        segments=(Segment("Late?", 120), Segment("", 700), Segment("Very.", 0)),
+        boundary=Boundary.QUOTE_END,
+        pause_ms=150,
+        sentiment_raw=-0.25,
+        sentiment_compound=0.5,
+        style=Style(exaggeration=0.61, speed=1.2),
+        dialogue=(Quote(0, 7, new_speaker=True), Quote(8, 12, opens=True, closes=False)),
+        record={"index": 7, "mine": {"deep": [1, None]}},
+    )
+    planned(ledger, whole)
+    (row,) = ledger.plans.chunks("0" * 12)
+    assert row.chunk == whole
+    assert [each.text for each in row.takes] == ["Late?", "Very."]
+    assert ledger.plans.chapters("0" * 12) == ["One", "Two"]
+
+
+def test_what_was_planned_before_dialogue_was_marked_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("speedd.ledger.database.MIGRATIONS", migrations.MIGRATIONS[:1])
+    older = Ledger(tmp_path / "ledger.sqlite")
+    older.jobs.add(job())
+    values = ("0" * 12, 0, 0, "“Late.”", "period", 500, 0.0, 0.0, "{}", None)
+    with older._database.transaction() as db:
+        db.execute("INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?)", values)
+    older.close()
+    monkeypatch.undo()
+    newer = Ledger(tmp_path / "ledger.sqlite")
+    assert [(row.chunk.text, row.chunk.dialogue) for row in newer.plans.chunks("0" * 12)] == [("“Late.”", ())]
+    newer.close()
+
+
+def test_the_same_text_is_told_apart_by_how_often_it_came_before(ledger):
+    planned(ledger, chunk(0, "No.", "Yes."), chunk(1, "No."), chunk(2, "No.", chapter=1))
+    assert [(each.text, each.occurrence) for each in ledger.takes.pending("0" * 12)] == [
+        ("No.", 0),
+        ("Yes.", 0),
+        ("No.", 1),
+        ("No.", 2),
+    ]
+
+
+KINDS = ("record", "turn down", "nothing to speak", "adopt", "lose", "plan again")
+
+
+texts = st.sampled_from(["", "No.", "It was late.", "She went home.", "…"])
+
+
+chunk_shapes = st.tuples(st.integers(0, 3), st.lists(texts, max_size=4), st.integers(0, 900))
+
+
+steps = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 40)), max_size=25)
+
+
+@settings(deadline=None, max_examples=40)
+@given(book=st.lists(chunk_shapes, min_size=1, max_size=12), walk=steps)
+def test_whatever_is_recorded_in_whatever_order_the_pieces_stay_in_the_order_of_the_book(tmp_path_factory, book, walk):
+    in_order = zip(sorted(chapter for chapter, _, _ in book), book, strict=True)
+    chunks = [
+        chunk(index, *spoken, chapter=chapter, pause_ms=pause_ms)
+        for index, (chapter, (_, spoken, pause_ms)) in enumerate(in_order)
+    ]
+    said = [segment.text for each in chunks for segment in each.segments]
+    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.sqlite")
+    try:
+        planned(ledger, *chunks)
+        held = walked(ledger, walk, chunks, said)
+        pieces = [piece for number in range(4) for piece in ledger.plans.pieces("0" * 12, number)]
+        assert [(piece.chunk, piece.take, piece.pause_ms) for piece in pieces] == expected_pieces(chunks, held)
+        wanted = [at for at, text in enumerate(said) if text and at not in held]
+        assert [each.id for each in ledger.takes.pending("0" * 12, page=2)] == wanted
+        assert [row.chunk for row in ledger.plans.chunks("0" * 12, page=2)] == chunks
+        progress = ledger.takes.progress("0" * 12)
+        assert (progress.done, progress.total) == (len(held), sum(map(bool, said)))
+    finally:
+        ledger.close()
+
+
+def walked(ledger, walk, chunks, said):
+    """Take the steps; return the key that each utterance holds in the end, by its place."""
+    held = {}
+    for number, (step, anywhere) in enumerate(walk):
+        at = anywhere % max(1, len(said))
+        key = f"{number}-{at}"
+        if step == "plan again":
+            ledger.plans.record("0" * 12, {}, ["One"], chunks)
+            held = {}
+        elif not said or not said[at]:
+            continue
+        elif step == "lose":
+            ledger.takes.forget([held.get(at) or "none"])
+            if held.get(at):
+                del held[at]
+        elif step == "adopt":
+            ledger.takes.adopt("0" * 12, [(at, key, 0)])
+            held[at] = key
+        else:
+            samples = 0 if step == "nothing to speak" else 9
+            fault = "it is silent" if step == "turn down" else ""
+            ledger.takes.record("0" * 12, [(at, take(key, samples=samples), 0, fault)])
+            if not fault:
+                held[at] = key if samples else ""
+    return held
+
+
+def expected_pieces(chunks, held):
+    """One piece for each segment, or for the chunk where it has none; its own pause follows the last."""
+    numbers = count()
+    pieces = []
+    for each in chunks:
+        own = [(each.index, held.get(next(numbers), ""), segment.pause_ms) for segment in each.segments]
+        index, key, pause_ms = own.pop() if own else (each.index, "", 0)
+        pieces += [*own, (index, key, pause_ms + each.pause_ms)]
+    return pieces
