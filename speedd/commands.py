@@ -19,7 +19,8 @@ from typing import Any, TextIO
 from speedd import __version__, engines, inbox, planning
 from speedd.app import App, ledger_path, open_ledger, spool_folder
 from speedd.config import Config, default_file, engine_options, load_config, pinned_values
-from speedd.daemon import BookControl, Daemon, describe, status_path
+from speedd.daemon import BookControl, Daemon
+from speedd.daemon.status import describe, status_path
 from speedd.display import Display, duration
 from speedd.errors import InputError, SpeeddError, UsageError
 from speedd.ledger import JobRow, Ledger, State

@@ -4,7 +4,7 @@ import io
 from dataclasses import asdict, replace
 
 from speedd.commands import print_status
-from speedd.daemon import describe_engine
+from speedd.daemon.status import describe_engine
 from speedd.execution import ExecutorStatus
 from speedd.execution.base import WorkerState, WorkerStatus
 

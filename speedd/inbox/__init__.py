@@ -9,11 +9,12 @@ from speedd.inbox.doorbell import Doorbell
 from speedd.inbox.ends import archive, delete, reject
 from speedd.inbox.grouping import Candidate, candidates_at
 from speedd.inbox.listing import InboxUnavailableError
-from speedd.inbox.mounts import cadence, file_system, network_file_system
+from speedd.inbox.mounts import Cadence, cadence, file_system, network_file_system
 from speedd.inbox.scanner import Scanner, Waiting
 from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, load_job, readdress, sweep
 
 __all__ = [
+    "Cadence",
     "Candidate",
     "Doorbell",
     "InboxUnavailableError",

@@ -1,0 +1,67 @@
+"""What others see of a running daemon: a file in its state directory, and a few words for systemd."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from speedd import inbox
+from speedd.execution import ExecutorStatus
+from speedd.story import Watch
+
+
+def status_path(state: Path) -> Path:
+    """Where a daemon leaves what it is doing."""
+    return state / "status.json"
+
+
+def write_status(
+    path: Path,
+    *,
+    run_id: str,
+    books: Iterable[Watch],
+    waiting: Iterable[inbox.Waiting],
+    engines: Mapping[str, ExecutorStatus],
+) -> None:
+    """Leave what `speedd status` shows; not worth an fsync, nor a word if it fails."""
+    status: dict[str, Any] = {
+        "pid": os.getpid(),
+        "run_id": run_id,
+        "books": [asdict(watch) for watch in books],
+        "waiting": [asdict(each) for each in waiting],
+        "engines": {name: asdict(each) for name, each in engines.items()},
+    }
+    with contextlib.suppress(OSError):
+        path.with_suffix(".tmp").write_text(json.dumps(status, default=str))
+        path.with_suffix(".tmp").replace(path)
+
+
+def describe_engine(status: ExecutorStatus) -> str:
+    """Say in a few words what an engine that works in batches, or that is held up, is doing; empty for others."""
+    running = [worker for worker in status.workers if worker.pid]
+    words = []
+    if sum(worker.rows_cap for worker in running) > len(running):
+        rows, cap = sum(worker.rows for worker in running), sum(worker.rows_cap for worker in running)
+        words.append(f"{rows}/{cap} rows, {min(worker.free_bytes for worker in running) / 2**30:.1f} GiB free")
+    if tokens_per_s := sum(worker.tokens_per_s for worker in running):
+        words.append(f"{tokens_per_s:.0f} tokens/s")
+    words += sorted({f"without {', '.join(worker.fallbacks)}" for worker in running if worker.fallbacks})
+    words += sorted({worker.note for worker in status.workers if worker.note})
+    return ", ".join(words)
+
+
+def describe(watch: Watch) -> str:
+    """Say in a few words how far a book is."""
+    words = f"{watch.title or watch.name}: {watch.stage} {watch.share:.0%}"
+    if watch.stage == "narrating" and watch.total:
+        words += f", chunk {watch.done}/{watch.total}"
+    if watch.eta_s is not None:
+        words += f", {watch.eta_s:.0f} s left"
+    if watch.realtime_factor:
+        words += f", {watch.realtime_factor:.0f} × realtime"
+    return words
