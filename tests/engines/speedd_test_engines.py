@@ -17,7 +17,8 @@ is answered with `Failed` by every one of them. What else they do:
   SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
 - ``card``: says on which graphics card it was told to speak.
-- ``chatterbox_with_mishaps``: the real one with whatever weights its options name, and what happens to ``mishap``.
+- ``chatterbox_with_mishaps``: the real one with whatever weights its options name, and what happens to ``mishap``. A
+  text that holds ``LARGE`` finds no room in S3Gen unless the reference is short.
 - ``no_numbers``: a sample of every take is not a number.
 - ``crash_in_batch``: takes 8 rows at once and dies if one of them holds ``CRASH``: which one, nobody can tell.
 - ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
@@ -261,10 +262,25 @@ class ChatterboxWithMishaps:
     def __init__(self, engine):
         self.engine, self.info = engine, engine.info
         self.prewarm, self.budget, self.close = engine.prewarm, engine.budget, engine.close
-        self.release_memory = engine.release_memory
+        self.release_memory, self.fall_back = engine.release_memory, engine.fall_back
+
+    def tighten(self, large):
+        """Let S3Gen run out of memory on the rows with these seeds."""
+        import torch  # noqa: PLC0415
+
+        s3gen = self.engine._models.s3gen
+        render = type(s3gen).render
+
+        def tight(rows):
+            if self.engine._models.arrangement.reference_s > 3 and any(row.seed in large for row in rows):
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return render(s3gen, rows)
+
+        s3gen.render = tight
 
     def synthesize(self, source):
-        texts = {}
+        texts, large = {}, set()
+        self.tighten(large)
 
         class Noting:
             closed = property(lambda _: source.closed)
@@ -274,9 +290,13 @@ class ChatterboxWithMishaps:
                 for utterance in taken:
                     note(utterance)
                 texts.update((utterance.key, utterance) for utterance in taken)
+                large.update(utterance.seed for utterance in taken if holds(utterance, "LARGE"))
                 return taken
 
         for answer in self.engine.synthesize(Noting()):
+            if isinstance(answer, OutOfMemory):
+                yield answer
+                continue
             spoken = [texts.pop(answer.key)]
             if due("OOM", spoken) or due("FULL", spoken) or due("PART", spoken):
                 raise DeviceFullError("There is not enough memory.")

@@ -56,4 +56,18 @@ def download(options: Mapping[str, Any]) -> str:
             "sha256": digests,
         }
         write_whole(state / RECORD, json.dumps(record, indent=1).encode())
-    return f"{read.family.repository} at {weights.revision}, {len(digests)} files"
+    told = f"{read.family.repository} at {weights.revision}, {len(digests)} files"
+    return told + (_fetch_segmenter() if "zh" in read.family.languages else "")
+
+
+def _fetch_segmenter() -> str:
+    """Fetch the model that parts Chinese into words; return what to tell. Without it characters stand alone."""
+    try:
+        from spacy_pkuseg import pkuseg
+    except ImportError:
+        return ""
+    try:
+        pkuseg()
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"; the model of spacy_pkuseg, which parts Chinese into words, cannot be fetched: {error}"
+    return "; the model of spacy_pkuseg, which parts Chinese into words"

@@ -18,11 +18,12 @@ import torch
 
 from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
 from speedd.engines.chatterbox import guards
+from speedd.engines.chatterbox.arrangement import Models, arranged, give_back
 from speedd.engines.chatterbox.budget import S3GenWork, t3_size
 from speedd.engines.chatterbox.decoder import MAX_SPEECH_TOKENS, MAX_TEXT_TOKENS, Decoder, Request, Spoken
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3, load_voice_encoder
-from speedd.engines.chatterbox.s3gen import S3Gen, SpeechRow
+from speedd.engines.chatterbox.s3gen import SpeechRow
 from speedd.engines.chatterbox.s3gen_buckets import FinishedRows
 from speedd.engines.chatterbox.text import TextTokenizer, TextTokens
 from speedd.engines.chatterbox.voices import Listener, Voices
@@ -32,7 +33,6 @@ from speedd.model import Failed, Take, Utterance, Voice, Word
 
 if TYPE_CHECKING:
     from speedd.engines.chatterbox.options import Options
-    from speedd.engines.chatterbox.probe import Machine
     from speedd.engines.chatterbox.weights import Weights
     from speedd.model import Waveform
 
@@ -63,7 +63,6 @@ class ChatterboxEngine:
 
     Args:
         info: what it is, as the factory described it.
-        machine: where it runs.
         weights: its files.
         options: its settings.
     Raises:
@@ -71,30 +70,12 @@ class ChatterboxEngine:
         DeviceFullError: if the device has no room for them.
     """
 
-    def __init__(self, info: EngineInfo, machine: Machine, weights: Weights, options: Options) -> None:
+    def __init__(self, info: EngineInfo, weights: Weights, options: Options) -> None:
         self.info = info
-        self._machine = machine
         self._weights = weights
         self._family = weights.family
-        self._reference_s = options.reference_s
-        if machine.device == "cpu":
-            torch.set_num_threads(int(info.numerics["threads"]))
         self._tokenizer = TextTokenizer(weights)
-        try:
-            t3 = load_t3(weights, precision=machine.precision, device=machine.device)
-            self._decoder = Decoder(t3, int(info.numerics["rows"]))
-            self._s3gen = S3Gen.from_model(
-                load_s3gen(weights),
-                device=machine.device,
-                estimator_dtype=torch.float32 if machine.precision == "fp32" else torch.bfloat16,
-                reference_s=options.reference_s,
-                steps=self._family.flow_steps,
-            )
-        except torch.OutOfMemoryError as error:
-            raise DeviceFullError(
-                f"{machine.name} has no room for Chatterbox {self._family.name}.",
-                hint="Set [chatterbox] rows lower, or free some of its memory.",
-            ) from error
+        self._models = Models(weights, arranged(info.device, info.numerics))
         self._watermark = Watermark(enabled=options.watermark, sample_rate_hz=info.sample_rate_hz)
         self._marking: deque[tuple[Spoken, Future[Waveform]]] = deque()
         state = options.state_folder
@@ -118,64 +99,72 @@ class ChatterboxEngine:
 
     def budget(self) -> Budget:
         """Say what can be taken on."""
-        work = S3GenWork(self._s3gen.rows, self._reference_s, BEST_SPEECH_S, guided=self._family.guidance)
+        now = self._models.arrangement
+        work = S3GenWork(now.s3gen_rows, now.reference_s, BEST_SPEECH_S, guided=self._family.guidance)
         # The slots of T3 were taken when it was loaded, so a row costs nothing more on a GPU; on a CPU the pages of its
         # slot become real as it is spoken.
         row_bytes = t3_size(self._family).slot_bytes(round(BEST_SPEECH_S * SPEECH_TOKENS_PER_SECOND) + 300)
         return Budget(
-            rows=self._decoder.slots,
-            free_bytes=self._free_bytes(),
-            row_bytes=row_bytes if self._machine.device == "cpu" else 1,
+            rows=now.rows,
+            free_bytes=_free_bytes(now.device),
+            row_bytes=row_bytes if now.device == "cpu" else 1,
             workspace_bytes=work.peak_bytes(),
         )
 
     def release_memory(self) -> None:
         """Give memory that is not in use back to the device."""
-        if self._machine.device == "cuda":
-            torch.cuda.empty_cache()
+        give_back()
+
+    def fall_back(self, names: tuple[str, ...]) -> None:
+        """Let exactly these of its fallbacks hold from now on; see `Retreating.fall_back`."""
+        held = [fallback for fallback in self.info.fallbacks if fallback.name in names]
+        self._models.arrange(arranged(self.info.device, self.info.numerics, held))
 
     def synthesize(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
         """Speak what the source gives until it is closed; see `Engine.synthesize`."""
+        decoder = self._models.decoder
         try:
-            yield from self._speak(source)
+            yield from self._speak(source, decoder)
+        except torch.OutOfMemoryError as error:
+            raise DeviceFullError("The device ran out of memory in the middle of a step.") from error
         finally:
-            self._decoder.drop()
+            decoder.drop()
             self._in_hand.clear()
             self._marking.clear()
 
     def close(self) -> None:
         """Let go of the model. Its memory comes back when the process ends."""
-        self._decoder.drop()
         self._watermark.close()
-        del self._decoder, self._s3gen
+        del self._models
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def _speak(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
-        finished: FinishedRows[_Finished] = FinishedRows(rows=self._s3gen.rows, patience=PATIENCE_ROWS)
+    def _speak(self, source: Source, decoder: Decoder) -> Iterator[Take | Failed | OutOfMemory]:
+        s3gen = self._models.s3gen
+        finished: FinishedRows[_Finished] = FinishedRows(rows=s3gen.rows, patience=PATIENCE_ROWS)
         while True:
-            if self._decoder.free:
+            if decoder.free:
                 idle = not self._in_hand
-                utterances = source.take(self._decoder.free, block=idle)
+                utterances = source.take(decoder.free, block=idle)
                 if idle and not utterances:
                     return
                 for utterance in utterances:
-                    if (answer := self._admit(utterance)) is not None:
+                    if (answer := self._admit(utterance, decoder)) is not None:
                         yield answer
-            for spoken in self._decoder.advance():
+            for spoken in decoder.advance():
                 one = self._finished(spoken)
-                if isinstance(one, Failed):
-                    yield one
+                if isinstance(one, _Finished):
+                    finished.add(one, s3gen.bucket(one.row))
                 else:
-                    finished.add(one, self._s3gen.bucket(one.row))
-            decoding = self._decoder.free < self._decoder.slots
+                    yield one
+            decoding = decoder.free < decoder.slots
             while batch := finished.take(flush=not decoding):
                 yield from self._rendered(batch)
                 yield from self._marked(wait=False)
             yield from self._marked(wait=not decoding)
 
-    def _admit(self, utterance: Utterance) -> Take | Failed | None:
-        """Let T3 begin with an utterance; an answer if there is nothing to begin with."""
+    def _admit(self, utterance: Utterance, decoder: Decoder) -> Take | Failed | OutOfMemory | None:
+        """Let T3 begin with an utterance; an answer if it does not."""
         if not any(char.isalnum() for char in utterance.text):
             return Take(utterance.key, _silence(), self.info.sample_rate_hz, "nothing_to_speak")
         try:
@@ -184,15 +173,24 @@ class ChatterboxEngine:
             voice = self._voices.get(utterance.voice)
         except EngineError as error:
             return Failed(utterance.key, str(error))
+        try:
+            decoder.admit(Request(utterance.key, text.ids, voice, utterance.style, utterance.seed, cap))
+        except torch.OutOfMemoryError:
+            give_back()
+            return OutOfMemory((utterance.key,))
         self._in_hand[utterance.key] = _InHand(utterance, text)
-        self._decoder.admit(Request(utterance.key, text.ids, voice, utterance.style, utterance.seed, cap))
         return None
 
-    def _finished(self, spoken: Spoken) -> _Finished | Failed:
+    def _finished(self, spoken: Spoken) -> _Finished | Failed | OutOfMemory:
         """Make ready for S3Gen what T3 has said."""
         key = spoken.request.key
         if spoken.reason == guards.NOT_FINITE:
-            spoken = self._said_again(spoken.request)
+            try:
+                spoken = self._said_again(spoken.request)
+            except torch.OutOfMemoryError:
+                give_back()
+                del self._in_hand[key]
+                return OutOfMemory((key,))
         tokens = [token for token in spoken.tokens if token < START_SPEECH]
         if spoken.reason == guards.NOT_FINITE or not tokens:
             del self._in_hand[key]
@@ -205,9 +203,9 @@ class ChatterboxEngine:
     def _rendered(self, batch: list[_Finished]) -> Iterator[OutOfMemory]:
         """Render what T3 has said, fewer at once where the memory does not suffice."""
         try:
-            waves = self._s3gen.render([one.row for one in batch])
+            waves = self._models.s3gen.render([one.row for one in batch])
         except torch.OutOfMemoryError:
-            self.release_memory()
+            give_back()
             if len(batch) == 1:
                 key = batch[0].spoken.request.key
                 del self._in_hand[key]
@@ -231,9 +229,10 @@ class ChatterboxEngine:
 
     def _said_again(self, request: Request) -> Spoken:
         """Let T3 speak an utterance once more in fp32, alone: its numbers ran over."""
-        if self._machine.precision == "fp32":
+        now = self._models.arrangement
+        if now.precision == "fp32":
             return Spoken(request, (), guards.NOT_FINITE)
-        t3 = load_t3(self._weights, precision="fp32", device=self._machine.device)
+        t3 = load_t3(self._weights, precision="fp32", device=now.device)
         decoder = Decoder(t3, 1, graphs=False)
         decoder.admit(request)
         while not (spoken := decoder.advance()):
@@ -244,14 +243,15 @@ class ChatterboxEngine:
         """Load what listens to a sample: seldom needed, and half a gigabyte."""
         return Listener(load_voice_encoder(self._weights), load_s3gen(self._weights))
 
-    def _free_bytes(self) -> int:
-        if self._machine.device == "cuda":
-            return int(torch.cuda.mem_get_info()[0])
-        try:
-            with Path("/proc/meminfo").open(encoding="ascii") as lines:
-                return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 0)
-        except OSError:
-            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+def _free_bytes(device: str) -> int:
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
+            return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 0)
+    except OSError:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def _silence() -> Waveform:

@@ -10,10 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speedd.engines.base import EngineInfo
+from speedd.engines.base import EngineInfo, Fallback
 from speedd.engines.chatterbox.budget import S3GenWork, rows_that_fit, t3_size
 from speedd.engines.chatterbox.options import Options, read_options
-from speedd.engines.chatterbox.probe import Machine, probe
+from speedd.engines.chatterbox.probe import Machine, cpu_precision, probe
+from speedd.engines.chatterbox.text import text_tools
 from speedd.engines.chatterbox.weights import Weights, find_weights, model_digest
 from speedd.errors import EngineError
 from speedd.model import TextLimits, Voice
@@ -34,6 +35,8 @@ GPU_ROWS = 64
 SLOT_TOKENS = 1472
 """What a slot of T3's cache holds: the longest prompt, text and speech."""
 SPEECH_S = 16.0
+SHORT_REFERENCE_S = 3.0
+"""What S3Gen is shown of a sample when memory is short: its encoder's needs grow with the square of it."""
 PATIENT_S_PER_CHAR = {"cpu": 2.0, "mps": 0.5, "cuda": 0.1}
 """What a text may take before anything is measured, all those beside it included; the pace is measured from then on."""
 HINT = "Install it: pip install 'speedd[chatterbox]' (the README has a second recipe for newer GPUs and for CPUs)."
@@ -57,15 +60,15 @@ class ChatterboxFactory:
             EngineError: if it cannot be loaded.
         """
         read = read_options(options)
-        info, machine, weights = self._plan(read)
+        info, weights = self._plan(read)
         from speedd.engines.chatterbox.quiet import import_quietly
 
         import_quietly()
         from speedd.engines.chatterbox.engine import ChatterboxEngine
 
-        return ChatterboxEngine(info, machine, weights, read)
+        return ChatterboxEngine(info, weights, read)
 
-    def _plan(self, options: Options) -> tuple[EngineInfo, Machine, Weights]:
+    def _plan(self, options: Options) -> tuple[EngineInfo, Weights]:
         for module in ("torch", "chatterbox"):
             if find_spec(module) is None:
                 raise EngineError(f"The engine chatterbox needs the package {module}, which is missing.", hint=HINT)
@@ -81,6 +84,7 @@ class ChatterboxFactory:
         found = probe(options.device, state)
         precision = found.precision if options.precision == "auto" else options.precision
         machine = replace(found, precision=precision)
+        rows = options.rows or _rows(machine, options)
         info = EngineInfo(
             name="chatterbox",
             version=release,
@@ -94,18 +98,20 @@ class ChatterboxFactory:
             numerics={
                 "model": family.name,
                 "precision": precision,
-                "rows": str(options.rows or _rows(machine, options)),
-                "threads": str(len(os.sched_getaffinity(0))) if machine.device == "cpu" else "",
+                "rows": str(rows),
+                "threads": _threads() if machine.device == "cpu" else "",
                 "torch": version("torch"),
                 "flow_steps": str(family.flow_steps),
                 "reference_s": str(options.reference_s),
                 "watermark": str(options.watermark).lower(),
+                **({"text_tools": text_tools(os.environ)} if len(family.languages) > 1 else {}),
             },
             device=machine.device,
+            fallbacks=_fallbacks(machine, options, rows),
             shares_cores=machine.device != "cpu",
             patient_s_per_char=PATIENT_S_PER_CHAR[machine.device],
         )
-        return info, machine, weights
+        return info, weights
 
 
 def _rows(machine: Machine, options: Options) -> int:
@@ -116,3 +122,24 @@ def _rows(machine: Machine, options: Options) -> int:
     work = S3GenWork(8, options.reference_s, SPEECH_S, guided=family.guidance)
     fitting = rows_that_fit(machine.memory_bytes, t3_size(family), tokens=SLOT_TOKENS, work=work)
     return max(1, min(GPU_ROWS, fitting))
+
+
+def _threads() -> str:
+    return str(len(os.sched_getaffinity(0)))
+
+
+def _fallbacks(machine: Machine, options: Options, rows: int) -> tuple[Fallback, ...]:
+    """Name what can be done without where not even one utterance fits, the mildest first.
+
+    They come when the rows are down to one. Room for the others is taken all the same, a quarter of a gigabyte for each
+    on a GPU: it goes first, and S3Gen then renders one utterance at a time.
+    """
+    found = []
+    if rows > 1:
+        found.append(Fallback("micro_batch", {"rows": "1"}))
+    if options.reference_s > SHORT_REFERENCE_S:
+        found.append(Fallback("short_reference", {"reference_s": str(SHORT_REFERENCE_S)}))
+    if machine.device != "cpu":
+        precision = cpu_precision() if options.precision == "auto" else options.precision
+        found.append(Fallback("cpu", {"device": "cpu", "precision": precision, "threads": _threads(), "rows": "1"}))
+    return tuple(found)

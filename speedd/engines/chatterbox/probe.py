@@ -117,10 +117,15 @@ def _suiting(device: str) -> tuple[str, str, int]:
         return ("bf16" if bf16 else "fp32"), str(torch.cuda.get_device_name()), memory
     if device == "mps":
         return "fp32", "Apple GPU", 0
+    return cpu_precision(), "CPU", 0
+
+
+def cpu_precision() -> str:
+    """Name the fastest precision that this processor has instructions for."""
     flags = _processor_flags()
     if flags & {"avx512_vnni", "avx_vnni", "amx_int8"}:
-        return "int8", "CPU", 0
-    return ("bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"), "CPU", 0
+        return "int8"
+    return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"
 
 
 def _processor_flags() -> set[str]:

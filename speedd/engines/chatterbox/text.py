@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speedd.engines.chatterbox.families import START_TEXT, STOP_TEXT
@@ -27,6 +30,22 @@ class TextTokens:
     """As they are spoken, punctuation included."""
     word_of: tuple[int, ...]
     """For each id the index of its word."""
+
+
+SEGMENTER_MODEL = "spacy_ontonotes.zip"
+"""What spacy_pkuseg fetches when it is first used, and where it is gone fetches again."""
+
+
+def text_tools(environment: Mapping[str, str]) -> str:
+    """Name what the multilingual model's tokenizer asks about Chinese words and Japanese readings, where it is there.
+
+    A segmenter without its model counts as missing: it would fetch it in the middle of a job.
+    """
+    found = ["pykakasi"] * (find_spec("pykakasi") is not None)
+    home = Path(environment.get("PKUSEG_HOME") or "~/.pkuseg").expanduser()
+    if find_spec("spacy_pkuseg") is not None and (home / SEGMENTER_MODEL).is_file():
+        found.append("pkuseg")
+    return ", ".join(found)
 
 
 Encode = Callable[[str, str], "list[int]"]
@@ -112,7 +131,8 @@ def _multilingual(weights: Weights, vocabulary: Any) -> Any:
     tokenizer.tokenizer = vocabulary
     converter = ChineseCangjieConverter.__new__(ChineseCangjieConverter)
     converter.word2cj, converter.cj2word, converter.segmenter = {}, {}, None
-    converter._init_segmenter()  # noqa: SLF001
+    if "pkuseg" in text_tools(os.environ):
+        converter._init_segmenter()  # noqa: SLF001
     codes = weights.path("Cangjie5_TC.json")
     for entry in json.loads(codes.read_text(encoding="utf-8")) if codes.is_file() else ():
         character, code = entry.split("\t")[:2]

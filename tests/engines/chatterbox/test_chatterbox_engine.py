@@ -1,8 +1,6 @@
 """The whole engine on tiny generated weights."""
 
 import gc
-import hashlib
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,66 +10,12 @@ import pytest
 
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.errors import EngineError
-from speedd.model import Failed, Style, Take, Utterance, Voice
+from speedd.model import Failed, Take, Voice
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
-TEXTS = (
-    "It was at ten o'clock that the first of them began.",
-    "Why?",
-    "Weena, when it grew dark, wanted me to light a fire.",
-    "And that, he said, was all of it: nobody ever came back to ask for the rest.",
-)
-
-
-class Company:
-    """A source that hands out what it has, a few at a time, and is closed once that is gone."""
-
-    def __init__(self, utterances):
-        self.waiting = list(utterances)
-        self.given = 0
-        self.answered = 0
-
-    @property
-    def closed(self):
-        return not self.waiting
-
-    def take(self, max_rows, *, block):
-        assert max_rows >= 1
-        assert not block or self.given == self.answered  # it blocks only while it is speaking nothing
-        taken, self.waiting = self.waiting[:max_rows], self.waiting[max_rows:]
-        self.given += len(taken)
-        return taken
-
-
-def utterances(engine, texts=TEXTS, *, voice=None, style=None, seed=11):
-    voice = voice or engine.info.voices[0]
-    return [Utterance(f"key of {text}", text, voice, style or Style(), seed + n) for n, text in enumerate(texts)]
-
-
-def spoken(engine, work):
-    company, answers = Company(work), {}
-    for answer in engine.synthesize(company):
-        company.answered += 1
-        answers[answer.key] = answer
-    assert answers.keys() == {one.key for one in work}
-    return answers
-
-
-def digests(answers):
-    return {key: hashlib.sha256(answer.wave.tobytes()).hexdigest() for key, answer in answers.items()}
-
-
-def load(folder, state="", **settings):
-    options = {"model": "english", "weights": str(folder), "rows": 3, "device": "cpu", "precision": "fp32"}
-    factory = ChatterboxFactory()
-    state = str(state or os.environ["SPEEDD_TEST_CHATTERBOX_STATE"])
-    given = {"chatterbox": {**options, "state": state, "watermark": False, **settings}}
-    engine = factory.load(given)
-    assert engine.info == factory.describe(given)
-    torch.set_num_threads(1)
-    return engine
+from chatterbox_tiny_engine import TEXTS, digests, load, spoken, utterances  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +85,7 @@ def test_numbers_that_run_out_of_range_cost_one_utterance_not_the_batch(folder, 
     engine = load(folder, precision=precision)
     work = utterances(engine)
     sound = digests(spoken(engine, work))
-    decoder, bad = engine._decoder, work[2]
+    decoder, bad = engine._models.decoder, work[2]
     head = decoder._t3.head
 
     def poisoned(hidden):

@@ -1,0 +1,199 @@
+"""How the model stands in memory, and how it is set up anew with less: what the engine's fallbacks do.
+
+Each fallback is told by the numerics that it changes, and those are all that is needed to take it: what a take says
+of itself is what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+
+from speedd.engines.base import Fallback
+from speedd.engines.chatterbox.decoder import Decoder
+from speedd.engines.chatterbox.loading import load_s3gen, load_t3
+from speedd.engines.chatterbox.s3gen import S3Gen
+from speedd.engines.chatterbox.t3 import T3
+from speedd.engines.chatterbox.weights import Weights
+from speedd.errors import DeviceFullError
+
+T = TypeVar("T")
+
+GPU_S3GEN_ROWS = 16
+"""Utterances that S3Gen renders together on a GPU; a CPU is no faster with more than one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What of the model stands where."""
+
+    device: str
+    precision: str
+    rows: int
+    """Utterances that T3 decodes side by side: room for all of them is taken at once."""
+    reference_s: float
+    threads: int
+    """Of torch on a CPU; 0 leaves them as they are."""
+
+    @property
+    def s3gen_rows(self) -> int:
+        """Utterances that S3Gen renders together."""
+        return 1 if self.device == "cpu" else min(GPU_S3GEN_ROWS, self.rows)
+
+    @property
+    def estimator_dtype(self) -> torch.dtype:
+        """In what S3Gen's estimator reckons."""
+        return torch.float32 if self.precision == "fp32" else torch.bfloat16
+
+
+def arranged(device: str, numerics: Mapping[str, str], fallbacks: Iterable[Fallback] = ()) -> Arrangement:
+    """Say how a model with these numerics stands while some fallbacks hold.
+
+    Args:
+        device: where it runs without them.
+        numerics: as `EngineInfo.numerics` has them.
+        fallbacks: later ones win.
+    """
+    held = {**numerics, "device": device}
+    for fallback in fallbacks:
+        held |= fallback.numerics
+    return Arrangement(
+        device=held["device"],
+        precision=held["precision"],
+        rows=int(held["rows"]),
+        reference_s=float(held["reference_s"]),
+        threads=int(held["threads"] or 0),
+    )
+
+
+class _Part(Generic[T]):
+    """Something that is kept while it is what is wanted."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[Hashable, T] | None = None
+
+    def drop_unless(self, key: Hashable) -> None:
+        """Let go of it if it is another one."""
+        if self._kept is not None and self._kept[0] != key:
+            self._kept = None
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return it; make it if it is not there."""
+        self.drop_unless(key)
+        if self._kept is None:
+            self._kept = key, make()
+        return self._kept[1]
+
+
+class Models:
+    """T3 with its decoder, and S3Gen, set up as an arrangement says.
+
+    Args:
+        weights: their files.
+        arrangement: how they are to stand at first.
+
+    Raises:
+        EngineError: if the weights cannot be loaded.
+        DeviceFullError: if the device has no room for them.
+    """
+
+    def __init__(self, weights: Weights, arrangement: Arrangement) -> None:
+        self._weights = weights
+        self._t3: _Part[T3] = _Part()
+        self._decoder: _Part[Decoder] = _Part()
+        self._s3gen: _Part[S3Gen] = _Part()
+        self.arrangement = arrangement
+        """What is wanted. A device that is too full even for that gets it when something of it is asked for."""
+        _use_threads(arrangement.threads)
+        self.set_up()
+
+    @property
+    def decoder(self) -> Decoder:
+        """T3's decoder.
+
+        Raises:
+            DeviceFullError: if there is no room for it now.
+        """
+        return self.set_up()[0]
+
+    @property
+    def s3gen(self) -> S3Gen:
+        """S3Gen.
+
+        Raises:
+            DeviceFullError: if there is no room for it now.
+        """
+        return self.set_up()[1]
+
+    def arrange(self, wanted: Arrangement) -> None:
+        """Set the models up in another way. What had been admitted to the decoder is lost.
+
+        Raises:
+            DeviceFullError: if there is no room for that: then they stand as before.
+        """
+        before, self.arrangement = self.arrangement, wanted
+        if wanted.threads != before.threads:
+            _use_threads(wanted.threads)
+        try:
+            self.set_up()
+        except DeviceFullError:
+            self.arrangement = before
+            with suppress(DeviceFullError):
+                self.set_up()
+            raise
+
+    def set_up(self) -> tuple[Decoder, S3Gen]:
+        """Load what is wanted and is not there.
+
+        Raises:
+            DeviceFullError: if there is no room for it.
+        """
+        want = self.arrangement
+        place = want.device, want.precision
+        decoder, s3gen = (place, want.rows), (place, want.reference_s, want.s3gen_rows)
+        # What goes makes room for what comes.
+        self._t3.drop_unless(place)
+        self._decoder.drop_unless(decoder)
+        try:
+            return self._decoder.get(decoder, self._make_decoder), self._s3gen.get(s3gen, self._make_s3gen)
+        except torch.OutOfMemoryError as error:
+            raise DeviceFullError(
+                f"The {want.device} device has no room for Chatterbox {self._weights.family.name}.",
+                hint="Set [chatterbox] rows lower, or free some of its memory.",
+            ) from error
+
+    def _make_decoder(self) -> Decoder:
+        want = self.arrangement
+        give_back()
+        t3 = self._t3.get(
+            (want.device, want.precision),
+            lambda: load_t3(self._weights, precision=want.precision, device=want.device),
+        )
+        return Decoder(t3, want.rows)
+
+    def _make_s3gen(self) -> S3Gen:
+        want = self.arrangement
+        give_back()
+        return S3Gen.from_model(
+            load_s3gen(self._weights),
+            device=want.device,
+            estimator_dtype=want.estimator_dtype,
+            reference_s=want.reference_s,
+            steps=self._weights.family.flow_steps,
+            rows=want.s3gen_rows,
+        )
+
+
+def give_back() -> None:
+    """Give memory of a GPU that torch keeps and does not use back to it."""
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def _use_threads(threads: int) -> None:
+    if threads:
+        torch.set_num_threads(threads)

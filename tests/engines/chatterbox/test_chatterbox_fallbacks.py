@@ -1,0 +1,213 @@
+"""A device without room: what the engine gives back, what it does without, and that its takes say so."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from speedd.engines.base import Fallback, OutOfMemory, Retreating
+from speedd.engines.chatterbox.factory import _fallbacks
+from speedd.engines.chatterbox.options import Options
+from speedd.engines.chatterbox.probe import Machine
+from speedd.errors import DeviceFullError
+from speedd.execution import WorkerPool
+from speedd.execution.messages import WorkerLimits
+from speedd.execution.takes import chunk_seed, fallback_key, take_key, take_path
+from speedd.model import Style, Utterance
+
+torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
+pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
+
+from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
+
+from speedd.engines.chatterbox import arrangement  # noqa: E402
+
+FULL = torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint):
+    return checkpoint("english", mean_tokens=40, reference_s=4.0)
+
+
+@pytest.fixture
+def engine(folder):
+    engine = load(folder)
+    yield engine
+    engine.close()
+
+
+def once(monkeypatch, thing, name, *, at):
+    """Let a method run out of memory at one of its calls."""
+    real, calls = getattr(thing, name), []
+
+    def tight(*arguments, **named):
+        calls.append(name)
+        if len(calls) == at:
+            raise FULL
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(thing, name, tight)
+
+
+# --- running out -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("part", "name", "at"), [("decoder", "admit", 2), ("s3gen", "render", 2)])
+def test_what_finds_no_room_is_given_back_and_the_others_go_on(engine, monkeypatch, part, name, at):
+    work = utterances(engine)
+    sound = digests(spoken(engine, work))
+    once(monkeypatch, getattr(engine._models, part), name, at=at)
+    company, answers = Company(work), []
+    for answer in engine.synthesize(company):
+        company.answered += 1
+        answers.append(answer)
+    (given_back,) = [answer for answer in answers if isinstance(answer, OutOfMemory)]
+    assert len(given_back.keys) == 1
+    assert len(answers) == len(work)
+    again = [one for one in work if one.key in given_back.keys]
+    found = digests({answer.key: answer for answer in answers if not isinstance(answer, OutOfMemory)})
+    assert found | digests(spoken(engine, again)) == sound
+
+
+def test_a_step_without_room_gives_back_all_that_is_in_hand(engine, monkeypatch):
+    work = utterances(engine)
+    sound = digests(spoken(engine, work))
+    with monkeypatch.context() as patch:
+        once(patch, engine._models.decoder, "advance", at=4)
+        with pytest.raises(DeviceFullError, match="in the middle of a step"):
+            list(engine.synthesize(Company(work)))
+    assert engine._models.decoder.free == 3
+    assert digests(spoken(engine, work)) == sound
+
+
+def test_numbers_that_ran_over_and_find_no_room_in_full_come_again(folder, monkeypatch):
+    engine = load(folder, precision="bf16")
+    (work,) = utterances(engine, TEXTS[:1])
+    head = engine._models.decoder._t3.head
+    monkeypatch.setattr(engine._models.decoder._t3, "head", lambda hidden: head(hidden) * float("nan"))
+    once(monkeypatch, engine, "_said_again", at=1)
+    company = Company([work])
+    assert next(engine.synthesize(company)) == OutOfMemory((work.key,))
+
+
+# --- doing without ---------------------------------------------------------------------------------------------------
+
+
+def test_each_fallback_changes_what_it_says_and_all_of_it_comes_back(engine):
+    assert isinstance(engine, Retreating)
+    names = tuple(fallback.name for fallback in engine.info.fallbacks)
+    assert names == ("micro_batch", "short_reference")
+    work = utterances(engine)
+    own = digests(spoken(engine, work))
+    engine.fall_back(names[:1])
+    assert engine.budget().rows == 1
+    engine.fall_back(names)
+    short = digests(spoken(engine, work))
+    assert not set(short.values()) & set(own.values())
+    engine.fall_back(names[1:])
+    assert engine.budget().rows == 3
+    engine.fall_back(())
+    assert digests(spoken(engine, work)) == own
+    engine.fall_back(names)
+    assert digests(spoken(engine, work)) == short  # whatever held in between
+
+
+def test_the_shorter_reference_is_what_a_setting_of_that_length_gives(engine, folder):
+    engine.fall_back(("short_reference",))
+    (work,) = utterances(engine, TEXTS[:1])
+    assert digests(spoken(engine, [work])) == digests(spoken(load(folder, reference_s=3.0), [work]))
+
+
+def test_on_another_device_it_is_loaded_anew(engine, folder):
+    threads = engine.info.numerics["threads"]
+    elsewhere = Fallback("cpu", {"device": "cpu", "precision": "bf16", "threads": threads, "rows": "1"})
+    engine.info = replace(engine.info, fallbacks=(elsewhere,))
+    (work,) = utterances(engine, TEXTS[:1])
+    own = digests(spoken(engine, [work]))
+    engine.fall_back(("cpu",))
+    there = digests(spoken(engine, [work]))
+    assert there == digests(spoken(load(folder, precision="bf16", rows=1), [work])) != own
+    engine.fall_back(())
+    assert digests(spoken(engine, [work])) == own
+
+
+def test_without_room_to_come_back_it_goes_on_as_it_was(engine, monkeypatch):
+    engine.fall_back(("micro_batch",))
+    (work,) = utterances(engine, TEXTS[:1])
+    small = digests(spoken(engine, [work]))
+    real = arrangement.Decoder
+
+    def tight(t3, slots):
+        if slots > 1:
+            raise FULL
+        return real(t3, slots)
+
+    monkeypatch.setattr(arrangement, "Decoder", tight)
+    with pytest.raises(DeviceFullError, match="has no room"):
+        engine.fall_back(())
+    assert engine.budget().rows == 1
+    assert digests(spoken(engine, [work])) == small
+
+
+def test_without_any_room_it_says_so_and_is_there_again_later(engine, monkeypatch):
+    (work,) = utterances(engine, TEXTS[:1])
+    own = digests(spoken(engine, [work]))
+    with monkeypatch.context() as patch:
+        once(patch, arrangement, "Decoder", at=1)
+        with pytest.raises(DeviceFullError):
+            engine.fall_back(("micro_batch",))
+        patch.setattr(arrangement, "Decoder", pytest.fail)
+        assert engine.budget().rows == 3
+    assert digests(spoken(engine, [work])) == own
+
+
+def test_what_can_be_done_without_depends_on_what_there_is():
+    card = Machine("cuda", "bf16", "a card", 8 << 30)
+    fallbacks = _fallbacks(card, Options(precision="fp32"), 27)
+    assert [fallback.name for fallback in fallbacks] == ["micro_batch", "short_reference", "cpu"]
+    assert fallbacks[2].numerics["precision"] == "fp32"
+    assert fallbacks[2].numerics["device"] == "cpu"
+    cpu = Machine("cpu", "int8", "CPU")
+    assert _fallbacks(cpu, Options(reference_s=2.0), 1) == ()
+
+
+# --- in a worker -----------------------------------------------------------------------------------------------------
+
+
+def test_a_take_that_was_made_with_less_is_another_take_and_says_so(folder, tmp_path):
+    options = {
+        "chatterbox": {
+            "model": "english",
+            "weights": str(folder),
+            "rows": 2,
+            "device": "cpu",
+            "precision": "fp32",
+            "watermark": False,
+            "state": os.environ["SPEEDD_TEST_CHATTERBOX_STATE"],
+        }
+    }
+    pool = WorkerPool(
+        "chatterbox_with_mishaps", options, takes=tmp_path, workers=1, limits=WorkerLimits(quiet_s=1000.0)
+    )
+    try:
+        info = pool.info
+        texts = ["It was a small thing to say.", "And then something LARGE came in.", "After that all was quiet again."]
+        work = []
+        for text in texts:
+            seed = chunk_seed(0, text, 0, 0)
+            key = take_key(info, text=text, voice=info.voices[0], style=Style(), seed=seed, language="en")
+            work.append(Utterance(key, text, info.voices[0], Style(), seed))
+        found = {}
+        for one in work:
+            for batch in pool.run([one]):
+                found |= {answer.utterance_key: answer for answer in batch}
+        first, large, last = (found[one.key] for one in work)
+        assert (first.key, first.fallback) == (work[0].key, "")
+        assert large.fallback == "reference_s=3.0, rows=1"
+        assert large.key == fallback_key(work[1].key, large.fallback)
+        assert last.fallback == large.fallback  # it is not quiet yet
+        assert all(take_path(tmp_path, answer.key).exists() for answer in found.values())
+        assert pool.status().workers[0].fallbacks == ("micro_batch", "short_reference")
+    finally:
+        pool.close()
