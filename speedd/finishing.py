@@ -17,7 +17,8 @@ from typing import Any
 from speedd import __version__, audio, execution, outbox, planning
 from speedd.config import Config
 from speedd.engines.base import EngineInfo
-from speedd.ledger import ChunkRow, Ledger
+from speedd.heard import Heard, HeardChunk
+from speedd.ledger import Ledger
 from speedd.model import Plan, Role
 from speedd.outbox import runlog
 from speedd.prepare import Head
@@ -100,10 +101,7 @@ class Finishing:
         with outbox.plain_errors(f"write into {stage}"):
             outbox.write_json(stage / outbox.METADATA_NAME, outbox.metadata_json(self._head.metadata, chapters))
             with (stage / self._names.captions).open("w", encoding="utf-8") as out:
-                outbox.write_vtt(
-                    out,
-                    (outbox.Cue(start, end, row.chunk.text) for row, start, end in self._timed(mastered) if row.takes),
-                )
+                outbox.write_vtt(out, (cue for chunk in self._heard(mastered) for cue in chunk.cues()))
             with (stage / outbox.CHUNKS_NAME).open("w", encoding="utf-8") as out:
                 planning.write_chunk_json(
                     out, self._plan(), generated=self._planned_at(), total_chunks=self._head.chunks
@@ -136,18 +134,26 @@ class Finishing:
         for piece in self._ledger.plans.pieces(self._story.id, chapter):
             yield audio.Piece(execution.take_path(takes, piece.take) if piece.take else None, piece.pause_ms)
 
-    def _timed(self, mastered: audio.Mastered) -> Iterator[tuple[ChunkRow, float, float]]:
-        """Yield every chunk with where it starts and ends in the audio, in seconds."""
+    def _heard(self, mastered: audio.Mastered) -> Iterator[HeardChunk]:
+        """Yield every chunk with where it lies in the audio."""
+        rate = mastered.sample_rate_hz
         numbers = (
             piece.chunk
             for chapter in range(len(self._head.chapters))
             for piece in self._ledger.plans.pieces(self._story.id, chapter)
         )
-        spans = groupby(zip(numbers, mastered.spans, strict=True), key=lambda pair: pair[0])
-        for row, (number, pairs) in zip(self._ledger.plans.chunks(self._story.id), spans, strict=True):
+        places = groupby(zip(numbers, mastered.spans, mastered.cuts, strict=True), key=lambda place: place[0])
+        for row, (number, own) in zip(self._ledger.plans.chunks(self._story.id), places, strict=True):
             assert row.chunk.index == number
-            own = [span for _, span in pairs]
-            yield row, float(own[0][0]) / mastered.sample_rate_hz, float(own[-1][1]) / mastered.sample_rate_hz
+            takes = iter(row.takes)
+            spoken = [next(takes) if segment.text else None for segment in row.chunk.segments] or [None]
+            yield HeardChunk(
+                row,
+                tuple(
+                    Heard(float(span[0]) / rate, float(span[1]) / rate, float(cut) / rate, take)
+                    for (_, span, cut), take in zip(own, spoken, strict=True)
+                ),
+            )
 
     def _plan(self) -> Plan:
         head = self._head
@@ -162,24 +168,28 @@ class Finishing:
 
     def _chunk_logs(self, mastered: audio.Mastered) -> Iterator[runlog.ChunkLog]:
         seed = self._config.engine.seed
-        for row, start_s, end_s in self._timed(mastered):
+        for heard in self._heard(mastered):
+            row = heard.row
             reasons = [take.stop_reason for take in row.takes]
             yield runlog.ChunkLog(
                 index=row.chunk.index,
                 chapter=row.chunk.chapter,
                 text_digest=hashlib.sha256(row.chunk.text.encode()).hexdigest(),
-                start_s=start_s,
-                duration_s=end_s - start_s,
+                start_s=heard.start_s,
+                duration_s=heard.end_s - heard.start_s,
                 attempts=sum(take.attempt + 1 for take in row.takes),
                 render_s=sum(take.render_s for take in row.takes),
                 stop_reason=next((reason for reason in reasons if reason != "end"), "end" if reasons else ""),
                 reused=all(take.made_at < self._story.started_at for take in row.takes),
                 takes=tuple(
                     runlog.TakeLog(
-                        key=take.key, seed=execution.chunk_seed(seed, take.text, take.occurrence, take.attempt)
+                        key=piece.take.key,
+                        seed=execution.chunk_seed(seed, piece.take.text, piece.take.occurrence, piece.take.attempt),
+                        stop_reason=piece.take.stop_reason,
+                        word_starts_s=piece.word_starts_s,
                     )
-                    for take in row.takes
-                    if take.key
+                    for piece in heard.pieces
+                    if piece.take and piece.take.key
                 ),
             )
 

@@ -383,6 +383,8 @@ class Rendered:
     """The key of the utterance, where `key` is another one because a fallback changed the numerics."""
     fallback: str = ""
     """What of the numerics a fallback changed (``device=cpu, reference_s=3``); empty if they are the engine's own."""
+    words: tuple[Word, ...] = ()
+    """As `Take.words`."""
 
     @property
     def utterance_key(self) -> str:

@@ -69,6 +69,8 @@ class Mastered:
     """Every track in order, also one that turned out empty."""
     spans: npt.NDArray[np.int64]
     """Where each piece is heard, without the pause after it; start and end sample, shape [n_pieces, 2], all tracks."""
+    cuts: npt.NDArray[np.int64]
+    """How many samples at the beginning of each piece's take were trimmed away, shape [n_pieces]."""
     loudness_lufs: float
     """Integrated, gated (BS.1770)."""
     true_peak_dbtp: float
@@ -160,6 +162,7 @@ def master(
         sample_rate_hz=rate,
         chapters=timeline.chapters,
         spans=timeline.spans,
+        cuts=timeline.bounds[:, 0],
         loudness_lufs=made.loudness_lufs,
         true_peak_dbtp=decibels(made.true_peak),
         rms_dbfs=decibels(math.sqrt(made.square_sum / timeline.total)),

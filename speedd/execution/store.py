@@ -81,6 +81,7 @@ class Store:
                 worker=self._setup.index,
                 asked=take.key if fallback else "",
                 fallback=fallback,
+                words=take.words,
             ),
             self._gauge(),
         )

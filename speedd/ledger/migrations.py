@@ -105,5 +105,10 @@ def m3_fallbacks(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE takes ADD COLUMN fallback TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m1_initial, m2_dialogue, m3_fallbacks)
+def m4_words(db: sqlite3.Connection) -> None:
+    """When a take's words are spoken, as JSON; NULL where the engine does not tell, and for what was made before."""
+    db.execute("ALTER TABLE takes ADD COLUMN words TEXT")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m1_initial, m2_dialogue, m3_fallbacks, m4_words)
 """Applied in order."""

@@ -12,7 +12,8 @@ from itertools import islice
 from typing import Any
 
 from speedd.ledger.database import Database
-from speedd.model import Boundary, Chunk, Quote, Segment, Style
+from speedd.ledger.takes import words_of
+from speedd.model import Boundary, Chunk, Quote, Segment, Style, Word
 
 PLAN_PAGE = 512
 """Chunks stored per transaction: about 10 ms of the lock."""
@@ -41,6 +42,8 @@ class ChunkTake:
     stop_reason: str
     made_at: float
     """Seconds since the epoch."""
+    words: tuple[Word, ...] = ()
+    """When its words are spoken, where the engine told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class Plans:
                 return
             spoken: dict[int, list[sqlite3.Row]] = {}
             for row in self._database.rows(
-                "SELECT u.*, t.render_s, t.stop_reason, t.created_at FROM utterances u"
+                "SELECT u.*, t.render_s, t.stop_reason, t.created_at, t.words FROM utterances u"
                 " LEFT JOIN takes t ON t.key=u.take WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
                 job_id,
                 chunks[0]["idx"],
@@ -180,6 +183,7 @@ def _chunk_row(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRow:
             render_s=u["render_s"] or 0.0,
             stop_reason=u["stop_reason"] or "nothing_to_speak",
             made_at=u["created_at"] or 0.0,
+            words=words_of(u["words"]),
         )
         for u in utterances
         if u["text"]

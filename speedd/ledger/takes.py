@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from speedd.ledger.database import Database
-from speedd.model import Rendered, Style
+from speedd.model import Rendered, Style, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Takes:
         with self._database.transaction() as db:
             for utterance, rendered, attempt, fault in takes:
                 db.execute(
-                    "REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         rendered.key,
                         rendered.samples,
@@ -116,6 +116,7 @@ class Takes:
                         job_id,
                         self._now(),
                         rendered.fallback,
+                        _words_text(rendered.words),
                     ),
                 )
                 if not fault:
@@ -139,7 +140,7 @@ class Takes:
         now = self._now()
         with self._database.transaction() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO takes VALUES (?,?,?,?,?,?,?,?,'','',?,?)",
+                "INSERT OR IGNORE INTO takes VALUES (?,?,?,?,?,?,?,?,'','',?,?,?)",
                 (
                     (
                         t.key,
@@ -152,6 +153,7 @@ class Takes:
                         t.size_bytes,
                         now,
                         t.fallback,
+                        _words_text(t.words),
                     )
                     for t in takes
                 ),
@@ -223,4 +225,15 @@ def _rendered(row: sqlite3.Row) -> Rendered:
         size_bytes=row["size_bytes"],
         worker=-1,
         fallback=row["fallback"],
+        words=words_of(row["words"]),
     )
+
+
+def words_of(text: str | None) -> tuple[Word, ...]:
+    """Read what the ledger holds of a take's words: ``[[text, start, end], …]``, in milliseconds."""
+    return tuple(Word(word, start / 1000, end / 1000) for word, start, end in json.loads(text or "[]"))
+
+
+def _words_text(words: Iterable[Word]) -> str | None:
+    rows = [[word.text, round(word.start_s * 1000), round(word.end_s * 1000)] for word in words]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")) if rows else None

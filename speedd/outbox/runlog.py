@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal, TextIO
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 SCHEMA_NAME = "run-log.schema.json"
 
 _CHUNKS_LINE = '  "chunks": [\n'
@@ -164,6 +164,10 @@ class TakeLog(_Entry):
 
     key: str = Field(description="The hash of all that shaped it.")
     seed: int = Field(ge=0, lt=2**63)
+    stop_reason: str = Field(default="end", description="Why the engine stopped: end or its own word.")
+    word_starts_s: tuple[Seconds, ...] = Field(
+        default=(), description="Where each of its words begins in the audio; empty where the engine does not tell."
+    )
 
 
 class ChunkLog(_Entry):
@@ -184,7 +188,7 @@ class ChunkLog(_Entry):
 class RunLog(_Entry):
     """All but the chunks, which `write_run_log` adds as they come."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     job_id: str
     edition: int = Field(default=1, ge=1, description="1, or more where changed settings made the job anew.")
     run_id: str = Field(default="", description="The run of the program, as its own log calls it.")

@@ -3,5 +3,14 @@
 from speedd.planning.chunk_json import read_chunk_json, voice_from_log, write_chunk_json
 from speedd.planning.lexicon import Lexicon, load_lexicon
 from speedd.planning.planner import plan_book
+from speedd.planning.sentences import split_sentences
 
-__all__ = ["Lexicon", "load_lexicon", "plan_book", "read_chunk_json", "voice_from_log", "write_chunk_json"]
+__all__ = [
+    "Lexicon",
+    "load_lexicon",
+    "plan_book",
+    "read_chunk_json",
+    "split_sentences",
+    "voice_from_log",
+    "write_chunk_json",
+]

@@ -4,6 +4,8 @@ All speak like `tone`: a sine whose length follows the text and whose pitch foll
 is answered with `Failed` by every one of them. What else they do:
 
 - ``polyglot``: speaks German and English; a text with ``Laterne`` must come to it as German, all others as English.
+- ``reader``: speaks several sentences in one go, each word as long as its letters, after half a second of silence; it
+  says when it speaks which word, and writes none of the punctuation.
 - ``silent``: takes of the right length with nothing in them.
 - ``flaky``: a silent take the first time it speaks a text that holds ``FLAKY``, a good one from then on.
 - ``gated``: waits in a text that holds ``GATE`` while the file that SPEEDD_TEST_GATE names is there.
@@ -39,7 +41,7 @@ import numpy as np
 
 from speedd.engines.base import Budget, EngineInfo, Fallback, OutOfMemory, find
 from speedd.errors import DeviceFullError, EngineError
-from speedd.model import Failed, Take, TextLimits, Voice
+from speedd.model import Failed, Take, TextLimits, Voice, Word
 
 RATE_HZ = 24_000
 S_PER_CHAR = 0.06
@@ -98,6 +100,25 @@ class Polyglot(Tone):
         if utterance.language != ("de" if "Laterne" in utterance.text else "en"):
             return Failed(utterance.key, f"this is not in the language {utterance.language}")
         return super().speak(utterance)
+
+
+class Reader(Tone):
+    lead_s = 0.5
+
+    def speak(self, utterance):
+        take = super().speak(utterance)
+        if isinstance(take, Failed) or not len(take.wave):
+            return take
+        words, at_s = [], self.lead_s
+        for text in re.findall(r"\w+", utterance.text):
+            words.append(Word(text, at_s, at_s + S_PER_CHAR * len(text)))
+            at_s = words[-1].end_s
+        return replace(take, words=tuple(words))
+
+    def wave(self, utterance):
+        letters = sum(char.isalnum() for char in utterance.text)
+        sound = super().wave(replace(utterance, text="a" * letters))
+        return np.concatenate([np.zeros(int(self.lead_s * RATE_HZ), np.float32), sound])
 
 
 class Silent(Tone):
@@ -326,8 +347,8 @@ CHATTERBOX_WITH_MISHAPS = ChatterboxFactoryWithMishaps()
 
 
 class Factory:
-    def __init__(self, name, engine, device="cpu", languages=("en",), fallbacks=()):
-        self.name, self.engine, self.device = name, engine, device
+    def __init__(self, name, engine, device="cpu", languages=("en",), fallbacks=(), one_sentence=True):
+        self.name, self.engine, self.device, self.one_sentence = name, engine, device, one_sentence
         self.languages, self.fallbacks = languages, fallbacks
 
     def describe(self, options):
@@ -340,7 +361,7 @@ class Factory:
             style_fields=("speed",),
             clones_voices=False,
             voices=(Voice("sine", "1" * 64), Voice("Cosine", "2" * 64)),
-            limits=TextLimits(best_chars=200, max_chars=400, one_sentence=True),
+            limits=TextLimits(best_chars=200, max_chars=400, one_sentence=self.one_sentence),
             device=self.device,
             fallbacks=self.fallbacks,
         )
@@ -360,6 +381,7 @@ class Factory:
 
 TONE = Factory("tone", Tone)
 POLYGLOT = Factory("polyglot", Polyglot, languages=("de", "en"))
+READER = Factory("reader", Reader, one_sentence=False)
 SILENT = Factory("silent", Silent)
 FLAKY = Factory("flaky", Flaky)
 GATED = Factory("gated", Gated)

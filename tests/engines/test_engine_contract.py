@@ -15,7 +15,18 @@ from speedd.engines import available, find
 from speedd.engines.base import Engine, OutOfMemory, Retreating, Thrifty
 from speedd.model import Failed, Style, Take, Utterance
 
-ENGINES = ("hibari", "tone", "silent", "slow", "crash_on_chunk", "hang", "oom_at_rows", "tight", "crash_in_batch")
+ENGINES = (
+    "hibari",
+    "tone",
+    "reader",
+    "silent",
+    "slow",
+    "crash_on_chunk",
+    "hang",
+    "oom_at_rows",
+    "tight",
+    "crash_in_batch",
+)
 TEXTS = (
     "“I have thought since how particularly ill-equipped I was,” said the Time Traveller.",
     "It was at ten o’clock to-day that the first of all Time Machines began its career!",

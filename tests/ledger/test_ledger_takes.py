@@ -1,6 +1,12 @@
 """Takes: shared by jobs, turned down, lost and counted."""
 
+from dataclasses import replace
+
 from ledger_rows import chunk, planned, take
+
+from speedd.ledger import Ledger
+from speedd.ledger.migrations import MIGRATIONS
+from speedd.model import Word
 
 
 def test_a_take_that_is_turned_down_is_kept_in_mind_and_not_used(ledger):
@@ -37,3 +43,25 @@ def test_chunks_count_as_rendered_if_one_of_their_takes_is_new(ledger):
     since = ledger.jobs._now()
     ledger.takes.record("0" * 12, [(1, take("b"), 0, ""), (3, take("d", samples=0), 0, "")])
     assert ledger.takes.count_rendered("0" * 12, since) == (1, 1)
+
+
+def test_when_words_are_spoken_is_kept_to_the_millisecond(ledger):
+    words = (Word("“Why?”", 0.0, 0.3204), Word("I", 0.3204, 0.5), Word("…", 0.5, 0.5))
+    planned(ledger, chunk(0, "“Why?” I …", "Nobody said."))
+    ledger.takes.record("0" * 12, [(0, replace(take("a"), words=words), 0, ""), (1, take("b"), 0, "")])
+    kept = (words[0], Word("I", 0.32, 0.5), words[2])
+    kept = (replace(kept[0], end_s=0.32), *kept[1:])
+    assert ledger.takes.stored("a").words == kept
+    (row,) = ledger.plans.chunks("0" * 12)
+    assert [one.words for one in row.takes] == [kept, ()]
+
+
+def test_takes_from_before_words_were_kept_have_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("speedd.ledger.database.MIGRATIONS", MIGRATIONS[:3])
+    before = Ledger(tmp_path / "ledger.db")
+    before._database.rows("INSERT INTO takes VALUES ('a', 1, 24000, -1, -2, 0.1, 'end', 9, '', 'j', 1.0, '')")
+    before.close()
+    monkeypatch.undo()
+    after = Ledger(tmp_path / "ledger.db")
+    assert after.takes.stored("a").words == ()
+    after.close()

@@ -44,3 +44,10 @@ def test_a_book_is_narrated(checkpoint, tmp_path):
     captions = (book / "Sea.vtt").read_text()
     assert "The harbour lay so still" in captions
     assert captions.count("-->") >= 3
+    said = [take for chunk in log["chunks"] for take in chunk["takes"]]
+    assert {take["stop_reason"] for take in said} <= {"end", "cap"}  # some of these weights babble on
+    assert all(take["word_starts_s"] == sorted(take["word_starts_s"]) != [] for take in said)
+    # Two sentences of one chunk, each with a caption of its own.
+    assert len(log["chunks"]) < captions.count("-->")
+    assert "\n“Is that really all?” he asked her at last.\n" in captions
+    assert "\nIt was all that anyone had ever written down.\n" in captions

@@ -175,7 +175,8 @@ def test_what_can_be_done_without_depends_on_what_there_is():
 # --- in a worker -----------------------------------------------------------------------------------------------------
 
 
-def test_a_take_that_was_made_with_less_is_another_take_and_says_so(folder, tmp_path):
+def test_a_take_that_was_made_with_less_is_another_take_and_says_so(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(tmp_path))
     options = {
         "chatterbox": {
             "model": "english",
