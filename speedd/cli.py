@@ -101,7 +101,7 @@ def run(
 
     With --once: exit code 0 if all is published, 1 if something failed or was refused, 75 if something has to wait.
     """
-    from speedd.commands import run_daemon  # noqa: PLC0415
+    from speedd.commands.run import run_daemon  # noqa: PLC0415
 
     overrides = _overrides(
         paths={"inbox": inbox, "outbox": outbox, "state": state}, engine={"name": engine, "voice": voice}
@@ -123,7 +123,7 @@ def narrate(
     state: StateOption = None,
 ) -> None:
     """Narrate one book, or some of its chapters, without a daemon. By default into the current folder."""
-    from speedd.commands import narrate_one  # noqa: PLC0415
+    from speedd.commands.book import narrate_one  # noqa: PLC0415
 
     overrides = _overrides(
         paths={"outbox": outbox or Path.cwd(), "state": state}, engine={"name": engine, "voice": voice}
@@ -142,7 +142,7 @@ def plan(
     config: ConfigOption = None,
 ) -> None:
     """Write a book's chunk JSON: to look at, or to edit and drop into the inbox."""
-    from speedd.commands import plan_book  # noqa: PLC0415
+    from speedd.commands.book import plan_book  # noqa: PLC0415
 
     plan_book(book, out, config, _overrides(engine={"name": engine}))
 
@@ -150,7 +150,7 @@ def plan(
 @cli.command()
 def status(*, as_json: JsonOption = False, config: ConfigOption = None, state: StateOption = None) -> None:
     """Show what is at work, what waits and what became of the latest books."""
-    from speedd.commands import gather_status, print_status  # noqa: PLC0415
+    from speedd.commands.jobs import gather_status, print_status  # noqa: PLC0415
 
     found = gather_status(config, _overrides(paths={"state": state}))
     if as_json:
@@ -167,7 +167,7 @@ def retry(
     state: StateOption = None,
 ) -> None:
     """Put a job that ended back into the queue; what was rendered is kept."""
-    from speedd.commands import retry_job  # noqa: PLC0415
+    from speedd.commands.jobs import retry_job  # noqa: PLC0415
 
     typer.echo(retry_job(job, config, _overrides(paths={"state": state})))
 
@@ -180,7 +180,7 @@ def cancel(
     state: StateOption = None,
 ) -> None:
     """Stop a job, at work or not."""
-    from speedd.commands import cancel_job  # noqa: PLC0415
+    from speedd.commands.jobs import cancel_job  # noqa: PLC0415
 
     typer.echo(cancel_job(job, config, _overrides(paths={"state": state})))
 
@@ -188,7 +188,7 @@ def cancel(
 @cli.command()
 def voices(*, engine: EngineOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """List the voices that are ready to speak."""
-    from speedd.commands import list_voices  # noqa: PLC0415
+    from speedd.commands.machine import list_voices  # noqa: PLC0415
 
     found = list_voices(config, _overrides(engine={"name": engine}))
     if as_json:
@@ -213,7 +213,7 @@ def check(
     state: StateOption = None,
 ) -> None:
     """Say whether this machine and its configuration are fit to run."""
-    from speedd.commands import check_machine, fetch_weights  # noqa: PLC0415
+    from speedd.commands.machine import check_machine, fetch_weights  # noqa: PLC0415
 
     overrides = _overrides(paths={"inbox": inbox, "outbox": outbox, "state": state})
     if download:

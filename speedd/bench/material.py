@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from speedd import execution, inbox, planning
-from speedd.commands import the_candidate
+from speedd.commands.book import the_candidate
 from speedd.config import Config, load_config
 from speedd.errors import InputError
 from speedd.model import Chunk, Job, Plan

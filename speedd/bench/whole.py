@@ -20,7 +20,7 @@ from speedd import inbox
 from speedd.app import App, spool_folder
 from speedd.bench.machine import cpu_s, memory_mb
 from speedd.bench.material import private_config
-from speedd.commands import the_candidate
+from speedd.commands.book import the_candidate
 from speedd.daemon import BookControl
 from speedd.ledger import State
 from speedd.story import Watch

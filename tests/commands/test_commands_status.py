@@ -3,7 +3,7 @@
 import io
 from dataclasses import asdict, replace
 
-from speedd.commands import print_status
+from speedd.commands.jobs import print_status
 from speedd.daemon.status import describe_engine
 from speedd.execution import ExecutorStatus
 from speedd.execution.base import WorkerState, WorkerStatus

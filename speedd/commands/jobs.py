@@ -1,0 +1,163 @@
+"""``status``, ``retry`` and ``cancel``: looking at a daemon's jobs, and leaving it a wish."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from speedd.app import open_ledger
+from speedd.config import Config, load_config
+from speedd.daemon.status import describe, status_path
+from speedd.errors import UsageError
+from speedd.ledger import JobRow, Ledger, State
+from speedd.story import Watch
+
+LATEST = 10
+"""How many books that ended ``status`` shows."""
+
+
+def gather_status(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect what is at work, what waits and what ended lately."""
+    config = load_config(file, overrides=overrides)
+    live = _live_status(config.paths.state)
+    with open_ledger(config) as ledger:
+        rows = ledger.jobs.rows()
+        at_work = [row for row in rows if not row.state.ended]
+        ended = sorted((row for row in rows if row.state.ended), key=lambda row: row.ended_at or 0)[-LATEST:]
+        return {
+            "running": live is not None,
+            "daemon": live,
+            "jobs": [_job_status(row, ledger) for row in at_work],
+            "ended": [_job_status(row, ledger) for row in reversed(ended)],
+        }
+
+
+def _live_status(state: Path) -> dict[str, Any] | None:
+    """What a running daemon last said of itself; None if none runs."""
+    try:
+        with (state / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    except OSError:
+        return None
+    else:
+        return None
+    try:
+        status: dict[str, Any] = json.loads(status_path(state).read_text())
+    except (OSError, ValueError):
+        return {}
+    return status
+
+
+def _job_status(row: JobRow, ledger: Ledger) -> dict[str, Any]:
+    progress = ledger.takes.progress(row.job.id)
+    return {
+        "job": row.job.id,
+        "name": row.job.name.encode(errors="replace").decode(),
+        "state": str(row.state),
+        "reason": row.reason,
+        "done": progress.done,
+        "total": progress.total,
+        "published": str(row.published) if row.published else None,
+        "created_at": _iso(row.created_at),
+        "ended_at": _iso(row.ended_at),
+    }
+
+
+def _iso(moment: float | None) -> str | None:
+    return datetime.fromtimestamp(moment).astimezone().isoformat(timespec="seconds") if moment is not None else None
+
+
+def print_status(found: Mapping[str, Any], out: TextIO | None = None) -> None:
+    """Write a status for people."""
+
+    def say(line: str) -> None:
+        print(line, file=out or sys.stdout)
+
+    daemon = found["daemon"] or {}
+    say(f"speedd runs, pid {daemon.get('pid', '?')}." if found["running"] else "speedd is not running.")
+    books = {watch["job"]: watch for watch in daemon.get("books", [])}
+    for job in found["jobs"]:
+        words = job["state"]
+        if job["state"] == State.RUNNING and (watch := books.get(job["job"])):
+            words = describe(Watch(**{**watch, "estimate": None, "title": watch["title"] or job["name"]}))
+            say(f"  {job['job']}  {words}")
+            continue
+        say(f"  {job['job']}  {job['name']}: {words}" + (f" ({job['reason']})" if job["reason"] else ""))
+    for waiting in daemon.get("waiting", []):
+        say(f"  {'-' * 12}  {waiting['name']}: {waiting['why']}")
+    for name, engine in daemon.get("engines", {}).items():
+        workers = engine["workers"]
+        memory = sum(worker["rss_bytes"] for worker in workers) / 2**20
+        restarts = sum(worker["restarts"] for worker in workers)
+        say(
+            f"  engine {name}: {len(workers)} workers, {memory:.0f} MB, {engine['rendered']} takes, {restarts} restarts"
+        )
+        for worker in workers:
+            words = [f"{worker['rows']} of {worker['rows_cap']} rows", f"{worker['free_bytes'] / 2**20:.0f} MB free"]
+            words += [f"{worker['held_bytes'] / 2**20:.0f} MB in rows"] * (worker["held_bytes"] > 0)
+            words += [f"{worker['tokens_per_s']:.0f} tokens/s"] * (worker["tokens_per_s"] > 0)
+            words += [f"without {', '.join(worker['fallbacks'])}"] * bool(worker["fallbacks"])
+            words = words * bool(worker["pid"]) + [worker["note"]] * bool(worker["note"])
+            card = f", card {worker['card']}" if worker["card"] else ""
+            if words:
+                say(f"    worker {worker['index']}{card}: {worker['state']}, {', '.join(words)}")
+    if found["ended"]:
+        say("Latest:")
+    for job in found["ended"]:
+        what = job["published"] or job["reason"]
+        say(f"  {job['job']}  {job['name']}: {job['state']}" + (f", {what}" if what else ""))
+
+
+def retry_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
+    """Put a job that ended back into the queue; return what to tell."""
+    config = load_config(file, overrides=overrides)
+    with open_ledger(config) as ledger:
+        row = _find(ledger, job)
+        if not row.state.ended:
+            raise UsageError(f"{row.job.name} is {row.state}; there is nothing to retry.")
+        if not row.job.parts or not all(part.path.exists() for part in row.job.parts):
+            raise UsageError(f"The copy of {row.job.name} is gone.", hint="Drop it into the inbox again.")
+        ledger.takes.forget_faults()
+        ledger.jobs.queue_again(row.job.id)
+        return f"{row.job.name} is queued again. " + _when(config)
+
+
+def cancel_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
+    """Wish a job away; return what to tell."""
+    config = load_config(file, overrides=overrides)
+    with open_ledger(config) as ledger:
+        row = _find(ledger, job)
+        if row.state.ended:
+            raise UsageError(f"{row.job.name} is {row.state} already.")
+        ledger.jobs.wish_cancelled(row.job.id)
+        return f"{row.job.name} will be cancelled. " + _when(config)
+
+
+def _when(config: Config) -> str:
+    """Wake the daemon if it runs and is ours to wake; say when it will act."""
+    live = _live_status(config.paths.state)
+    if live is None:
+        return "speedd is not running; it acts on this when it starts."
+    try:
+        os.kill(int(live["pid"]), signal.SIGHUP)
+    except (KeyError, ValueError, OSError):
+        return f"speedd acts on this within {config.inbox.scan_s:.0f} s."
+    return ""
+
+
+def _find(ledger: Ledger, job: str) -> JobRow:
+    found = [row for row in ledger.jobs.rows() if row.job.id.startswith(job)] if job else []
+    exact = [row for row in found if row.job.id == job]
+    if len(exact or found) != 1:
+        what = "several jobs" if found else "no job"
+        raise UsageError(f"“{job}” names {what}.", hint="`speedd status` lists them.")
+    return (exact or found)[0]

@@ -1,0 +1,66 @@
+"""``run``: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from speedd import __version__
+from speedd.app import App
+from speedd.commands.foreground import Stop, logging_to
+from speedd.config import load_config, pinned_values
+from speedd.daemon import Daemon
+from speedd.display import Display
+from speedd.errors import SpeeddError
+from speedd.service.notify import Notifier
+from speedd.service.signals import stop_on_signals
+
+REBUILD_S = 60.0
+"""How much more time systemd is asked for while a damaged ledger is rebuilt, again and again."""
+
+
+def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -> int:
+    """Run the daemon in the foreground; return its exit code."""
+    config = load_config(file, overrides=overrides)
+    wake = threading.Event()
+    stop = Stop(wake)
+    notifier = Notifier(os.environ)
+    show = once or sys.stdout.isatty()
+
+    def alive() -> None:
+        notifier.extend_timeout(REBUILD_S)
+
+    with logging_to(config.log) as (log, run_id), Display(enabled=show) as display:
+        restore = stop_on_signals(stop, rescan=wake)
+        try:
+            log.info("service.started", version=__version__, pid=os.getpid())
+            with App(
+                config,
+                log=log,
+                run_id=run_id,
+                pinned=pinned_values(overrides, os.environ),
+                alive=alive,
+                waits=not once,
+            ) as app:
+                daemon = Daemon(
+                    app,
+                    stop=stop,
+                    wake=wake,
+                    notifier=notifier,
+                    once=once,
+                    say=display.say,
+                    onlook=display.watch,
+                )
+                code = daemon.run()
+            log.info("service.stopped")
+        except SpeeddError as error:
+            log.error("service.failed", reason=str(error))  # noqa: TRY400 - a plain reason, no traceback
+            raise
+        finally:
+            restore()
+            notifier.close()
+    return code
