@@ -21,7 +21,7 @@ from speedd.config import (
 )
 from speedd.errors import ConfigError
 
-COMMENTED = Path(__file__).resolve().parent.parent / "config" / "speedd.toml"
+COMMENTED = Path(__file__).resolve().parent.parent.parent / "config" / "speedd.toml"
 SETTING = re.compile(r"# ([a-z_]+ = .+)")
 HOME = {"HOME": "/home/ann"}
 
