@@ -19,8 +19,6 @@ is answered with `Failed` by every one of them. What else they do:
   SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
 - ``card``: says on which graphics card it was told to speak.
-- ``chatterbox_with_mishaps``: the real one with whatever weights its options name, and what happens to ``mishap``. A
-  text that holds ``LARGE`` finds no room in S3Gen unless the reference is short.
 - ``no_numbers``: a sample of every take is not a number.
 - ``crash_in_batch``: takes 8 rows at once and dies if one of them holds ``CRASH``: which one, nobody can tell.
 - ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
@@ -39,7 +37,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speedd.engines.base import Budget, EngineInfo, Fallback, OutOfMemory, find
+from speedd.engines.base import Budget, EngineInfo, Fallback, OutOfMemory
 from speedd.errors import DeviceFullError, EngineError
 from speedd.model import Failed, Take, TextLimits, Voice, Word
 
@@ -258,7 +256,7 @@ class Mishap(OomAtRows):
 def due(mishap, rows):
     """Whether this happens now: once for each text that holds its word, in whatever process."""
     for utterance in rows:
-        if mishap in utterance.text:
+        if holds(utterance, mishap):
             try:
                 (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / f"{mishap} {utterance.key}").touch(exist_ok=False)
             except FileExistsError:
@@ -275,75 +273,6 @@ class CrashInBatch(OomAtRows):
             os._exit(3)
         for utterance in rows:
             yield self.speak(utterance)
-
-
-class ChatterboxWithMishaps:
-    """The real engine, to which the same happens as to `Mishap`; what it has in hand then is lost to it."""
-
-    def __init__(self, engine):
-        self.engine, self.info = engine, engine.info
-        self.prewarm, self.budget, self.close = engine.prewarm, engine.budget, engine.close
-        self.release_memory, self.fall_back = engine.release_memory, engine.fall_back
-
-    def tighten(self, large):
-        """Let S3Gen run out of memory on the rows with these seeds."""
-        import torch  # noqa: PLC0415
-
-        s3gen = self.engine._models.s3gen
-        render = type(s3gen).render
-
-        def tight(rows):
-            if self.engine._models.arrangement.reference_s > 3 and any(row.seed in large for row in rows):
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return render(s3gen, rows)
-
-        s3gen.render = tight
-
-    def synthesize(self, source):
-        texts, large = {}, set()
-        self.tighten(large)
-
-        class Noting:
-            closed = property(lambda _: source.closed)
-
-            def take(self, max_rows, *, block):
-                taken = source.take(max_rows, block=block)
-                for utterance in taken:
-                    note(utterance)
-                texts.update((utterance.key, utterance) for utterance in taken)
-                large.update(utterance.seed for utterance in taken if holds(utterance, "LARGE"))
-                return taken
-
-        for answer in self.engine.synthesize(Noting()):
-            if isinstance(answer, OutOfMemory):
-                yield answer
-                continue
-            spoken = [texts.pop(answer.key)]
-            if due("OOM", spoken) or due("FULL", spoken) or due("PART", spoken):
-                raise DeviceFullError("There is not enough memory.")
-            if due("KILL", spoken):
-                os.kill(os.getpid(), signal.SIGKILL)
-            while due("HANG", spoken):
-                time.sleep(3600)
-            if due("NAN", spoken):
-                answer.wave[len(answer.wave) // 2] = np.nan
-            yield answer
-
-
-class ChatterboxFactoryWithMishaps:
-    """Weights and the rest are as the options say."""
-
-    def describe(self, options):
-        return find("chatterbox").describe(options)
-
-    def load(self, options):
-        with suppress(FileNotFoundError):
-            (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "load").unlink()
-            os._exit(4)
-        return ChatterboxWithMishaps(find("chatterbox").load(options))
-
-
-CHATTERBOX_WITH_MISHAPS = ChatterboxFactoryWithMishaps()
 
 
 class Factory:

@@ -76,6 +76,11 @@ class KvCache:
         if self._grows and positions > self.keys.size(3):
             self.fit(positions)
 
+    def clear(self, rows: slice) -> None:
+        """Leave nothing in some rows: NaN would reach whoever has them next, past every mask."""
+        self.keys[:, rows] = 0
+        self.values[:, rows] = 0
+
     def load(self, row: int, stretch: Stretch, *, at: int = 0, count: int | None = None) -> None:
         """Copy the first ``count`` positions of a stretch into a row."""
         count = stretch.positions if count is None else count

@@ -281,6 +281,8 @@ class Decoder:
                 reason = guards.NOT_FINITE
             if reason:
                 ended.append(Spoken(row.request, tuple(row.tokens), reason, tuple(row.positions)))
+                if reason == guards.NOT_FINITE:
+                    self._cache.clear(slice(slot * self._rows_each, (slot + 1) * self._rows_each))
                 self._free(slot)
         return ended
 

@@ -42,12 +42,14 @@ PATIENCE_ROWS = 32
 """What T3 has finished waits for mates of its length until so many others have come after it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _InHand:
     """An utterance that T3 or S3Gen has."""
 
     utterance: Utterance
     text: TextTokens
+    again: bool = False
+    """Whether T3 speaks it a second time because its numbers ran out of range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +154,10 @@ class ChatterboxEngine:
                     if (answer := self._admit(utterance, decoder)) is not None:
                         yield answer
             for spoken in decoder.advance():
-                one = self._finished(spoken)
+                one = self._finished(spoken, decoder)
                 if isinstance(one, _Finished):
                     finished.add(one, s3gen.bucket(one.row))
-                else:
+                elif one is not None:
                     yield one
             decoding = decoder.free < decoder.slots
             while batch := finished.take(flush=not decoding):
@@ -181,12 +183,17 @@ class ChatterboxEngine:
         self._in_hand[utterance.key] = _InHand(utterance, text)
         return None
 
-    def _finished(self, spoken: Spoken) -> _Finished | Failed | OutOfMemory:
-        """Make ready for S3Gen what T3 has said."""
+    def _finished(self, spoken: Spoken, decoder: Decoder) -> _Finished | Failed | OutOfMemory | None:
+        """Make ready for S3Gen what T3 has said; None if T3 says it again."""
         key = spoken.request.key
         if spoken.reason == guards.NOT_FINITE:
+            in_hand = self._in_hand[key]
             try:
-                spoken = self._said_again(spoken.request)
+                if not in_hand.again:  # a glitch of the device passes, and then the bits are as they always are
+                    in_hand.again = True
+                    decoder.admit(spoken.request)
+                    return None
+                spoken = self._said_in_full(spoken.request)
             except torch.OutOfMemoryError:
                 give_back()
                 del self._in_hand[key]
@@ -227,8 +234,8 @@ class ChatterboxEngine:
             words = _words(spoken, in_hand.text, len(wave) / self.info.sample_rate_hz)
             yield Take(spoken.request.key, wave, self.info.sample_rate_hz, spoken.reason, words)
 
-    def _said_again(self, request: Request) -> Spoken:
-        """Let T3 speak an utterance once more in fp32, alone: its numbers ran over."""
+    def _said_in_full(self, request: Request) -> Spoken:
+        """Let T3 speak an utterance in fp32, alone: its numbers ran over twice."""
         now = self._models.arrangement
         if now.precision == "fp32":
             return Spoken(request, (), guards.NOT_FINITE)

@@ -40,8 +40,11 @@ class Watermark:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watermark") if enabled else None
 
     def submit(self, wave: Waveform) -> Future[Waveform]:
-        """Mark a waveform, which stays as it is; the marked one has the same length and lies in [-1, 1]."""
-        if self._thread is None:
+        """Mark a waveform, which stays as it is; the marked one has the same length and lies in [-1, 1].
+
+        One that holds what is no number comes back unmarked: Perth refuses it, and it will be rendered again.
+        """
+        if self._thread is None or not np.isfinite(wave).all():
             done: Future[Waveform] = Future()
             done.set_result(wave)
             return done

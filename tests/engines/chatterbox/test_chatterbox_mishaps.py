@@ -1,0 +1,105 @@
+"""The real engine in a worker, with faults inside its forward passes: they cost time, and nothing else."""
+
+import importlib.util
+import os
+from contextlib import closing
+
+import pytest
+
+from speedd.engines.base import find
+from speedd.execution import WorkerPool
+from speedd.execution.deadlines import PoolTimes
+from speedd.execution.takes import chunk_seed, take_key, take_path
+from speedd.model import Rendered, Style, Utterance
+
+if any(importlib.util.find_spec(module) is None for module in ("torch", "chatterbox")):
+    pytest.skip("the chatterbox extra is not installed", allow_module_level=True)
+
+IN_THE_FORWARD_PASSES = ("OOM", "FLOWOOM", "NAN", "FLOWNAN", "HANG", "FLOWKILL")
+"""What goes wrong, in this order; a hang comes when the engine's pace has been measured, and costs seconds."""
+
+
+@pytest.fixture
+def mishaps(tmp_path, monkeypatch):
+    """The folder in which the engine remembers what went wrong."""
+    folder = tmp_path / "mishaps"
+    folder.mkdir()
+    monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def trace(tmp_path, monkeypatch):
+    """The folder in which each process notes what its engine takes on."""
+    folder = tmp_path / "trace"
+    folder.mkdir()
+    monkeypatch.setenv("SPEEDD_TEST_TRACE", str(folder))
+    return folder
+
+
+def utterance(info, text, index):
+    voice, style, seed = info.voices[0], Style(), chunk_seed(0, text, index, 0)
+    return Utterance(
+        take_key(info, text=text, voice=voice, style=style, seed=seed, language="en"), text, voice, style, seed
+    )
+
+
+def settings(weights):
+    state = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
+    return {"weights": str(weights), "state": state, "device": "cpu", "precision": "fp32", "rows": 3}
+
+
+def render(engine, weights, takes):
+    """Speak a page of a book; return the answers, how the worker is, and the takes as they lie on the disk."""
+    options = {"chatterbox": settings(weights)}
+    with closing(WorkerPool(engine, options, takes=takes, workers=1, times=PoolTimes(chunk_s=2))) as pool:
+        texts = [f"He went on, and told the rest of it in the dark. {n}" for n in range(4 * len(IN_THE_FORWARD_PASSES))]
+        texts[2::4] = [f"And then {mishap} came over all of them." for mishap in IN_THE_FORWARD_PASSES]
+        work = [utterance(pool.info, text, index) for index, text in enumerate(texts)]
+        answers = [answer for batch in pool.run(work) for answer in batch]
+        assert sorted(answer.key for answer in answers) == sorted(one.key for one in work)
+        return answers, pool.status(), [take_path(takes, one.key).read_bytes() for one in work]
+
+
+@pytest.mark.fault
+def test_whatever_goes_wrong_every_chunk_is_rendered_once_and_sounds_as_if_nothing_had(
+    checkpoint, mishaps, trace, tmp_path
+):
+    weights = checkpoint("english", mean_tokens=12)
+    (mishaps / "load").touch()
+    answers, status, takes = render("chatterbox_with_mishaps", weights, tmp_path / "takes")
+    assert all(isinstance(answer, Rendered) and answer.finite and not answer.fallback for answer in answers)
+    assert {path.name.split()[0] for path in mishaps.iterdir()} == set(IN_THE_FORWARD_PASSES)
+    assert sum(worker.restarts for worker in status.workers) == 3  # load, HANG, FLOWKILL
+    assert len(list(trace.iterdir())) == 3
+    assert status.rendered == len(answers)
+    _, undisturbed, same_takes = render("chatterbox", weights, tmp_path / "undisturbed")
+    assert sum(worker.restarts for worker in undisturbed.workers) == 0
+    assert takes == same_takes
+    assert len(set(takes)) == len(takes)
+
+
+class Waiting:
+    """A source that holds what was not taken yet."""
+
+    def __init__(self, work):
+        self.work = list(work)
+
+    @property
+    def closed(self):
+        return not self.work
+
+    def take(self, max_rows, *, block):
+        taken, self.work = self.work[:max_rows], self.work[max_rows:]
+        return taken
+
+
+def test_numbers_out_of_range_leave_nothing_behind_for_whoever_has_the_row_next(checkpoint, mishaps):
+    options = {"chatterbox": settings(checkpoint("english", mean_tokens=12)) | {"rows": 1, "watermark": False}}
+    engine = find("chatterbox_with_mishaps").load(options)
+    texts = ["And then NAN came over all of them, and over those who had seen it before.", "Why?", "He went on. NAN"]
+    work = [utterance(engine.info, text, index) for index, text in enumerate(texts)]
+    disturbed, sound = ({take.key: take.wave.tobytes() for take in engine.synthesize(Waiting(work))} for _ in range(2))
+    assert len(list(mishaps.iterdir())) == 2
+    assert disturbed == sound
+    assert len(sound) == len(work)
