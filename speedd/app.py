@@ -105,6 +105,7 @@ class App:
         with self._pools_lock:
             if self._closed:
                 raise TryAgainError("speedd is stopping.")
+            self._bury_broken_pools()
             pool = self._pools.get(engine)
             if pool is None:
                 takes = takes_folder(self.config.paths.state)
@@ -115,7 +116,15 @@ class App:
     def engines(self) -> dict[str, ExecutorStatus]:
         """Return how the workers of each engine are."""
         with self._pools_lock:
+            self._bury_broken_pools()
             return {engine: pool.status() for engine, pool in self._pools.items()}
+
+    def _bury_broken_pools(self) -> None:
+        """Let go of pools that nobody looks after any more: the next book gets a new one."""
+        for engine, pool in list(self._pools.items()):
+            if pool.status().broken:
+                del self._pools[engine]
+                pool.close()
 
     def close_engines(self) -> None:
         """End all workers for good: books that wait for one end with a `TryAgainError`, at once."""

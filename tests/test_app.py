@@ -9,7 +9,9 @@ import structlog
 from speedd import app
 from speedd.app import App, make_folders, open_ledger
 from speedd.config import load_config
-from speedd.errors import ConfigError, TryAgainError
+from speedd.engines.base import find
+from speedd.errors import ConfigError, EngineError, TryAgainError
+from speedd.model import Style, Utterance
 
 
 @pytest.fixture
@@ -89,3 +91,17 @@ def test_without_a_state_there_is_nothing_to_look_at(config):
     with pytest.raises(ConfigError, match="There is no speedd state"), open_ledger(config):
         pass
     assert not Path(config.paths.state).exists()
+
+
+def test_workers_that_nobody_looks_after_any_more_are_replaced(config):
+    voice = find("tone").describe({}).voices[0]
+    work = [Utterance("a" * 64, "He went on.", voice, Style(), 1)]
+    with opened(config) as one:
+        first = one.executor("tone")
+        assert one.executor("tone") is first
+        first._crew._release_idle = None  # calling it ends the crew's thread
+        with pytest.raises(EngineError, match="worker pool failed: TypeError"):
+            list(first.run(work))
+        assert one.engines() == {}
+        assert [answer.key for batch in one.executor("tone").run(work) for answer in batch] == ["a" * 64]
+        assert one.engines()["tone"].healthy

@@ -70,11 +70,13 @@ class ExecutorStatus:
     rendered: int
     """Takes stored since the start."""
     failed: int
+    broken: bool = False
+    """True if nobody looks after the workers any more: it takes no work, and another one has to take its place."""
 
     @property
     def healthy(self) -> bool:
-        """False if a worker is stuck and nobody has replaced it."""
-        return not any(worker.overdue for worker in self.workers)
+        """False if a worker is stuck and nobody has replaced it, or nobody would."""
+        return not (self.broken or any(worker.overdue for worker in self.workers))
 
 
 class Executor(Protocol):

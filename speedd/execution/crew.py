@@ -1,4 +1,4 @@
-"""The crew: engine workers in their slots, and the one thread that starts them, talks to them and buries them."""
+"""The crew: engine workers in their slots, and the one thread that starts them, hears them and buries them."""
 
 from __future__ import annotations
 
@@ -15,33 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from speedd.errors import EngineError, TryAgainError
+from speedd.errors import PASSING, EngineError, SpeeddError, TryAgainError
 from speedd.execution.base import WorkerState, WorkerStatus
 from speedd.execution.board import Board, Item, Slot
 from speedd.execution.child import Child
 from speedd.execution.deadlines import Deadlines, PoolTimes
+from speedd.execution.dispatch import Dispatch
 from speedd.execution.etiquette import Etiquette, Manners
-from speedd.execution.messages import (
-    Broken,
-    Done,
-    Gauge,
-    Heartbeat,
-    NoRoom,
-    NotStored,
-    Ready,
-    Refused,
-    Returned,
-    Setup,
-    Speak,
-    Started,
-    Stop,
-    Warming,
-    WorkerLimits,
-)
+from speedd.execution.messages import Setup, Stop, WorkerLimits
 from speedd.execution.neighbours import Neighbours
-from speedd.execution.scheduler import window
+from speedd.execution.restarts import Restarts
 from speedd.execution.takes import discard_partial_files
-from speedd.model import Failed, Rendered
+from speedd.model import Failed
 
 if TYPE_CHECKING:
     from speedd.engines.base import EngineInfo
@@ -50,17 +35,10 @@ log = structlog.get_logger()
 
 DEATHS_TO_FAIL = 3
 """An utterance in the engine at so many deaths of a worker is taken to be the cause."""
-FAILED_STARTS_TO_GIVE_UP = 5
-FRUITLESS_DEATHS_TO_GIVE_UP = 15
-"""Deaths in a row, of whatever worker, without one answer. Five bad texts in a row reach it."""
-FIRST_BACK_OFF_S = 0.1
-LONGEST_BACK_OFF_S = 30.0
 NO_ROOM_PAUSE_S = 30.0
 """How long a device is left alone on which not even one row fits."""
 STOP_S = 0.7
 """How long workers may take to end by themselves before they are killed."""
-TOKENS_SMOOTHING = 0.2
-"""Share of the newest reading in the tokens a second that are told."""
 OVERDUE_S = 10.0
 """How far past its deadline a worker is still no sign that the crew itself is stuck."""
 
@@ -100,33 +78,36 @@ class Crew:
         waits: bool,
         clock: Callable[[], float],
     ) -> None:
-        self.info = info
-        self.rendered = 0
-        self.failed = 0
         self.closing = False
+        """Set to end the thread; it sets it itself when it fails."""
         self._board = board
         self._setup = Setup(0, engine, dict(options), takes, nice, times.heartbeat_s, limits)
         self._times = times
         self._deadlines = Deadlines(times, info.patient_s_per_char)
         self._clock = clock
         self._slots = [Slot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
+        self._restarts = Restarts()
+        self.dispatch = Dispatch(
+            board,
+            self._slots,
+            info,
+            takes=takes,
+            ahead=limits.ahead,
+            deadlines=self._deadlines,
+            restarts=self._restarts,
+            clock=clock,
+        )
         self._neighbours = Neighbours(etiquette, self._slots, clock)
         self._waits = waits
         self._supervisor: threading.Thread | None = None
         self._expected = 0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._failed_starts = 0
-        self._fruitless_deaths = 0
+        self._broken = False
 
     @property
-    def places(self) -> int:
-        """How many utterances the workers may hold in all."""
-        return sum(self._window(slot) for slot in self._slots)
-
-    @property
-    def in_flight(self) -> int:
-        """How many they hold that they have not answered."""
-        return sum(len(slot.outstanding) for slot in self._slots)
+    def is_broken(self) -> bool:
+        """Whether the thread has ended without being told to."""
+        return self._broken or (self._supervisor is not None and not (self.closing or self._supervisor.is_alive()))
 
     def status(self) -> tuple[WorkerStatus, ...]:
         """Describe each worker."""
@@ -171,8 +152,8 @@ class Crew:
                 pass
         except Exception as error:  # the boundary of the thread: callers must not wait for it for ever
             with self._board.lock:
-                self.closing = True
-                self._board.fail_all(EngineError(f"The worker pool failed: {type(error).__name__}."))
+                self.closing = self._broken = True
+                self._board.fail_all(_in_plain_words(error))
             log.exception("executor.failed")
         finally:
             self._stop_all()
@@ -186,7 +167,7 @@ class Crew:
             if held_up and not self._waits:
                 self._board.fail_all(TryAgainError(f"The engine makes room for others: {held_up}."))
             self._start_workers()
-            self._dispatch()
+            self.dispatch.send()
             lines = {slot.child.connection: slot for slot in self._slots if slot.child}
             timeout_s = self._timeout_s()
         heard = wait([self._wake, *lines], timeout_s)
@@ -214,136 +195,20 @@ class Crew:
         soonest_s = min(moments, default=math.inf)
         return None if soonest_s == math.inf else max(0.0, soonest_s - now_s) + 0.001
 
-    # --- work ------------------------------------------------------------------------------------------------------
-
-    def _dispatch(self) -> None:
-        """Send waiting utterances to workers that may take on more, the least busy first."""
-        while True:
-            slots = [
-                slot
-                for slot in self._slots
-                if slot.state in {WorkerState.IDLE, WorkerState.BUSY}
-                and slot.manners < Manners.PAUSE
-                and not slot.leaving
-                and slot.uncommitted < self._window(slot)
-                and not any(item.deaths for item in slot.outstanding)  # a suspect runs alone
-            ]
-            if not slots:
-                return
-            slot = min(slots, key=lambda slot: len(slot.outstanding))
-            if self._board.suspects:
-                if slot.outstanding:
-                    return  # nothing new starts until a worker is empty
-                item: Item | None = self._board.suspects.popleft()
-            else:
-                item = self._board.next_item()
-            if item is None:
-                return
-            if not slot.outstanding:
-                slot.since_s = self._clock()
-            slot.state = WorkerState.BUSY
-            self._board.assign(item, slot)
-            assert slot.child is not None
-            slot.child.send(Speak(item.utterance))
-
-    def _window(self, slot: Slot) -> int:
-        rows = slot.gauge.rows_cap if slot.gauge else 1
-        if slot.manners is Manners.SHRINK:
-            return max(1, rows // 2)
-        return window(rows, self.info.device, ahead=self._setup.limits.ahead)
-
     def _receive(self, slot: Slot) -> None:
         """Read all that a worker has to say, its death included."""
         assert slot.child is not None
         try:
             while slot.child.connection.poll():
-                self._hear(slot, slot.child.connection.recv())
+                self.dispatch.hear(slot, slot.child.connection.recv())
         except (EOFError, OSError):
             self._bury(slot)
-
-    def _hear(self, slot: Slot, report: object) -> None:
-        match report:
-            case Ready():
-                slot.state = WorkerState.IDLE
-                slot.gauge = report.gauge
-                slot.rss_bytes = report.rss_bytes
-                slot.since_s = self._clock()
-                self.info = report.info
-                self._failed_starts = 0
-                log.info("worker.ready", worker=slot.index, load_s=round(report.load_s, 3), rss_bytes=report.rss_bytes)
-            case Warming():
-                slot.warming = report.voice
-                slot.since_s = self._clock()
-            case Heartbeat():
-                slot.rss_bytes = report.rss_bytes
-                self._note(slot, report.gauge)
-            case NoRoom():
-                slot.fault = slot.no_room = report.reason
-            case Broken():
-                slot.fault = report.reason
-                log.warning("worker.broke", worker=slot.index, reason=report.reason, trace=report.trace)
-            case Refused():
-                self._board.fail_all(EngineError(report.message, hint=report.hint))
-            case _:
-                self._hear_of_work(slot, report)
-
-    def _hear_of_work(self, slot: Slot, report: object) -> None:
-        match report:
-            case Started():
-                for key in report.keys:
-                    slot.find(key).started_s = self._clock()
-            case Returned():
-                self._note(slot, report.gauge)
-                slot.since_s = self._clock()
-                for key in report.keys:
-                    slot.find(key).started_s = None
-                log.warning(
-                    "worker.gave_back",
-                    worker=slot.index,
-                    chunks=len(report.keys),
-                    reason=report.why,
-                    rows_cap=report.gauge.rows_cap,
-                )
-            case Done(Failed() as failed):
-                self._note(slot, report.gauge)
-                self.failed += 1
-                self._board.answer(self._take_from(slot, failed.key), failed)
-            case Done(Rendered() as rendered):
-                self._note(slot, report.gauge)
-                self.rendered += 1
-                item = self._take_from(slot, rendered.utterance_key)
-                self._deadlines.note(item, rendered.render_s)
-                self._board.answer(item, rendered)
-            case NotStored():
-                item = self._take_from(slot, report.key)
-                self._board.release(item)
-                message = f"A take cannot be stored in {self._setup.takes}: {report.reason}."
-                self._board.fail(
-                    item.run, TryAgainError(message, hint="Free some space there, or make it writable again.")
-                )
-
-    def _note(self, slot: Slot, gauge: Gauge) -> None:
-        if slot.gauge and gauge.budget.tokens and self._clock() > slot.gauged_s:
-            decoded = gauge.budget.tokens - slot.gauge.budget.tokens
-            per_s = decoded / (self._clock() - slot.gauged_s)
-            slot.tokens_per_s += TOKENS_SMOOTHING * (per_s - slot.tokens_per_s)
-        slot.gauge = gauge
-        slot.gauged_s = self._clock()
-
-    def _take_from(self, slot: Slot, key: str) -> Item:
-        item = slot.find(key)
-        slot.outstanding.remove(item)
-        slot.since_s = self._clock()
-        self._fruitless_deaths = 0
-        if not slot.outstanding:
-            slot.state = WorkerState.IDLE
-        return item
 
     # --- life and death --------------------------------------------------------------------------------------------
 
     def _start_workers(self) -> None:
         """Start workers for which there is work, unless they died just now."""
-        wanted = max(self._board.waiting + self.in_flight, self._expected)
+        wanted = max(self._board.waiting + self.dispatch.in_flight, self._expected)
         self._expected = 0
         alive = sum(slot.child is not None for slot in self._slots)
         for slot in self._slots:
@@ -351,7 +216,7 @@ class Crew:
             if slot.child is None and alive < wanted and may_start:
                 setup = replace(self._setup, index=slot.index)
                 try:
-                    alone = self.info.device == "cpu" and self.info.shares_cores
+                    alone = self.dispatch.info.device == "cpu" and self.dispatch.info.shares_cores
                     slot.child = Child(setup, single_threaded=alone, card=slot.card)
                 except OSError as error:  # no memory, processes or files left: that passes
                     self._board.fail_all(TryAgainError(f"No engine can be started now: {error.strerror}."))
@@ -380,20 +245,17 @@ class Crew:
                 self._wait_for_room(slot)
             return
         log.warning("worker.died", worker=slot.index, reason=reason, in_flight=len(orphans))
-        self._failed_starts += loading
-        self._fruitless_deaths += 1
         slot.restarts += 1
-        back_off_s = FIRST_BACK_OFF_S * 2 ** (self._fruitless_deaths - 1)
-        slot.start_at_s = self._clock() + min(back_off_s, LONGEST_BACK_OFF_S)
+        slot.start_at_s = self._clock() + self._restarts.died(loading=loading)
         for item in reversed(orphans):
             if self._board.put_back(item):
                 self._judge(item, reason)
-        if self._failed_starts >= FAILED_STARTS_TO_GIVE_UP or self._fruitless_deaths >= FRUITLESS_DEATHS_TO_GIVE_UP:
+        if self._restarts.are_vain:
             message = (
-                f"The engine {self._setup.engine} stopped working {self._fruitless_deaths} times in a row; "
+                f"The engine {self._setup.engine} stopped working {self._restarts.deaths} times in a row; "
                 f"the last time {reason}."
             )
-            self._failed_starts = self._fruitless_deaths = 0
+            self._restarts.forget()
             self._board.fail_all(EngineError(message, hint="Try: speedd check"))
 
     def _wait_for_room(self, slot: Slot) -> None:
@@ -414,7 +276,7 @@ class Crew:
         if item.deaths < DEATHS_TO_FAIL:
             self._board.suspects.appendleft(item)
             return
-        self.failed += 1
+        self.dispatch.failed += 1
         text = f"The engine stopped working {item.deaths} times while it spoke this text; the last time {reason}."
         self._board.answer(item, Failed(item.utterance.key, text, final=True))
 
@@ -449,3 +311,12 @@ class Crew:
                 discard_partial_files(self._setup.takes, pid=child.pid)
             for slot in self._slots:
                 slot.empty(WorkerState.STOPPED)
+
+
+def _in_plain_words(error: Exception) -> SpeeddError:
+    """Say to the books what ended the crew: what passes lets them wait for another crew."""
+    if isinstance(error, MemoryError):
+        return TryAgainError("The machine is out of memory.")
+    if isinstance(error, OSError) and (reason := PASSING.get(error.errno or 0)):
+        return TryAgainError(f"The workers cannot go on now: {reason}.")
+    return EngineError(f"The worker pool failed: {type(error).__name__}.")

@@ -128,7 +128,7 @@ class WorkerPool:
     @property
     def info(self) -> EngineInfo:
         """The engine, as a worker loaded it, or as it describes itself until one has."""
-        return self._crew.info
+        return self._crew.dispatch.info
 
     def warm(self) -> None:
         """Start the workers; see `Executor.warm`."""
@@ -165,9 +165,10 @@ class WorkerPool:
                 workers=self._crew.status(),
                 runs=len(self._board.runs),
                 waiting=self._board.waiting,
-                in_flight=self._crew.in_flight,
-                rendered=self._crew.rendered,
-                failed=self._crew.failed,
+                in_flight=self._crew.dispatch.in_flight,
+                rendered=self._crew.dispatch.rendered,
+                failed=self._crew.dispatch.failed,
+                broken=self._crew.is_broken,
             )
 
     def close(self) -> None:
@@ -180,7 +181,7 @@ class WorkerPool:
     def _pull(self, run: Run, source: Iterator[Utterance]) -> bool:
         """Pull as much as the workers could take on; say whether the source may hold more."""
         try:
-            while len(run.waiting) < self._crew.places:
+            while len(run.waiting) < self._crew.dispatch.places:
                 utterance = next(source, None)
                 if utterance is None:
                     return False

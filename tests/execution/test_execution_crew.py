@@ -51,12 +51,12 @@ def sent(crew):
 def wait_for_turn(crew, *texts):
     run = crew._board.open()
     for text in texts:
-        crew._board.add(run, utterance(crew.info, text))
+        crew._board.add(run, utterance(crew.dispatch.info, text))
     return run
 
 
 def suspect(crew, run, text):
-    crew._board.add(run, utterance(crew.info, text))
+    crew._board.add(run, utterance(crew.dispatch.info, text))
     item = run.waiting.pop()
     item.deaths = 1
     crew._board.suspects.append(item)
@@ -65,42 +65,42 @@ def suspect(crew, run, text):
 
 def test_workers_are_filled_evenly_up_to_their_window(crew):
     wait_for_turn(crew, *"abcdefghijk")
-    crew._dispatch()
+    crew.dispatch.send()
     assert sent(crew) == [list("aceg"), list("bdfh")]
 
 
 def test_a_suspect_goes_first_and_runs_alone(crew):
     run = wait_for_turn(crew, *"abcdefghijk")
     suspect(crew, run, "S")
-    crew._dispatch()
+    crew.dispatch.send()
     assert sent(crew) == [["S"], list("abcd")]
 
 
 def test_while_no_worker_is_empty_for_a_suspect_nothing_else_starts(crew):
     run = wait_for_turn(crew, "a", "b")
-    crew._dispatch()
+    crew.dispatch.send()
     suspect(crew, run, "S")
     for text in "cdef":
-        crew._board.add(run, utterance(crew.info, text))
-    crew._dispatch()
+        crew._board.add(run, utterance(crew.dispatch.info, text))
+    crew.dispatch.send()
     assert sent(crew) == [["a"], ["b"]]
-    crew._take_from(crew._slots[1], crew._slots[1].outstanding[0].utterance.key)
-    crew._dispatch()
+    crew.dispatch._take_from(crew._slots[1], crew._slots[1].outstanding[0].utterance.key)
+    crew.dispatch.send()
     assert sent(crew) == [["a", "c", "d", "e"], ["b", "S"]]
 
 
 def test_the_run_that_has_least_in_hand_is_served_next(crew):
     wait_for_turn(crew, *"abcd")
-    crew._dispatch()
+    crew.dispatch.send()
     wait_for_turn(crew, *"ABCD")
     wait_for_turn(crew, *"123")
-    crew._dispatch()
+    crew.dispatch.send()
     assert sorted(text for slot in sent(crew) for text in slot) == sorted("abcd" + "AB" + "12")
 
 
 def test_what_was_not_in_the_engine_when_it_died_is_not_charged(crew):
     run = wait_for_turn(crew, "a", "b", "c")
-    crew._dispatch()
+    crew.dispatch.send()
     slot = crew._slots[0]
     first, second = slot.outstanding
     first.started_s = 0.0

@@ -289,7 +289,7 @@ def test_a_voice_that_cannot_be_loaded_fails_its_utterances_alone(pool):
 def test_a_batching_engine_is_kept_fed_and_its_budget_followed(pool):
     narrators = pool("oom_at_rows", workers=1)
     results(narrators, utterances(narrators.info, 60))
-    assert narrators._crew.places in {2 + 2, 3 + 2}  # of the 8 that it claimed, 4 are still too many
+    assert narrators._crew.dispatch.places in {2 + 2, 3 + 2}  # of the 8 that it claimed, 4 are still too many
 
 
 @pytest.mark.fault

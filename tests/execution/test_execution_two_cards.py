@@ -95,7 +95,7 @@ class Bench:
 
     def hear(self, worker, report):
         if worker.alive:
-            self.crew._hear(worker.slot, report)
+            self.crew.dispatch.hear(worker.slot, report)
 
     def kill(self, index):
         self.crew._bury(self.slots[index])
@@ -108,9 +108,9 @@ class Bench:
         todo.reverse()
         answers = []
         while len(answers) < chunks:
-            while todo and len(run.waiting) < self.crew.places:
+            while todo and len(run.waiting) < self.crew.dispatch.places:
                 self.board.add(run, todo.pop())
-            self.crew._dispatch()
+            self.crew.dispatch.send()
             self.clock, _, event, data = heapq.heappop(self.events)
             with self.board.lock:
                 event(*data)
@@ -159,12 +159,12 @@ def test_what_an_engine_gave_back_is_no_suspect_when_it_dies(bench):
     run = one.board.open()
     for number in range(3):
         one.board.add(run, utterance(one.info, f"Text {number}."))
-    one.crew._dispatch()
+    one.crew.dispatch.send()
     (slot,) = one.slots
     keys = tuple(item.utterance.key for item in slot.outstanding)
     with one.board.lock:
-        one.crew._hear(slot, Started(keys))
-        one.crew._hear(slot, Returned(keys[:2], "the device ran out of memory", slot.gauge))
+        one.crew.dispatch.hear(slot, Started(keys))
+        one.crew.dispatch.hear(slot, Returned(keys[:2], "the device ran out of memory", slot.gauge))
         one.crew._bury(slot)
     assert [item.utterance.key for item in one.board.suspects] == [keys[2]]
     assert [item.utterance.key for item in run.waiting] == list(keys[:2])

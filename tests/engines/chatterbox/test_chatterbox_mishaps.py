@@ -9,6 +9,7 @@ import pytest
 from speedd.engines.base import find
 from speedd.execution import WorkerPool
 from speedd.execution.deadlines import PoolTimes
+from speedd.execution.messages import WorkerLimits
 from speedd.execution.takes import chunk_seed, take_key, take_path
 from speedd.model import Rendered, Style, Utterance
 
@@ -17,6 +18,8 @@ if any(importlib.util.find_spec(module) is None for module in ("torch", "chatter
 
 IN_THE_FORWARD_PASSES = ("OOM", "FLOWOOM", "NAN", "FLOWNAN", "HANG", "FLOWKILL")
 """What goes wrong, in this order; a hang comes when the engine's pace has been measured, and costs seconds."""
+EAGER = WorkerLimits(quiet_s=0.0)
+"""After running out of memory it soon has company in the batch again."""
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def settings(weights):
 def render(engine, weights, takes):
     """Speak a page of a book; return the answers, how the worker is, and the takes as they lie on the disk."""
     options = {"chatterbox": settings(weights)}
-    with closing(WorkerPool(engine, options, takes=takes, workers=1, times=PoolTimes(chunk_s=2))) as pool:
+    with closing(WorkerPool(engine, options, takes=takes, workers=1, times=PoolTimes(chunk_s=2), limits=EAGER)) as pool:
         texts = [f"He went on, and told the rest of it in the dark. {n}" for n in range(4 * len(IN_THE_FORWARD_PASSES))]
         texts[2::4] = [f"And then {mishap} came over all of them." for mishap in IN_THE_FORWARD_PASSES]
         work = [utterance(pool.info, text, index) for index, text in enumerate(texts)]
