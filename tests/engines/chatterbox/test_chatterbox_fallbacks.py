@@ -86,7 +86,7 @@ def test_numbers_that_ran_over_and_find_no_room_in_full_come_again(folder, monke
     (work,) = utterances(engine, TEXTS[:1])
     head = engine._models.decoder._t3.head
     monkeypatch.setattr(engine._models.decoder._t3, "head", lambda hidden: head(hidden) * float("nan"))
-    once(monkeypatch, engine, "_said_again", at=1)
+    once(monkeypatch, engine, "_said_in_full", at=1)
     company = Company([work])
     assert next(engine.synthesize(company)) == OutOfMemory((work.key,))
 
