@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -186,16 +187,43 @@ def cancel(
 
 
 @cli.command()
-def voices(*, engine: EngineOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """List the voices that are ready to speak."""
-    from speedd.commands.machine import list_voices  # noqa: PLC0415
+def voices(
+    *,
+    preview: Annotated[
+        str | None, typer.Option("--preview", help="Let this voice say a sentence.", metavar="NAME", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The preview's WAV; by default preview-NAME.wav.", metavar="FILE", show_default=False
+        ),
+    ] = None,
+    engine: EngineOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the voices, and say which samples in the voices folder cannot be used and why; or let one be heard."""
+    from speedd.commands.voices import list_voices, preview_voice  # noqa: PLC0415
 
-    found = list_voices(config, _overrides(engine={"name": engine}))
+    overrides = _overrides(engine={"name": engine})
+    if preview is not None:
+        heard = preview_voice(preview, out, config, overrides)
+        if as_json:
+            typer.echo(json.dumps({**asdict(heard), "path": str(heard.path)}, indent=2))
+            return
+        typer.echo(f"{heard.path}  ({heard.voice} of {heard.engine}, {heard.duration_s:.1f} s)")
+        if heard.fault:
+            typer.echo(f"speedd: a book would turn this down: {heard.fault}", err=True)
+        return
+    if out is not None:
+        raise UsageError("-o names the file of a preview.", hint="Say which voice: --preview NAME.")
+    found = list_voices(config, overrides)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
     for voice in found["voices"]:
-        typer.echo(f"{voice['name']:20} {voice['engine']:12} {voice['origin']}")
+        told = f"not usable: {voice['fault']}" if voice["fault"] else voice["origin"]
+        typer.echo(f"{voice['name']:20} {voice['engine']:12} {told}")
     if not found["clones_voices"]:
         typer.echo(f"The engine {found['engine']} does not clone voices; samples in {found['folder']} are not used.")
 

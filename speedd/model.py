@@ -358,7 +358,7 @@ class Failed:
     key: str
     reason: str
     final: bool = False
-    """True if another seed cannot help: the text ended its worker again and again."""
+    """True if another seed cannot help: the engine does not take the text, or it ended its worker again and again."""
 
 
 @dataclass(frozen=True, slots=True)

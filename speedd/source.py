@@ -106,7 +106,7 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
         chosen, plan = fitting, planned(fitting.info)
     warnings += plan.warnings
     warnings += lexicon.warnings(frozenset(chosen.info.speaks))
-    voice, doubts = _voice(job, config, settings, plan, chosen.info, pinned or {})
+    voice, doubts = _voice(job, config, settings, plan, chosen, pinned or {})
     return Prepared(
         plan=plan,
         engine=chosen.name,
@@ -267,16 +267,23 @@ def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
 
 
 def _voice(
-    job: Job, config: Config, settings: BookSettings, plan: Plan, info: EngineInfo, pinned: Mapping[str, Any]
+    job: Job, config: Config, settings: BookSettings, plan: Plan, chosen: _Chosen, pinned: Mapping[str, Any]
 ) -> tuple[Voice, list[str]]:
     """The voice that speaks, and what is to be said of it."""
+    info = chosen.info
+    check = engines.sample_check(chosen.name, engine_options(config))
     sample = job.part(Role.VOICE)
-    if sample and info.clones_voices and not settings.engine.voice:
-        return Voice(sample.name, sample.digest, sample.path), []
     doubts = []
     if sample and not info.clones_voices:
         doubts.append(f"The voice sample {sample.name} is not used: {info.name} does not clone voices.")
-    voice, doubt = engines.choose_voice(info, _wanted_voice(job, config, settings, plan, pinned), config.paths.voices)
+    elif sample and not settings.engine.voice:
+        try:
+            check(sample.path)
+            return Voice(sample.name, sample.digest, sample.path), []
+        except EngineError as error:
+            doubts.append(f"{error} Another voice speaks instead.")
+    wanted = _wanted_voice(job, config, settings, plan, pinned)
+    voice, doubt = engines.choose_voice(info, wanted, config.paths.voices, check)
     return voice, [*doubts, doubt] if doubt else doubts
 
 

@@ -211,17 +211,6 @@ def test_status_of_nothing_says_so(house: House):
     assert f"There is no speedd state in {house.state}." in result.err
 
 
-def test_voices_lists_what_speaks(house: House):
-    result = house.speedd("voices")
-    assert result.out.splitlines() == [
-        "sine                 tone         default",
-        "Cosine               tone         its own",
-        f"The engine tone does not clone voices; samples in {house.root}/voices are not used.",
-    ]
-    found = json.loads(house.speedd("voices", "--json").out)
-    assert [voice["name"] for voice in found["voices"]] == ["sine", "Cosine"]
-
-
 def test_check_says_what_is_fit_and_what_is_not(house: House):
     fit = house.speedd("check", "--json")
     report = json.loads(fit.out)

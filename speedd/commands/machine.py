@@ -1,4 +1,4 @@
-"""``voices`` and ``check``: what can speak, and is this machine fit to run?"""
+"""``check``: is this machine fit to run?"""
 
 from __future__ import annotations
 
@@ -12,28 +12,6 @@ from speedd import engines, inbox, planning
 from speedd.app import ledger_path, open_ledger
 from speedd.config import default_file, engine_options, load_config
 from speedd.errors import SpeeddError
-
-
-def list_voices(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """List the voices of the configured engine and the samples in the voices folder."""
-    config = load_config(file, overrides=overrides)
-    engine, info, why = engines.choose(config.engine.name, engine_options(config))
-    found = [
-        {"name": voice.name, "engine": engine, "origin": "default" if number == 0 else "its own"}
-        for number, voice in enumerate(info.voices)
-    ]
-    folder = config.paths.voices
-    if info.clones_voices:
-        found += [
-            {"name": name, "engine": engine, "origin": str(path)} for name, path in engines.samples(folder).items()
-        ]
-    return {
-        "engine": engine,
-        "why": why,
-        "clones_voices": info.clones_voices,
-        "folder": str(folder),
-        "voices": found,
-    }
 
 
 def fetch_weights(file: Path | None, overrides: Mapping[str, Any]) -> str:
@@ -74,7 +52,8 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
         find("engine", str(error), ok=False)
     else:
         find("engine", f"{engine} {info.version}: {why}")
-        voice, warning = engines.choose_voice(info, config.engine.voice, config.paths.voices)
+        check = engines.sample_check(engine, engine_options(config))
+        voice, warning = engines.choose_voice(info, config.engine.voice, config.paths.voices, check)
         find("voice", warning or voice.name, ok=warning is None)
     words = config.paths.pronunciations
     try:

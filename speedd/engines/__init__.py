@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from speedd.engines.base import EngineInfo, available, find
+from speedd.engines.base import Cloning, EngineInfo, available, find
 from speedd.errors import EngineError
 from speedd.model import Voice
 
 T = TypeVar("T")
+SampleCheck: TypeAlias = Callable[[Path], None]
 
-__all__ = ["AUTO", "available", "choose", "choose_voice", "find", "samples", "speaking"]
+__all__ = [
+    "AUTO",
+    "SAMPLE_SUFFIXES",
+    "SampleCheck",
+    "available",
+    "choose",
+    "choose_voice",
+    "find",
+    "find_voice",
+    "sample_check",
+    "samples",
+    "speaking",
+]
 
 AUTO = "auto"
 PREFERRED = "chatterbox"
 FALLBACK = "hibari"
 DEFAULT_VOICE = "default"
 SAMPLE_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aiff"})
+
+
+def _anything(_: Path) -> None:
+    """Take every sample."""
 
 
 def choose(name: str, options: Mapping[str, Any]) -> tuple[str, EngineInfo, str]:
@@ -62,8 +80,24 @@ def speaking(language: str, options: Mapping[str, Any]) -> dict[str, EngineInfo]
     return found
 
 
-def choose_voice(info: EngineInfo, wanted: str, voices_dir: Path) -> tuple[Voice, str | None]:
-    """Find the voice that a book asks for: a sample in the voices folder, or one of the engine's own.
+def choose_voice(
+    info: EngineInfo, wanted: str, voices_dir: Path, check: SampleCheck = _anything
+) -> tuple[Voice, str | None]:
+    """Find the voice that a book asks for, or the engine's default where that cannot be used.
+
+    Arguments as of `find_voice`.
+
+    Returns:
+        The voice, and a warning if it is not the one asked for.
+    """
+    try:
+        return find_voice(info, wanted, voices_dir, check), None
+    except EngineError as error:
+        return info.voices[0], f'{error} The voice "{info.voices[0].name}" speaks instead.'
+
+
+def find_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleCheck = _anything) -> Voice:
+    """Find a voice: a sample in the voices folder, or one of the engine's own.
 
     Names come from strangers, so they are compared with what is there and never used as a path. Nothing is downloaded.
 
@@ -71,28 +105,38 @@ def choose_voice(info: EngineInfo, wanted: str, voices_dir: Path) -> tuple[Voice
         info: the engine.
         wanted: a name, with or without a suffix or folders before it; empty or ``default`` for the engine's default.
         voices_dir: where samples to clone lie; need not exist.
-    Returns:
-        The voice, and one sentence of warning if it is not the one asked for.
+        check: raises an `EngineError` for a sample that will not do.
+    Raises:
+        EngineError: if there is none, or it will not do; says why.
     """
-    default = info.voices[0]
     name = wanted.strip().replace("\\", "/").rsplit("/", 1)[-1]
     stem, dot, suffix = name.rpartition(".")
     if f"{dot}{suffix}".lower() in SAMPLE_SUFFIXES:
         name = stem
     if name.casefold() in {"", DEFAULT_VOICE}:
-        return default, None
+        return info.voices[0]
     cloneable = samples(voices_dir)
     own = {voice.name: voice for voice in info.voices}
     if info.clones_voices and (sample := _match(name, cloneable)) is not None:
-        return _sampled(sample), None
+        try:
+            check(sample)
+            return _sampled(sample)
+        except (EngineError, OSError) as error:
+            raise EngineError(f'The voice "{name}" cannot be used: {error}') from error
     if (voice := _match(name, own)) is not None:
-        return voice, None
+        return voice
     if _match(name, cloneable) is not None:
         reason = f"{info.name} cannot clone a voice from a sample"
     else:
         places = f"{voices_dir} or among the voices of {info.name}" if info.clones_voices else f"{info.name}"
         reason = f"there is no such voice in {places}" + ("" if info.clones_voices else f" ({', '.join(own)})")
-    return default, f'The voice "{name}" cannot be used: {reason}. The voice "{default.name}" speaks instead.'
+    raise EngineError(f'The voice "{name}" cannot be used: {reason}.')
+
+
+def sample_check(engine: str, options: Mapping[str, Any]) -> SampleCheck:
+    """Return what says of a sample whether an engine could clone it, by raising an `EngineError` if not."""
+    factory = find(engine)
+    return partial(factory.check_sample, options=options) if isinstance(factory, Cloning) else _anything
 
 
 def samples(folder: Path) -> dict[str, Path]:

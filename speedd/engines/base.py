@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 from speedd.errors import EngineError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from speedd.model import Failed, Notation, Take, TextLimits, Utterance, Voice
 
 ENTRY_POINT_GROUP = "speedd.engines"
@@ -183,6 +185,18 @@ class EngineFactory(Protocol):
         Raises:
             EngineError: if it cannot be loaded.
             DeviceFullError: if the device has no room for it now.
+        """
+
+
+@runtime_checkable
+class Cloning(Protocol):
+    """A factory that can say of a voice sample whether its engine could clone it."""
+
+    def check_sample(self, sample: Path, options: Mapping[str, Any]) -> None:
+        """See whether a sample will do. Cheap, and imports no model library.
+
+        Raises:
+            EngineError: if it will not; says why.
         """
 
 

@@ -4,6 +4,7 @@ from speedd.planning.chunk_json import read_chunk_json, voice_from_log, write_ch
 from speedd.planning.lexicon import Lexicon, load_lexicon
 from speedd.planning.planner import plan_book
 from speedd.planning.sentences import split_sentences
+from speedd.planning.styling import style_for
 
 __all__ = [
     "Lexicon",
@@ -11,6 +12,7 @@ __all__ = [
     "plan_book",
     "read_chunk_json",
     "split_sentences",
+    "style_for",
     "voice_from_log",
     "write_chunk_json",
 ]

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from speedd.engines import choose, choose_voice, find
+from speedd.engines import choose, choose_voice, find, find_voice
 from speedd.engines.base import EngineInfo
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.errors import EngineError
@@ -100,7 +100,7 @@ def test_an_engine_that_is_not_there_is_told_from_one_that_needs_an_extra():
     with pytest.raises(EngineError, match=r"installed: .*hibari.*Set \[engine\] name"):
         find("festival")
     if not find_spec("torch"):
-        with pytest.raises(EngineError, match=r"pip install 'speedd\[chatterbox\]'"):
+        with pytest.raises(EngineError, match=r"pip install '\.\[chatterbox\]'"):
             ChatterboxFactory().describe({})
 
 
@@ -122,3 +122,16 @@ def test_hibari_offers_what_is_in_its_cache_and_only_if_it_is_whole(monkeypatch,
     (tmp_path / registered["emma"]["file"]).write_bytes(whole)
     (tmp_path / registered["fable"]["file"]).write_bytes(torn)
     assert [voice.name for voice in find("hibari").describe({}).voices] == ["heart", "emma"]
+
+
+def test_a_sample_that_will_not_do_is_not_taken_and_the_reason_is_told(voices):
+    def check(path):
+        raise EngineError(f"The voice sample {path.name} is clipped.")
+
+    voice, warning = choose_voice(info(clones=True), "Ada", voices, check)
+    assert voice == HEART
+    assert "is clipped." in warning
+    assert warning.endswith('The voice "heart" speaks instead.')
+    assert choose_voice(info(clones=True), "HEART", voices, check) == (HEART, None)
+    with pytest.raises(EngineError, match="cannot be used: The voice sample"):
+        find_voice(info(clones=True), "Ada", voices, check)

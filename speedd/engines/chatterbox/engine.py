@@ -174,7 +174,7 @@ class ChatterboxEngine:
             cap = guards.token_cap(self._family.guards, len(utterance.text), MAX_SPEECH_TOKENS)
             voice = self._voices.get(utterance.voice)
         except EngineError as error:
-            return Failed(utterance.key, str(error))
+            return Failed(utterance.key, str(error), final=True)
         try:
             decoder.admit(Request(utterance.key, text.ids, voice, utterance.style, utterance.seed, cap))
         except torch.OutOfMemoryError:

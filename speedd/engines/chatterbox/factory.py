@@ -39,7 +39,10 @@ SHORT_REFERENCE_S = 3.0
 """What S3Gen is shown of a sample when memory is short: its encoder's needs grow with the square of it."""
 PATIENT_S_PER_CHAR = {"cpu": 2.0, "mps": 0.5, "cuda": 0.1}
 """What a text may take before anything is measured, all those beside it included; the pace is measured from then on."""
-HINT = "Install it: pip install 'speedd[chatterbox]' (the README has a second recipe for newer GPUs and for CPUs)."
+HINT = (
+    "Install it in speedd's source folder: pip install '.[chatterbox]', or for newer GPUs and for CPUs"
+    " .ci/install-torch VENV (see the README)."
+)
 
 
 class ChatterboxFactory:
@@ -67,6 +70,12 @@ class ChatterboxFactory:
         from speedd.engines.chatterbox.engine import ChatterboxEngine
 
         return ChatterboxEngine(info, weights, read)
+
+    def check_sample(self, sample: Path, options: Mapping[str, Any]) -> None:
+        """See whether a voice sample will do; see `Cloning`."""
+        from speedd.engines.chatterbox.sample import check_sample
+
+        check_sample(sample, least_s=read_options(options).family.least_sample_s)
 
     def _plan(self, options: Options) -> tuple[EngineInfo, Weights]:
         for module in ("torch", "chatterbox"):

@@ -39,6 +39,16 @@ def read_sample(path: Path, *, least_s: float, target_lufs: float | None = None)
     Raises:
         EngineError: if it cannot be read, is too short, silent or clipped; says which.
     """
+    return _levelled(_resampled(*_voice_in(path, least_s)), target_lufs)
+
+
+def check_sample(path: Path, *, least_s: float) -> None:
+    """See whether a voice sample will do, without torch. Arguments and errors as of `read_sample`."""
+    _voice_in(path, least_s)
+
+
+def _voice_in(path: Path, least_s: float) -> tuple[Waveform, int]:
+    """Decode a sample and cut the silence at its edges off; return it with its sample rate."""
     name = f"The voice sample {path.name}"
     wave, rate_hz = _decoded(path, name)
     if not np.isfinite(wave).all():
@@ -55,7 +65,7 @@ def read_sample(path: Path, *, least_s: float, target_lufs: float | None = None)
             f"{name} is too short: it holds {seconds:.1f} s of voice, and at least {least_s:.0f} s are needed.",
             hint="10 to 30 s are best.",
         )
-    return _levelled(_resampled(wave, rate_hz), target_lufs)
+    return wave, rate_hz
 
 
 def _decoded(path: Path, name: str) -> tuple[Waveform, int]:

@@ -83,7 +83,8 @@ class TextTokenizer:
         unknown = sum(token == self._unknown for token in ids)
         if not ids or unknown > UNKNOWN_SHARE * len(ids):
             raise EngineError(
-                f"Chatterbox {self._family.name} does not know {unknown} of the text's {len(ids)} characters."
+                f"Chatterbox {self._family.name} does not know {unknown} of the text's {len(ids)} characters.",
+                hint="Another [chatterbox] model may, or the text can be changed: `speedd plan` writes it down.",
             )
         words = tuple(plain.split())
         word_of = self._word_of(ids, words)

@@ -1,0 +1,131 @@
+"""``voices``: list what can speak, say why a sample cannot, and let a voice be heard."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speedd import audio, engines, execution, planning
+from speedd.config import Config, engine_options, load_config
+from speedd.engines.base import EngineInfo
+from speedd.errors import EngineError, UsageError
+from speedd.model import Failed, Utterance, Voice
+from speedd.service.logging import configure_logging
+
+SPOKEN = "The harbour lay so still that evening that the lamps along the quay seemed to stand on their own reflections."
+"""What a preview says."""
+PREVIEW_PREFIX = "preview-"
+
+
+def list_voices(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """List the voices of the configured engine, and what lies in the voices folder: of use, or why not."""
+    config = load_config(file, overrides=overrides)
+    engine, info, why = engines.choose(config.engine.name, engine_options(config))
+    found = [
+        {"name": voice.name, "engine": engine, "origin": "default" if number == 0 else "its own", "fault": ""}
+        for number, voice in enumerate(info.voices)
+    ]
+    if info.clones_voices:
+        check = engines.sample_check(engine, engine_options(config))
+        found += [
+            {"name": path.stem, "engine": engine, "origin": str(path), "fault": fault}
+            for path, fault in _samples(config.paths.voices, check)
+        ]
+    return {
+        "engine": engine,
+        "why": why,
+        "clones_voices": info.clones_voices,
+        "folder": str(config.paths.voices),
+        "voices": found,
+    }
+
+
+def _samples(folder: Path, check: engines.SampleCheck) -> Iterator[tuple[Path, str]]:
+    """Yield the files in the voices folder, each with what makes it useless; empty if nothing does."""
+    files: list[Path] = []
+    with suppress(OSError):
+        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    used = engines.samples(folder)
+    for path in files:
+        if path.suffix.lower() not in engines.SAMPLE_SUFFIXES:
+            kinds = ", ".join(sorted(suffix[1:].upper() for suffix in engines.SAMPLE_SUFFIXES))
+            yield path, f"{path.name} is no voice sample: those are {kinds} files."
+        elif used[path.stem] != path:
+            yield path, f"{path.name} has the name of {used[path.stem].name}, which is used."
+        else:
+            try:
+                check(path)
+            except EngineError as error:
+                yield path, str(error)
+            else:
+                yield path, ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A voice, to be heard."""
+
+    path: Path
+    voice: str
+    engine: str
+    duration_s: float
+    fault: str
+    """What a book would turn the take down for; empty if it is good."""
+
+
+def preview_voice(name: str, out: Path | None, file: Path | None, overrides: Mapping[str, Any]) -> Preview:
+    """Let a voice say a sentence into a WAV file.
+
+    Args:
+        name: as a book would ask for it.
+        out: the file; by default one named after the voice, in the current folder. It is written over.
+        file: the configuration.
+        overrides: what the command line sets.
+
+    Raises:
+        EngineError: if there is no such voice, or it cannot speak.
+        UsageError: if the file cannot be written.
+    """
+    config = load_config(file, overrides=overrides)
+    options = engine_options(config)
+    engine, info, _ = engines.choose(config.engine.name, options)
+    voice = engines.find_voice(info, name, config.paths.voices, engines.sample_check(engine, options))
+    # Not by the voice's name alone: in the voices folder that would write over the sample.
+    out = out or Path(f"{PREVIEW_PREFIX}{voice.name}.wav")
+    log = config.log.model_copy(update={"level": "error", "target": "stderr"})
+    with configure_logging(log, run_id="", environment=os.environ):
+        return _spoken(config, engine, info, voice, out.absolute())
+
+
+def _spoken(config: Config, engine: str, info: EngineInfo, voice: Voice, out: Path) -> Preview:
+    import soundfile  # noqa: PLC0415
+
+    style = planning.style_for(0.0, config.speech)
+    seed = execution.chunk_seed(config.engine.seed, SPOKEN, 0, 0)
+    language = "en" if "en" in info.languages else info.languages[0]
+    key = execution.take_key(info, text=SPOKEN, voice=voice, style=style, seed=seed, language=language)
+    alone = config.model_copy(update={"engine": config.engine.model_copy(update={"workers": 1})})
+    with tempfile.TemporaryDirectory(prefix="speedd-voice-") as takes:
+        pool = execution.configured_pool(engine, alone, takes=Path(takes), waits=False)
+        try:
+            work = [Utterance(key, SPOKEN, voice, style, seed, language)]
+            (answer,) = [result for batch in pool.run(work) for result in batch]
+        finally:
+            pool.close()
+        if isinstance(answer, Failed):
+            raise EngineError(f'The voice "{voice.name}" cannot speak: {answer.reason}')
+        if not answer.size_bytes:
+            raise EngineError(f'The voice "{voice.name}" gave no sound.')
+        wave, rate_hz = soundfile.read(execution.take_path(Path(takes), answer.key), dtype="int16")
+    try:
+        soundfile.write(out, wave, rate_hz, format="WAV", subtype="PCM_16")
+    except (OSError, soundfile.LibsndfileError) as error:
+        reason = getattr(error, "strerror", "") or "the folder is missing or cannot be written to"
+        raise UsageError(f"{out} cannot be written: {reason}.", hint="Name another file with -o.") from error
+    fault = audio.fault_of(answer, SPOKEN, speed=style.speed) or ""
+    return Preview(out, voice.name, engine, answer.duration_s, fault)
