@@ -98,7 +98,14 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
             )
         if book is None:
             raise InputError("There is no book and no chunk JSON in it.")
-        return planning.plan_book(book, limits=info.limits, speech=speech, speaks=speaks, pronunciations=lexicon)
+        return planning.plan_book(
+            book,
+            limits=info.limits,
+            speech=speech,
+            skips_asked_here="skip" in settings.speech and "skip" not in (pinned or {}).get("speech", {}),
+            speaks=speaks,
+            pronunciations=lexicon,
+        )
 
     plan = planned(chosen.info)
     fitting = _speaking(chosen, plan.metadata.language, config)

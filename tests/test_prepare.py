@@ -307,6 +307,18 @@ def test_chapters_that_the_settings_skip_are_listed(write, config):
     assert "There is no chapter “Index” to skip." in found.warnings
 
 
+def test_what_all_books_skip_need_not_be_in_each(write, config):
+    text = "# Book\n\n## Foreword\n\nWhy I wrote it.\n\n## One\n\nIt was late.\n"
+    skipping = config.speech.model_copy(update={"skip": ("Foreword", "Index")})
+    found = source.read_and_plan(write({"Book.md": text}), config.model_copy(update={"speech": skipping}))
+    assert found.plan.chapters == ("One",)
+    assert found.warnings == []
+    pinned = {"speech": {"skip": "Index"}}
+    over = source.read_and_plan(write({"Book.md": text, "Book.toml": '[speech]\nskip = ["Notes"]\n'}), config, pinned)
+    assert over.plan.chapters == ("Foreword", "One")
+    assert over.warnings == []
+
+
 def test_an_nfo_may_ask_for_what_the_settings_may(write, config):
     nfo = "title: Named\nvoice: COSINE\npreset: Expressive Mod\nspeed: 1.2x\nskip: One, 2\nengine: Slow\n"
     found = source.read_and_plan(write(book(**{"book.nfo": nfo})), config)

@@ -33,6 +33,7 @@ def plan_book(
     *,
     limits: TextLimits,
     speech: SpeechSettings,
+    skips_asked_here: bool = True,
     speaks: frozenset[Notation] = frozenset(),
     pronunciations: Lexicon | None = None,
 ) -> Plan:
@@ -45,13 +46,15 @@ def plan_book(
         book: the book, read.
         limits: what the engine takes in one go.
         speech: pauses, preset, smoothing, whether the opening and the headings are spoken, and what is skipped.
+        skips_asked_here: whether what is skipped was asked for this very book: then a warning says what of it there is
+            not. What is skipped in all books need not be in each.
         speaks: what the engine puts into words itself.
         pronunciations: how words are to be said.
     Returns:
         A plan with the chapters that have something to say; those without a word are left out.
     """
     speaking = [chapter for chapter in book.chapters if _speaks(chapter, speech)]
-    chapters, skipped, warnings = _left_out(speaking, speech)
+    chapters, skipped, unmet = _left_out(speaking, speech)
     return Plan(
         metadata=book.metadata,
         chapters=tuple(chapter.title for chapter in chapters),
@@ -70,7 +73,7 @@ def plan_book(
             ),
         ),
         skipped=skipped,
-        warnings=warnings,
+        warnings=unmet if skips_asked_here else (),
     )
 
 
