@@ -180,7 +180,7 @@ class Finishing:
                 attempts=sum(take.attempt + 1 for take in row.takes),
                 render_s=sum(take.render_s for take in row.takes),
                 stop_reason=next((reason for reason in reasons if reason != "end"), "end" if reasons else ""),
-                reused=all(take.made_at < self._story.started_at for take in row.takes),
+                reused=all(take.rendered_in != self._story.run for take in row.takes),
                 takes=tuple(
                     runlog.TakeLog(
                         key=piece.take.key,
@@ -197,7 +197,7 @@ class Finishing:
         story, head, info, job = self._story, self._head, self._info, self._story.row.job
         timings = story.timings
         audio_s = mastered.samples / mastered.sample_rate_hz
-        rendered, reused = self._ledger.takes.count_rendered(story.id, story.started_at)
+        rendered, reused = self._ledger.takes.count_rendered(story.id, story.run)
         meta = head.metadata
         settings: dict[str, Any] = self._config.model_dump(mode="json", include={"engine", "speech", "output"})
         return runlog.RunLog(

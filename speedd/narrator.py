@@ -82,7 +82,8 @@ class Narrator:
             Cancelled: if the book was cancelled.
             TryAgainError: if something outside passes, or the program is stopping: the job goes back into the queue.
         """
-        story = Story(row, control, Watch(row.job.id, row.job.name), self._now())
+        run = f"{self._run_id}.{row.runs}"
+        story = Story(row, control, Watch(row.job.id, row.job.name), self._now(), run)
         self._log.info("job.started", job=story.id, book=row.job.name, src_path=str(row.job.source))
         try:
             return self._tell_story(story)

@@ -243,7 +243,7 @@ class Rendering:
             recorded.append((pending.id, rendered, attempt, fault))
             if fault and rendered.asked:  # so that the next attempt takes another seed
                 recorded.append((pending.id, replace(rendered, key=asked, size_bytes=0), attempt, fault))
-        self._ledger.takes.record(self._story.id, recorded)
+        self._ledger.takes.record(self._story.id, self._story.run, recorded)
 
     def _count(self, done: PendingUtterance) -> None:
         old = self._progress

@@ -91,6 +91,8 @@ class Story:
     watch: Watch
     started_at: float
     """Seconds since the epoch."""
+    run: str
+    """Names this run of the job."""
     timings: Timings = field(default_factory=Timings)
     rendered: int = 0
     """Takes made in this run."""

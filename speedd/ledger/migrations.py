@@ -110,5 +110,16 @@ def m4_words(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE takes ADD COLUMN words TEXT")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m1_initial, m2_dialogue, m3_fallbacks, m4_words)
+def m5_runs(db: sqlite3.Connection) -> None:
+    """Which run of its job had an utterance's take rendered; empty if the take was there already."""
+    db.execute("ALTER TABLE utterances ADD COLUMN rendered_in TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    m1_initial,
+    m2_dialogue,
+    m3_fallbacks,
+    m4_words,
+    m5_runs,
+)
 """Applied in order."""

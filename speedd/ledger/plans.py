@@ -40,8 +40,8 @@ class ChunkTake:
     attempt: int
     render_s: float
     stop_reason: str
-    made_at: float
-    """Seconds since the epoch."""
+    rendered_in: str
+    """The run of the job that had it rendered; empty if it was there already."""
     words: tuple[Word, ...] = ()
     """When its words are spoken, where the engine told."""
 
@@ -86,7 +86,7 @@ class Plans:
                 db.executemany(
                     "INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?,?)", (_chunk_values(job_id, c) for c in page)
                 )
-                db.executemany("INSERT INTO utterances VALUES (?,?,?,?,?,?,0,NULL)", utterances)
+                db.executemany("INSERT INTO utterances VALUES (?,?,?,?,?,?,0,NULL,'')", utterances)
         with self._database.transaction() as db:
             db.execute("UPDATE jobs SET head=? WHERE id=?", (json.dumps(head), job_id))
 
@@ -113,7 +113,7 @@ class Plans:
                 return
             spoken: dict[int, list[sqlite3.Row]] = {}
             for row in self._database.rows(
-                "SELECT u.*, t.render_s, t.stop_reason, t.created_at, t.words FROM utterances u"
+                "SELECT u.*, t.render_s, t.stop_reason, t.words FROM utterances u"
                 " LEFT JOIN takes t ON t.key=u.take WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
                 job_id,
                 chunks[0]["idx"],
@@ -182,7 +182,7 @@ def _chunk_row(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRow:
             attempt=u["attempt"],
             render_s=u["render_s"] or 0.0,
             stop_reason=u["stop_reason"] or "nothing_to_speak",
-            made_at=u["created_at"] or 0.0,
+            rendered_in=u["rendered_in"],
             words=words_of(u["words"]),
         )
         for u in utterances

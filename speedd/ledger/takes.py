@@ -92,11 +92,12 @@ class Takes:
         rows = self._database.rows("SELECT fault FROM takes WHERE key=?", key)
         return rows[0]["fault"] if rows else None
 
-    def record(self, job_id: str, takes: Iterable[tuple[int, Rendered, int, str]]) -> None:
+    def record(self, job_id: str, run: str, takes: Iterable[tuple[int, Rendered, int, str]]) -> None:
         """Record a batch of takes in one commit.
 
         Args:
             job_id: the job.
+            run: names the run of the job that had them rendered.
             takes: for each the id of its utterance, its facts, the attempt, and why it is turned down (empty: kept).
         """
         with self._database.transaction() as db:
@@ -122,8 +123,8 @@ class Takes:
                 if not fault:
                     take = rendered.key if rendered.samples else ""
                     db.execute(
-                        "UPDATE utterances SET take=?, attempt=? WHERE job=? AND idx=?",
-                        (take, attempt, job_id, utterance),
+                        "UPDATE utterances SET take=?, attempt=?, rendered_in=? WHERE job=? AND idx=?",
+                        (take, attempt, run, job_id, utterance),
                     )
             db.execute("UPDATE jobs SET in_flight=NULL, barren=0, barren_chunk=NULL WHERE id=?", (job_id,))
 
@@ -131,7 +132,7 @@ class Takes:
         """Give utterances takes that exist already: for each its id, the key and the attempt that made it."""
         with self._database.transaction() as db:
             db.executemany(
-                "UPDATE utterances SET take=?2, attempt=?3 WHERE job=?4 AND idx=?1",
+                "UPDATE utterances SET take=?2, attempt=?3, rendered_in='' WHERE job=?4 AND idx=?1",
                 ((utterance, key, attempt, job_id) for utterance, key, attempt in takes),
             )
 
@@ -200,12 +201,12 @@ class Takes:
         )
         return {row["fallback"]: row["takes"] for row in rows}
 
-    def count_rendered(self, job_id: str, since: float) -> tuple[int, int]:
-        """Count the chunks that have a take made since then, and those whose takes are all older."""
+    def count_rendered(self, job_id: str, run: str) -> tuple[int, int]:
+        """Count the chunks that have a take of this run, and those whose takes were all there before."""
         rows = self._database.rows(
-            "SELECT max(t.created_at)>=? AS fresh FROM utterances u JOIN takes t ON t.key=u.take WHERE u.job=?"
-            " GROUP BY u.chunk",
-            since,
+            "SELECT max(rendered_in=?) AS fresh FROM utterances WHERE job=? AND take IS NOT NULL AND take!=''"
+            " GROUP BY chunk",
+            run,
             job_id,
         )
         fresh = sum(row["fresh"] for row in rows)

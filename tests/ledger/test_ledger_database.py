@@ -95,11 +95,11 @@ def test_a_full_disk_passes_and_nothing_of_a_commit_stays_behind(ledger):
     pages = ledger._database.rows("PRAGMA page_count")[0][0]
     ledger._database._db.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(TryAgainError, match="cannot be written now: database or disk is full"):
-        ledger.takes.record("0" * 12, [(0, take(f"{n:064}"), 0, "") for n in range(1000)])
+        ledger.takes.record("0" * 12, "run", [(0, take(f"{n:064}"), 0, "") for n in range(1000)])
     assert ledger.takes.progress("0" * 12).done == 0
     assert ledger.takes.stored(f"{0:064}") is None
     ledger._database._db.execute("PRAGMA max_page_count=1000000")
-    ledger.takes.record("0" * 12, [(0, take("a"), 0, "")])
+    ledger.takes.record("0" * 12, "run", [(0, take("a"), 0, "")])
     assert ledger.takes.progress("0" * 12).done == 1
 
 

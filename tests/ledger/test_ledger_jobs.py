@@ -62,7 +62,7 @@ def test_a_wish_to_cancel_is_for_the_living(ledger):
 
 def test_a_job_that_is_removed_leaves_its_takes(ledger):
     planned(ledger, chunk(0, "It was late."))
-    ledger.takes.record("0" * 12, [(0, take("a"), 0, "")])
+    ledger.takes.record("0" * 12, "run", [(0, take("a"), 0, "")])
     ledger.jobs.remove("0" * 12)
     assert ledger.jobs.rows() == []
     assert list(ledger.plans.chunks("0" * 12)) == []
@@ -91,7 +91,7 @@ def test_crashes_count_only_while_no_take_lands(ledger):
     assert [crash(), crash()] == [1, 2]
     ledger.jobs.set_state(job_id, State.RUNNING)
     ledger.jobs.note_in_flight(job_id, 0)
-    ledger.takes.record(job_id, [(0, take("a"), 0, "")])
+    ledger.takes.record(job_id, "run", [(0, take("a"), 0, "")])
     assert [crashes for _, crashes in ledger.jobs.recover()] == [0]
     assert crash() == 1
     ledger.jobs.queue_again(job_id)

@@ -127,7 +127,7 @@ def walked(ledger, walk, chunks, said):
         else:
             samples = 0 if step == "nothing to speak" else 9
             fault = "it is silent" if step == "turn down" else ""
-            ledger.takes.record("0" * 12, [(at, take(key, samples=samples), 0, fault)])
+            ledger.takes.record("0" * 12, "run", [(at, take(key, samples=samples), 0, fault)])
             if not fault:
                 held[at] = key if samples else ""
     return held
