@@ -78,11 +78,13 @@ def _rebuild(ledger: Ledger, config: Config, alive: Callable[[], None]) -> tuple
             page.clear()
             alive()
     ledger.takes.add(page)
-    published = {head["job_id"]: (int(head["edition"]), folder) for folder, head in _published(config.paths.outbox)}
+    runs = sorted(_published(config.paths.outbox), key=lambda run: run[1].get("finished_at", ""))
+    published = {head["job_id"]: (place, int(head["edition"]), folder) for place, (folder, head) in enumerate(runs)}
     jobs = 0
-    for job in _spooled(config.paths.state / "spool"):
+    # In the order of their ends: what comes late joins the latest edition.
+    for job in sorted(_spooled(config.paths.state / "spool"), key=lambda job: published.get(job.id, (-1,))[0]):
         if job.id in published:
-            edition, folder = published[job.id]
+            _, edition, folder = published[job.id]
             ledger.jobs.add(job, edition=edition, state=State.PUBLISHED)
             ledger.jobs.set_state(job.id, State.PUBLISHED, published=folder)
             jobs += 1

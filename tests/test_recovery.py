@@ -33,6 +33,24 @@ def test_a_book_that_was_published_is_known_again_by_what_lies_in_the_outbox(hou
 
 
 @pytest.mark.fault
+def test_an_edition_that_a_late_partner_made_is_known_again_and_the_next_goes_on_from_it(house):
+    house.drop("Clock.epub", epub("Clock"))
+    assert house.once().code == 0
+    house.drop("Clock.toml", '[book]\nauthor = "Somebody Else"\n')
+    assert house.once().code == 0
+    before = house.status["ended"]
+    damage(house)
+    assert house.once().code == 0
+    after = house.status["ended"]
+    assert {(job["job"], job["published"]) for job in after} == {(job["job"], job["published"]) for job in before}
+    house.drop("Clock.nfo", "publisher: The Late Press\n")
+    assert house.once().code == 0
+    latest = max(house.books, key=lambda book: book.run["finished_at"])
+    assert [part["role"] for part in latest.run["source"]["parts"]] == ["book", "settings", "nfo"]
+    assert latest.metadata["authors"] == ["Somebody Else"]
+
+
+@pytest.mark.fault
 def test_a_book_at_work_when_the_ledger_was_damaged_goes_on_with_its_takes(house):
     house.configure(engine={"name": "slow"})
     house.drop("Long.epub", LONG)

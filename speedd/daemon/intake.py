@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from speedd import inbox
@@ -147,6 +146,7 @@ class Intake:
         try:
             reserve_bytes = self._config.limits.disk_reserve_mb * 2**20
             job = inbox.accept(candidate, spool_folder(self._config), reserve_bytes=reserve_bytes)
+            job = self._with_its_book(job)
         except inbox.StillChangingError:
             self._changing = True
             return
@@ -161,7 +161,6 @@ class Intake:
         except InputError as error:
             self._refuse_unread(candidate, error)
             return
-        job = self._with_its_book(job)
         # A chunk JSON at work whose book arrives is a member now, no source of its own any more.
         places = {candidate.source, *(candidate.base / member.path for member in candidate.members)}
         for row in (row for place in places for row in self._ledger.jobs.from_source(place)):
@@ -195,9 +194,7 @@ class Intake:
             return job
         replaced = {part.role for part in job.parts}
         kept = [part for part in old.job.parts if part.role not in replaced and part.path.exists()]
-        parts = (*kept, *job.parts)
-        digest = inbox.digest_of(parts)
-        return replace(job, id=digest[: len(job.id)], digest=digest, parts=parts)
+        return inbox.join(job, kept)
 
     def _meet_again(self, row: JobRow, job: Job, candidate: inbox.Candidate) -> None:
         """A source whose content has been here before."""

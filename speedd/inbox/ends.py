@@ -16,6 +16,7 @@ from typing import Final
 
 from speedd.errors import TryAgainError
 from speedd.inbox import names
+from speedd.inbox.durable import sync_folder
 from speedd.inbox.grouping import Candidate, Kind, Member, candidates_at
 from speedd.inbox.listing import Stat
 
@@ -208,11 +209,7 @@ def _fsync(*folders: Path) -> None:
     # Some network file systems cannot sync a folder. A move that a power cut undoes is done again: the ledger knows.
     for folder in folders:
         with suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_folder(folder)
 
 
 @contextmanager

@@ -8,31 +8,30 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import pwd
 import re
 import shutil
 import stat
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from speedd.errors import InputError, TryAgainError
 from speedd.inbox import names
-from speedd.inbox.grouping import Candidate, Kind, Member
+from speedd.inbox.durable import sync_folder
+from speedd.inbox.grouping import Candidate, Member
+from speedd.inbox.identity import digest_of
 from speedd.inbox.listing import Stat
+from speedd.inbox.manifest import load_own_job, write_manifest, writing
 from speedd.model import Job, Part, Role
 
-MANIFEST: Final = "job.json"
 MAX_PART_BYTES: Final = 4 * 2**30
 """No book is larger; sparse files and disk images are."""
 
-_VERSION: Final = 1
 _ID_DIGITS: Final = 12
 _PIECE_BYTES: Final = 2**20
 _UNFINISHED: Final = ".accepting-"
@@ -58,7 +57,7 @@ def accept(candidate: Candidate, spool: Path, *, reserve_bytes: int = 0) -> Job:
         TryAgainError: if the disk is full or fails; nothing is left in the spool.
     """
     _refuse(candidate)
-    with _writing(spool):
+    with writing(spool):
         spool.mkdir(parents=True, exist_ok=True)
         free_bytes = shutil.disk_usage(spool).free
     if free_bytes - candidate.size_bytes < reserve_bytes:
@@ -67,7 +66,7 @@ def accept(candidate: Candidate, spool: Path, *, reserve_bytes: int = 0) -> Job:
             f" {spool}, {(candidate.size_bytes + reserve_bytes) // 10**6} MB are needed.",
             hint="Free some space there; speedd goes on by itself.",
         )
-    with _writing(spool):
+    with writing(spool):
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=spool))
     try:
         parts = tuple(_copy_all(candidate, unfinished))
@@ -75,63 +74,6 @@ def accept(candidate: Candidate, spool: Path, *, reserve_bytes: int = 0) -> Job:
         return _settle_in(candidate, parts, digest, unfinished, spool)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def digest_of(parts: Iterable[Part]) -> str:
-    """Return what a source is known by: SHA-256, hex, over the roles and digests of its parts in any order.
-
-    The format of a book counts, too: one that was refused as ``.text`` comes back as ``.txt``. So do the names of
-    several files of one format: they are chapters, and in the order of their names.
-    """
-    parts = tuple(parts)
-    formats = Counter(names.suffix(part.name) for part in parts if part.role is Role.BOOK)
-    lines = []
-    for part in parts:
-        suffix = names.suffix(part.name)
-        kind = f"{part.role}.{suffix}" if part.role is Role.BOOK else part.role
-        if part.role is Role.BOOK and formats[suffix] > 1:
-            kind += f" {part.name}"
-        lines.append(f"{kind} {part.digest}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-
-
-def load_job(folder: Path) -> Job:
-    """Rebuild a job from its folder in the spool alone.
-
-    Raises:
-        TryAgainError: if the folder or its manifest cannot be read or is not whole; accepting the source again mends
-            it.
-    """
-    return _job_of(_read_manifest(folder), folder)
-
-
-def load_candidate(folder: Path) -> Candidate:
-    """Rebuild from the spool what was accepted, so that its source can be moved away after a restart.
-
-    Raises:
-        TryAgainError: as `load_job`.
-    """
-    manifest = _read_manifest(folder)
-    try:
-        return _candidate_of(manifest)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _broken(folder) from error
-
-
-def readdress(job: Job, candidate: Candidate) -> None:
-    """Note in a job's folder that its source came back, perhaps from another place: this is what its end moves away.
-
-    Args:
-        job: as `accept` returned it for this candidate.
-        candidate: what was accepted.
-
-    Raises:
-        TryAgainError: if the disk is full or fails.
-    """
-    manifest = _read_manifest(job.spool)  # its parts stay: the job may have some of another folder too
-    manifest |= {"source": str(candidate.source), "name": candidate.name} | _look(candidate)
-    with _writing(job.spool.parent):
-        _dump_manifest(job.spool, manifest)
 
 
 def sweep(spool: Path) -> None:
@@ -173,7 +115,7 @@ def _copy(source: Path, member: Member, copy: Path) -> str:
     try:
         if not _is_still(descriptor, member.stat):
             raise changed
-        with _writing(copy.parent.parent):
+        with writing(copy.parent.parent):
             target = copy.open("xb")
         with target:
             left_bytes = member.stat.size_bytes
@@ -184,15 +126,15 @@ def _copy(source: Path, member: Member, copy: Path) -> str:
                     break
                 left_bytes -= len(piece)
                 digest.update(piece)
-                with _writing(copy.parent.parent):
+                with writing(copy.parent.parent):
                     target.write(piece)
-            with _writing(copy.parent.parent):
+            with writing(copy.parent.parent):
                 target.flush()
                 os.fsync(target.fileno())
         # Few copiers sync: after a power cut their file would be empty, and look like a newer book than the one taken.
         with suppress(OSError):
             os.fsync(descriptor)
-            _fsync_folder(source.parent)
+            sync_folder(source.parent)
         if left_bytes or not _is_still(descriptor, member.stat):
             raise changed
     finally:
@@ -211,19 +153,19 @@ def _settle_in(candidate: Candidate, parts: tuple[Part, ...], digest: str, unfin
         held = _held(folder)
         if held is None:  # not there, or a wreck
             job = Job(digest[:digits], digest, candidate.name, candidate.source, folder, parts)
-            with _writing(spool):
-                _write_manifest(unfinished, job, candidate)
+            with writing(spool):
+                write_manifest(unfinished, job, candidate)
                 shutil.rmtree(folder, ignore_errors=True)
                 unfinished.rename(folder)
-                _fsync_folder(spool)
+                sync_folder(spool)
             return replace(job, parts=tuple(replace(part, path=folder / part.path.name) for part in parts))
         if held.digest == digest:
-            with _writing(spool):
-                _fsync_folder(spool)  # whoever put it there may have ended before this
+            with writing(spool):
+                sync_folder(spool)  # whoever put it there may have ended before this
             job = replace(held, name=candidate.name, source=candidate.source)
             if candidate.source == held.source:  # touched since: what may be moved away is what it is now
-                with _writing(spool):
-                    _write_manifest(folder, job, candidate)
+                with writing(spool):
+                    write_manifest(folder, job, candidate)
             return job
         # Twelve digits in common with another source: no accident, but no reason to mix them up either.
     raise AssertionError(digest)
@@ -232,110 +174,11 @@ def _settle_in(candidate: Candidate, parts: tuple[Part, ...], digest: str, unfin
 def _held(folder: Path) -> Job | None:
     """The job in a folder if it is there and whole."""
     try:
-        job = load_job(folder)
+        job = load_own_job(folder)
         whole = all(part.path.stat().st_size == part.size_bytes for part in job.parts)
     except (TryAgainError, OSError):
         return None
     return job if whole else None
-
-
-# --- the manifest ----------------------------------------------------------------------------------------------------
-
-
-def _write_manifest(folder: Path, job: Job, candidate: Candidate) -> None:
-    _dump_manifest(
-        folder,
-        {
-            "version": _VERSION,
-            "id": job.id,
-            "digest": job.digest,
-            "name": job.name,
-            "source": str(job.source),
-            "parts": [
-                {
-                    "role": part.role,
-                    "name": part.name,
-                    "file": part.path.name,
-                    "digest": part.digest,
-                    "size_bytes": part.size_bytes,
-                }
-                for part in job.parts
-            ],
-            **_look(candidate),
-        },
-    )
-
-
-def _look(candidate: Candidate) -> dict[str, Any]:
-    """What a source looked like when it was accepted: only what still does is moved away in the end."""
-    return {
-        "kind": candidate.kind,
-        "signature": candidate.signature,
-        "members": [[member.path, member.role, *member.stat] for member in candidate.members],
-    }
-
-
-def _dump_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    # JSON escapes the lone surrogates that stand for bytes outside UTF-8, so a source's path survives as it is.
-    unfinished = folder / f"{MANIFEST}.tmp"
-    with unfinished.open("w", encoding="ascii") as file:
-        file.write(json.dumps(manifest, indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(folder / MANIFEST)
-    _fsync_folder(folder)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
-        raise _broken(folder) from error
-    if not isinstance(manifest, dict) or manifest.get("version") != _VERSION:
-        raise _broken(folder)
-    return manifest
-
-
-def _job_of(manifest: dict[str, Any], folder: Path) -> Job:
-    try:
-        return Job(
-            id=manifest["id"],
-            digest=manifest["digest"],
-            name=manifest["name"],
-            source=Path(manifest["source"]),
-            spool=folder,
-            parts=tuple(
-                Part(Role(part["role"]), part["name"], folder / part["file"], part["digest"], part["size_bytes"])
-                for part in manifest["parts"]
-            ),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _broken(folder) from error
-
-
-def _candidate_of(manifest: dict[str, Any]) -> Candidate:
-    return Candidate(
-        source=Path(manifest["source"]),
-        kind=Kind(manifest["kind"]),
-        name=manifest["name"],
-        members=tuple(Member(path, Role(role), Stat(*numbers)) for path, role, *numbers in manifest["members"]),
-        signature=manifest["signature"],
-    )
-
-
-def _broken(folder: Path) -> TryAgainError:
-    return TryAgainError(
-        f"The private copy of a book in {folder} is missing or damaged.",
-        hint="Drop the book into the inbox again.",
-    )
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- what can go wrong -----------------------------------------------------------------------------------------------
@@ -353,18 +196,6 @@ def _reading(source: Path) -> Iterator[None]:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise StillChangingError(f"{name} was there a moment ago and is not now.") from error
         raise TryAgainError(f"{name} cannot be read now: {error.strerror}.") from error
-
-
-@contextmanager
-def _writing(spool: Path) -> Iterator[None]:
-    """Turn what goes wrong on the spool's side into words: none of it is the book's fault."""
-    try:
-        yield
-    except OSError as error:
-        raise TryAgainError(
-            f"The private copy of a book cannot be written below {spool}: {error.strerror}.",
-            hint="Nothing is lost; speedd tries again when there is room and the disk can be written to.",
-        ) from error
 
 
 def _unreadable(source: Path) -> InputError:

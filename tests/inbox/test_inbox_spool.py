@@ -10,7 +10,9 @@ import pytest
 from speedd.errors import InputError, TryAgainError
 from speedd.inbox import spool as spooling
 from speedd.inbox.grouping import candidates_at
-from speedd.inbox.spool import StillChangingError, accept, digest_of, load_candidate, load_job, sweep
+from speedd.inbox.identity import digest_of
+from speedd.inbox.manifest import load_candidate
+from speedd.inbox.spool import StillChangingError, accept, sweep
 from speedd.model import Part, Role
 
 TICK_S = 0.02
@@ -76,17 +78,6 @@ def test_the_same_bytes_in_another_format_are_another_source(inbox, spool):
     assert unread.id != renamed.id
     assert [part.name for part in renamed.parts] == ["Book.txt"]
     assert accept(drop(inbox, Loud__TXT="text"), spool).id == renamed.id
-
-
-def test_a_job_and_its_candidate_are_rebuilt_from_the_spool_alone(inbox, spool):
-    raw = os.fsencode(inbox) + b"/B\xfccher\xff.txt"
-    Path(os.fsdecode(raw)).write_text("x")
-    (candidate,) = candidates_at(Path(os.fsdecode(raw)))
-    job = accept(candidate, spool)
-    assert load_job(job.spool) == job
-    assert os.fsencode(load_job(job.spool).source) == raw
-    assert load_candidate(job.spool) == candidate
-    (job.name + job.parts[0].name).encode()
 
 
 def test_a_folder_with_many_texts_keeps_their_order(inbox, spool):
