@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -173,15 +174,16 @@ def _write(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> No
     prepared = read_and_plan(job, config, pinned)
     read = time.monotonic()
     words = chars = chunks = 0
-    with (folder / "chunks.jsonl").open("w", encoding="utf-8") as out:
-        for chunk in prepared.plan.chunks:
-            out.write(json.dumps(_row(chunk)) + "\n")
-            words += len(chunk.text.split())
-            chars += sum(len(segment.text) for segment in chunk.segments)
-            chunks += 1
+    with ThreadPoolExecutor(1) as pool:
+        cover = pool.submit(_draw_cover, prepared, folder)  # a drawing takes another process a second
+        with (folder / "chunks.jsonl").open("w", encoding="utf-8") as out:
+            for chunk in prepared.plan.chunks:
+                out.write(json.dumps(_row(chunk)) + "\n")
+                words += len(chunk.text.split())
+                chars += sum(len(segment.text) for segment in chunk.segments)
+                chunks += 1
     if not chars:
         raise InputError("There is nothing in it to read aloud.")
-    cover = _draw_cover(prepared, folder)
     head = Head(
         metadata=prepared.plan.metadata,
         chapters=prepared.plan.chapters,
@@ -194,7 +196,7 @@ def _write(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> No
         chunks=chunks,
         skipped=prepared.skipped,
         warnings=tuple(prepared.warnings),
-        cover=cover,
+        cover=cover.result(),
         header=dict(prepared.plan.header) if prepared.plan.header is not None else None,
         read_s=read - started,
         plan_s=time.monotonic() - read,

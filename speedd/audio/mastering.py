@@ -42,8 +42,8 @@ from speedd.errors import InputError
 from speedd.model import Metadata
 
 PIECES_PER_SURVEY = 6
-SHORTEST_STRETCH_S = 12
-LONGEST_STRETCH_S = 25
+SHORTEST_STRETCH_S = 20
+LONGEST_STRETCH_S = 36
 """Short enough to hold many at once and to encode one again for a single peak, long enough that the frames it is
 rendered with on both sides cost 1 %."""
 PROBED_STRETCHES = 8

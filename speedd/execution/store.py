@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import queue
 import threading
@@ -72,8 +73,8 @@ class Store:
                 key=key,
                 samples=len(take.wave),
                 sample_rate_hz=take.sample_rate_hz,
-                peak_dbfs=_dbfs(pcm, "peak"),
-                rms_dbfs=_dbfs(pcm, "rms"),
+                peak_dbfs=peak_dbfs(pcm),
+                rms_dbfs=rms_dbfs(pcm),
                 finite=finite,
                 render_s=render_s,
                 stop_reason=take.stop_reason,
@@ -93,23 +94,22 @@ def to_pcm16(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
     return pcm
 
 
-def write_take(root: Path, key: str, wave: npt.NDArray[np.float32] | npt.NDArray[np.int16], rate_hz: int) -> int:
+def write_take(root: Path, key: str, pcm: npt.NDArray[np.int16], rate_hz: int) -> int:
     """Store a take as 16-bit FLAC; when this returns it survives a power cut.
 
     Args:
         root: folder of all takes.
         key: its name.
-        wave: mono, shape [n_samples], n_samples > 0: finite float32 in [-1, 1], or int16.
+        pcm: mono, shape [n_samples], n_samples > 0.
         rate_hz: sample rate.
     Returns:
         The size of the file in bytes.
     Raises:
-        ValueError: if there are no samples, or a sample is not finite.
+        ValueError: if there are no samples.
         OSError: if the disk does not take it; then nothing is left behind.
     """
-    if not len(wave) or not np.isfinite(wave).all():
-        raise ValueError("a take to store has samples, all of them finite")
-    pcm = wave if wave.dtype == np.int16 else to_pcm16(wave.astype(np.float32))
+    if not len(pcm):
+        raise ValueError("a take to store has samples")
     # Encoded in memory: libsndfile would swallow what a full disk says to its callbacks.
     encoded = io.BytesIO()
     soundfile.write(encoded, pcm, rate_hz, format="FLAC", subtype="PCM_16")
@@ -125,13 +125,17 @@ def write_take(root: Path, key: str, wave: npt.NDArray[np.float32] | npt.NDArray
     return encoded.getbuffer().nbytes
 
 
-def _dbfs(pcm: npt.NDArray[np.int16], kind: str) -> float:
-    """Level of 16-bit samples, -inf for silence."""
-    if not len(pcm) or not pcm.any():
-        return float("-inf")
-    wave = pcm.astype(np.float64) / 32768.0
-    level = np.abs(wave).max() if kind == "peak" else np.sqrt(np.mean(wave * wave))
-    return float(20.0 * np.log10(level))
+def peak_dbfs(pcm: npt.NDArray[np.int16]) -> float:
+    """Sample peak of 16-bit samples, -inf for silence."""
+    peak = max(int(pcm.max()), -int(pcm.min())) if len(pcm) else 0
+    return 20.0 * math.log10(peak / 32768.0) if peak else -math.inf
+
+
+def rms_dbfs(pcm: npt.NDArray[np.int16]) -> float:
+    """RMS level of 16-bit samples, -inf for silence."""
+    wave = pcm.astype(np.float32)
+    square_sum = float(wave @ wave)
+    return 10.0 * math.log10(square_sum / len(pcm) / 32768.0**2) if square_sum else -math.inf
 
 
 @contextmanager

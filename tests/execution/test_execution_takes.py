@@ -1,5 +1,6 @@
 import dataclasses
 import errno
+import math
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speedd.engines.base import EngineInfo
-from speedd.execution.store import to_pcm16, write_take
+from speedd.execution.store import peak_dbfs, rms_dbfs, to_pcm16, write_take
 from speedd.execution.takes import PARTIAL_FOLDER, chunk_seed, discard_partial_files, take_key, take_path
 from speedd.model import Style, TextLimits, Voice
 
@@ -90,7 +91,7 @@ def test_a_text_with_a_lone_surrogate_has_a_key():
 
 def test_a_take_comes_back_to_the_bit(tmp_path):
     wave = np.array([0.0, 0.5, -0.5, 1.0, -1.0, 1.5, -1.5, 1 / 32768, 0.4 / 32768], np.float32)
-    size_bytes = write_take(tmp_path, "abcd", wave, RATE_HZ)
+    size_bytes = write_take(tmp_path, "abcd", to_pcm16(wave), RATE_HZ)
     path = take_path(tmp_path, "abcd")
     assert path == tmp_path / "ab" / "abcd.flac"
     assert path.stat().st_size == size_bytes
@@ -101,16 +102,25 @@ def test_a_take_comes_back_to_the_bit(tmp_path):
     assert not list((tmp_path / PARTIAL_FOLDER).iterdir())
 
 
-@pytest.mark.parametrize("wave", [[], [0.0, np.nan], [np.inf]], ids=["empty", "nan", "infinite"])
-def test_what_is_no_take_is_not_written(tmp_path, wave):
+def test_what_is_no_take_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="samples"):
-        write_take(tmp_path, "abcd", np.array(wave, np.float32), RATE_HZ)
+        write_take(tmp_path, "abcd", np.zeros(0, np.int16), RATE_HZ)
     assert not list(tmp_path.iterdir())
 
 
+def test_levels_are_those_of_the_samples():
+    tone = np.rint(16384 * np.sin(np.arange(24_000) * 0.1)).astype(np.int16)
+    assert peak_dbfs(tone) == pytest.approx(-6.02, abs=0.01)
+    assert rms_dbfs(tone) == pytest.approx(-9.03, abs=0.01)
+    lowest = np.full(200_000, -32768, np.int16)
+    assert (peak_dbfs(lowest), rms_dbfs(lowest)) == (0.0, pytest.approx(0.0, abs=1e-4))
+    for nothing in (np.zeros(100, np.int16), np.zeros(0, np.int16)):
+        assert peak_dbfs(nothing) == rms_dbfs(nothing) == -math.inf
+
+
 def test_a_take_written_twice_is_replaced_whole(tmp_path):
-    write_take(tmp_path, "abcd", np.full(1000, 0.1, np.float32), RATE_HZ)
-    write_take(tmp_path, "abcd", np.full(10, 0.2, np.float32), RATE_HZ)
+    write_take(tmp_path, "abcd", np.full(1000, 3000, np.int16), RATE_HZ)
+    write_take(tmp_path, "abcd", np.full(10, 6000, np.int16), RATE_HZ)
     assert soundfile.info(take_path(tmp_path, "abcd")).frames == 10
 
 
@@ -129,7 +139,7 @@ def test_it_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(os, "rename", noted_rename)
-    write_take(tmp_path, "abcd", np.ones(10, np.float32), RATE_HZ)
+    write_take(tmp_path, "abcd", np.ones(10, np.int16), RATE_HZ)
     # The folders are new, so their own names are made durable too.
     assert steps == ["fsync ", "fsync ", "fsync /", "rename", "fsync /ab"]
 
@@ -141,7 +151,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_take(tmp_path, "abcd", np.ones(10, np.float32), RATE_HZ)
+        write_take(tmp_path, "abcd", np.ones(10, np.int16), RATE_HZ)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
