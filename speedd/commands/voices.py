@@ -53,8 +53,7 @@ def _samples(folder: Path, check: engines.SampleCheck) -> Iterator[tuple[Path, s
     used = engines.samples(folder)
     for path in files:
         if path.suffix.lower() not in engines.SAMPLE_SUFFIXES:
-            kinds = ", ".join(sorted(suffix[1:].upper() for suffix in engines.SAMPLE_SUFFIXES))
-            yield path, f"{path.name} is no voice sample: those are {kinds} files."
+            yield path, f"{path.name} is no voice sample: those are sound files such as WAV, FLAC, MP3 or M4A."
         elif used[path.stem] != path:
             yield path, f"{path.name} has the name of {used[path.stem].name}, which is used."
         else:

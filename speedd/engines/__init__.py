@@ -33,7 +33,9 @@ AUTO = "auto"
 PREFERRED = "chatterbox"
 FALLBACK = "hibari"
 DEFAULT_VOICE = "default"
-SAMPLE_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aiff"})
+SAMPLE_SUFFIXES = frozenset(
+    {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".m4b", ".mp4", ".aac", ".aif", ".aiff", ".wma", ".webm"}
+)
 
 
 def _anything(_: Path) -> None:

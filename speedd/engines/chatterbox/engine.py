@@ -107,7 +107,8 @@ class ChatterboxEngine:
         # slot become real as it is spoken.
         row_bytes = t3_size(self._family).slot_bytes(round(BEST_SPEECH_S * SPEECH_TOKENS_PER_SECOND) + 300)
         return Budget(
-            rows=now.rows,
+            # What T3 has finished and waits for S3Gen keeps no slot of T3 from the next.
+            rows=now.rows + (PATIENCE_ROWS if now.s3gen_rows > 1 else 0),
             free_bytes=_free_bytes(now.device),
             row_bytes=row_bytes if now.device == "cpu" else 1,
             workspace_bytes=work.peak_bytes(),

@@ -15,7 +15,9 @@ from speedd.model import Failed, Take, Voice
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
-from chatterbox_tiny_engine import TEXTS, digests, load, spoken, utterances  # noqa: E402
+from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
+
+from speedd.engines.chatterbox.arrangement import Arrangement  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,26 @@ def test_hundreds_of_utterances_leave_nothing_behind(checkpoint):
 
 def rss_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+def test_what_waits_for_mates_in_s3gen_keeps_no_row_of_t3_idle(folder, monkeypatch):
+    monkeypatch.setattr(Arrangement, "s3gen_rows", 4)  # as on a GPU
+    engine = load(folder)
+    company = Company(utterances(engine, [f"{number} and {text}" for number in range(4) for text in TEXTS]))
+    idle = []
+
+    def take(most, *, block):
+        rows = min(most, engine.budget().rows - (company.given - company.answered))
+        taken = Company.take(company, rows, block=block) if rows else []
+        if company.waiting:
+            idle.append(engine._models.decoder.free - len(taken))
+        return taken
+
+    company.take = take
+    for _ in engine.synthesize(company):
+        company.answered += 1
+    assert company.answered == 16
+    assert not any(idle)
 
 
 def test_the_watermark_is_there_unless_a_setting_says_otherwise(folder, engine):

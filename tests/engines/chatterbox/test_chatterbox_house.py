@@ -49,7 +49,7 @@ def test_voices_says_what_is_of_use_and_why_the_rest_is_not_and_one_can_be_heard
         "default": "",
         "ann.wav": "",
         "ann.wav.flac": "",
-        "ann.jpg": "no voice sample: those are AIFF, FLAC, M4A, MP3, OGG, OPUS, WAV files",
+        "ann.jpg": "no voice sample: those are sound files",
         "short.flac": "too short: it holds 0.3 s of voice",
         "loud.wav": "clipped",
         "mute.wav": "silent",
