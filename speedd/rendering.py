@@ -273,7 +273,8 @@ class Rendering:
                 realtime_factor=round(watch.realtime_factor, 1) if watch.realtime_factor else None,
                 rows=sum(worker.rows for worker in workers),
                 rows_cap=sum(worker.rows_cap for worker in workers),
-                free_mb=min((worker.free_bytes for worker in workers), default=0) >> 20,
+                free_mb=min((worker.free_bytes for worker in workers if worker.pid), default=0) >> 20,
+                used_mb=sum(worker.used_bytes for worker in workers) >> 20,
                 tokens_per_s=round(sum(worker.tokens_per_s for worker in workers)),
                 restarts=sum(worker.restarts for worker in workers),
             )

@@ -103,6 +103,7 @@ def print_status(found: Mapping[str, Any], out: TextIO | None = None) -> None:
         )
         for worker in workers:
             words = [f"{worker['rows']} of {worker['rows_cap']} rows", f"{worker['free_bytes'] / 2**20:.0f} MB free"]
+            words += [f"{worker['used_bytes'] / 2**20:.0f} MB used"]
             words += [f"{worker['held_bytes'] / 2**20:.0f} MB in rows"] * (worker["held_bytes"] > 0)
             words += [f"{worker['tokens_per_s']:.0f} tokens/s"] * (worker["tokens_per_s"] > 0)
             words += [f"without {', '.join(worker['fallbacks'])}"] * bool(worker["fallbacks"])

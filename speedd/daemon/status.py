@@ -42,14 +42,17 @@ def write_status(
 
 
 def describe_engine(status: ExecutorStatus) -> str:
-    """Say in a few words what an engine that works in batches, or that is held up, is doing; empty for others."""
-    running = [worker for worker in status.workers if worker.pid]
+    """Say in a few words what an engine is doing; empty if none of its workers runs and none is held up."""
+    running = [worker for worker in status.workers if worker.rows_cap]
     words = []
-    if sum(worker.rows_cap for worker in running) > len(running):
+    if running:
         rows, cap = sum(worker.rows for worker in running), sum(worker.rows_cap for worker in running)
-        words.append(f"{rows}/{cap} rows, {min(worker.free_bytes for worker in running) / 2**30:.1f} GiB free")
+        used, free = sum(worker.used_bytes for worker in running), min(worker.free_bytes for worker in running)
+        words.append(f"{rows}/{cap} rows, {used / 2**30:.1f} GiB used, {free / 2**30:.1f} GiB free")
     if tokens_per_s := sum(worker.tokens_per_s for worker in running):
         words.append(f"{tokens_per_s:.0f} tokens/s")
+    if restarts := sum(worker.restarts for worker in status.workers):
+        words.append(f"{restarts} restart{'s' * (restarts > 1)}")
     words += sorted({f"without {', '.join(worker.fallbacks)}" for worker in running if worker.fallbacks})
     words += sorted({worker.note for worker in status.workers if worker.note})
     return ", ".join(words)

@@ -67,6 +67,7 @@ class Budget:
         held_bytes: what the rows in hand hold now; None where a row takes all of its memory when it starts.
         workspace_bytes: what must be free beside the rows at the worst moment (activations).
         tokens: how many tokens it has decoded since it was loaded; 0 where it does not count them.
+        used_bytes: memory that the engine has taken from its device; 0 where that is the process's own memory.
     """
 
     rows: int
@@ -77,6 +78,7 @@ class Budget:
     held_bytes: int | None = None
     workspace_bytes: int = 0
     tokens: int = 0
+    used_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

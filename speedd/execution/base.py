@@ -47,6 +47,8 @@ class WorkerStatus:
     """How many could be, by its memory and by what went wrong so far; 0 if it is not running."""
     free_bytes: int = 0
     """Free memory of its device, other programs counted, as the engine last read it."""
+    used_bytes: int = 0
+    """What it has taken of that memory: on a CPU its resident memory."""
     held_bytes: int = 0
     """What its rows hold, where the engine tells."""
     tokens_per_s: float = 0.0

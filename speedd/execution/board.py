@@ -109,6 +109,7 @@ class Slot:
             rows=gauge.rows if gauge else 0,
             rows_cap=gauge.rows_cap if gauge else 0,
             free_bytes=gauge.budget.free_bytes if gauge else 0,
+            used_bytes=(gauge.budget.used_bytes or self.rss_bytes) if gauge else 0,
             held_bytes=(gauge.budget.held_bytes or 0) if gauge else 0,
             tokens_per_s=round(self.tokens_per_s, 1),
             fallbacks=gauge.fallbacks if gauge else (),

@@ -189,7 +189,7 @@ class Dispatch:
     def _read(self, slot: Slot, gauge: Gauge) -> None:
         if slot.gauge and gauge.budget.tokens and self._clock() > slot.gauged_s:
             decoded = gauge.budget.tokens - slot.gauge.budget.tokens
-            per_s = decoded / (self._clock() - slot.gauged_s)
+            per_s = max(0, decoded) / (self._clock() - slot.gauged_s)
             slot.tokens_per_s += TOKENS_SMOOTHING * (per_s - slot.tokens_per_s)
         slot.gauge = gauge
         slot.gauged_s = self._clock()
@@ -201,4 +201,5 @@ class Dispatch:
         self._restarts.answered()
         if not slot.outstanding:
             slot.state = WorkerState.IDLE
+            slot.tokens_per_s = 0.0
         return item

@@ -8,10 +8,26 @@ from speedd.daemon.status import describe_engine
 from speedd.execution import ExecutorStatus
 from speedd.execution.base import WorkerState, WorkerStatus
 
-PLAIN = WorkerStatus(0, 7, WorkerState.BUSY, 90 << 20, 0, 1, 2, overdue=False, rows=1, rows_cap=1, free_bytes=8 << 30)
-ON_CARD = replace(
-    PLAIN, card="0", rows=12, rows_cap=16, held_bytes=1 << 30, tokens_per_s=900.0, fallbacks=("short_reference",)
+PLAIN = WorkerStatus(
+    *(0, 7, WorkerState.BUSY, 90 << 20, 0, 1, 2),
+    overdue=False,
+    rows=1,
+    rows_cap=1,
+    free_bytes=8 << 30,
+    used_bytes=1 << 29,
 )
+ON_CARD = replace(
+    PLAIN,
+    card="0",
+    restarts=2,
+    rows=12,
+    rows_cap=16,
+    used_bytes=3 << 30,
+    held_bytes=1 << 30,
+    tokens_per_s=900.0,
+    fallbacks=("short_reference",),
+)
+LOADING = replace(PLAIN, state=WorkerState.LOADING, rows=0, rows_cap=0, free_bytes=0, used_bytes=0)
 AWAY = replace(PLAIN, pid=None, state=WorkerState.STOPPED, rows=0, rows_cap=0, note="quiet hours until 23:30")
 
 
@@ -26,16 +42,19 @@ def printed(*workers):
     return out.getvalue()
 
 
-def test_an_engine_that_speaks_one_after_the_other_needs_no_words():
-    assert describe_engine(status(PLAIN, PLAIN)) == ""
+def test_workers_that_are_ready_are_told_together():
+    assert describe_engine(status(PLAIN, LOADING, PLAIN)) == "2/2 rows, 1.0 GiB used, 8.0 GiB free"
+    assert describe_engine(status(LOADING)) == ""
 
 
 def test_a_batch_is_told_with_its_memory_and_its_pace():
-    assert describe_engine(status(ON_CARD)) == "12/16 rows, 8.0 GiB free, 900 tokens/s, without short_reference"
-    assert (
-        "worker 0, card 0: busy, 12 of 16 rows, 8192 MB free, 1024 MB in rows, 900 tokens/s, without short_reference"
-        in printed(ON_CARD)
+    assert describe_engine(status(ON_CARD)) == (
+        "12/16 rows, 3.0 GiB used, 8.0 GiB free, 900 tokens/s, 2 restarts, without short_reference"
     )
+    assert (
+        "worker 0, card 0: busy, 12 of 16 rows, 8192 MB free, 3072 MB used, 1024 MB in rows, 900 tokens/s,"
+        " without short_reference"
+    ) in printed(ON_CARD)
 
 
 def test_why_nothing_is_spoken_is_told():

@@ -20,6 +20,10 @@ is answered with `Failed` by every one of them. What else they do:
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
 - ``card``: says on which graphics card it was told to speak.
 - ``no_numbers``: a sample of every take is not a number.
+- ``counting``: speaks 4 at once, a token for each character, in SPEEDD_TEST_SLOW_S seconds (0.05); dies once on a text
+  that holds ``KILL`` as ``mishap`` does.
+- ``bulky``: 8 at once, a minute of samples each in no time, and a disk that takes SPEEDD_TEST_SLOW_S seconds (0.05)
+  over each take.
 - ``crash_in_batch``: takes 8 rows at once and dies if one of them holds ``CRASH``: which one, nobody can tell.
 - ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
 
@@ -265,6 +269,49 @@ def due(mishap, rows):
     return False
 
 
+class Counting(OomAtRows):
+    claimed_rows = has_rows = 4
+
+    def __init__(self, info):
+        super().__init__(info)
+        self.tokens = 0
+
+    def budget(self):
+        return replace(super().budget(), tokens=self.tokens, used_bytes=3 << 30, held_bytes=0)
+
+    def batch(self, rows):
+        time.sleep(float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05")))
+        for utterance in rows:
+            if due("KILL", [utterance]):
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.tokens += len(utterance.text)
+        yield from super().batch(rows)
+
+
+class Bulky(OomAtRows):
+    """A take is as long as it may be for its text, nearly all of it silence: trimmed, it is quickly mastered."""
+
+    has_rows = OomAtRows.claimed_rows
+
+    def __init__(self, info):
+        super().__init__(info)
+        from speedd.execution import store  # noqa: PLC0415 - only a worker has one
+
+        write_take, slow_s = store.write_take, float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05"))
+
+        def slow_disk(*take):
+            time.sleep(slow_s)
+            return write_take(*take)
+
+        store.write_take = slow_disk
+
+    def wave(self, utterance):
+        spoken = super().wave(utterance)[:RATE_HZ]
+        longest = np.zeros(int(0.18 * sum(map(str.islower, utterance.text)) * RATE_HZ), np.float32)
+        longest[: len(spoken)] = spoken[: len(longest)]
+        return longest
+
+
 class CrashInBatch(OomAtRows):
     def batch(self, rows):
         for utterance in rows:
@@ -322,6 +369,8 @@ TIGHT = Factory("tight", Tight, device="test", fallbacks=(Fallback("smaller"), F
 CARD = Factory("card", OnCard, device="cuda")
 NO_NUMBERS = Factory("no_numbers", NoNumbers)
 MISHAP = Factory("mishap", Mishap, device="test")
+COUNTING = Factory("counting", Counting, device="test")
+BULKY = Factory("bulky", Bulky, device="test")
 CRASH_IN_BATCH = Factory("crash_in_batch", CrashInBatch, device="test")
 BROKEN_LOAD = Factory("broken_load", None)
 CRASH_AT_LOAD = Factory("crash_at_load", os._exit)

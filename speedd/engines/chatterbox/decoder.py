@@ -113,6 +113,8 @@ class Decoder:
         heads = [head for head in self._guards.heads if head[0] < t3.backbone.layers] if guarded else []
         self._watch = HeadWatch(heads, self._rows_each) if heads else None
         self._rows: list[_Row | None] = [None] * slots
+        self.decoded = 0
+        """Speech tokens of all rows so far."""
         self._state = _State(
             slots,
             t3.vocabulary,
@@ -271,6 +273,7 @@ class Decoder:
                 continue
             new = slice(first[slot], taken[slot])
             tokens = state.tokens[slot, new].tolist()
+            self.decoded += len(tokens)
             looks = state.looks[slot, new].tolist() if self._watch is not None else [None] * len(tokens)
             reason = ""
             for token, look in zip(tokens, looks, strict=True):

@@ -89,6 +89,7 @@ class ChatterboxEngine:
             self._listener,
         )
         self._in_hand: dict[str, _InHand] = {}
+        self._tokens = 0
         self.prewarm(info.voices[0])
 
     def prewarm(self, voice: Voice) -> None:
@@ -112,6 +113,8 @@ class ChatterboxEngine:
             free_bytes=_free_bytes(now.device),
             row_bytes=row_bytes if now.device == "cpu" else 1,
             workspace_bytes=work.peak_bytes(),
+            tokens=self._tokens,
+            used_bytes=torch.cuda.memory_reserved() if now.device == "cuda" else 0,
         )
 
     def release_memory(self) -> None:
@@ -154,7 +157,10 @@ class ChatterboxEngine:
                 for utterance in utterances:
                     if (answer := self._admit(utterance, decoder)) is not None:
                         yield answer
-            for spoken in decoder.advance():
+            before = decoder.decoded
+            ended = decoder.advance()
+            self._tokens += decoder.decoded - before
+            for spoken in ended:
                 one = self._finished(spoken, decoder)
                 if isinstance(one, _Finished):
                     finished.add(one, s3gen.bucket(one.row))

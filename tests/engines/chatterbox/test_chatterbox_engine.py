@@ -46,6 +46,13 @@ def test_a_take_has_the_promised_form(engine):
         assert take.words[-1].end_s == pytest.approx(len(take.wave) / take.sample_rate_hz)
 
 
+def test_it_counts_the_tokens_that_it_decodes(engine):
+    before = engine.budget().tokens
+    takes = spoken(engine, utterances(engine)).values()
+    said = sum(len(take.wave) for take in takes) // 960  # each is 40 ms
+    assert abs(engine.budget().tokens - before - said) <= len(takes)
+
+
 @pytest.mark.parametrize(
     ("model", "precision"), [("english", "fp32"), ("english", "bf16"), ("english", "int8"), ("turbo", "fp32")]
 )
