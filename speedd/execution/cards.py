@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+import structlog
+
+log = structlog.get_logger()
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 
@@ -42,15 +45,25 @@ class Cards(Protocol):
 
 
 class NvmlCards:
-    """Asks NVML, if the extra ``gpu`` is installed and there is a driver; else nothing can be told."""
+    """Asks NVML, if the extra ``gpu`` is installed and there is a driver; else nothing can be told, which is logged.
+
+    NVML numbers cards by their place on the bus. Where ``CUDA_VISIBLE_DEVICES`` numbers them otherwise (CUDA's own
+    order begins with the fastest), name them by UUID, or set ``CUDA_DEVICE_ORDER=PCI_BUS_ID``.
+    """
 
     def __init__(self) -> None:
         self._nvml: Any = None
-        with suppress(Exception):  # no package, no driver, no permission: each has an exception of its own
+        try:
             import pynvml  # noqa: PLC0415
-
+        except ImportError:
+            log.info("cards.unwatched", reason="the extra speedd[gpu] is not installed")
+            return
+        try:
             pynvml.nvmlInit()
-            self._nvml = pynvml
+        except pynvml.NVMLError as error:  # no driver, another one than the library's, no permission
+            log.info("cards.unwatched", reason=f"NVIDIA's management library says: {error}")
+            return
+        self._nvml = pynvml
 
     def look(self, card: str, pid: int | None) -> CardUse | None:
         """Say how a card is used; see `Cards`."""

@@ -33,6 +33,8 @@ class Child:
             # One heap for all threads: with hibari 20 MB less at the end of a book.
             environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MALLOC_ARENA_MAX="1")
         if card:
+            if "CUDA_VISIBLE_DEVICES" not in environment:  # the numbers are ours, and NVML's: places on the bus
+                environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
             environment["CUDA_VISIBLE_DEVICES"] = card
         descriptor = theirs.fileno()
         with theirs, contextlib.ExitStack() as if_it_fails:

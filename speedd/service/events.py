@@ -73,6 +73,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "worker.no_room": Event("warning", "Worker {worker} leaves its device alone for a while: {reason}"),
     "worker.broke": Event("warning", "Worker {worker} met an error of its own: {reason}"),
     "worker.released": Event("debug", "Worker {worker} was idle and gave its memory back."),
+    "cards.unwatched": Event("info", "What other programs use of the graphics cards cannot be seen: {reason}."),
     "style.unused": Event("warning", "{reason}"),
     # the log itself
     "log.dropped": Event("warning", "{entries} log entries were lost while the journal was busy."),

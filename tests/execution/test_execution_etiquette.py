@@ -2,6 +2,7 @@
 
 import time as clock
 from datetime import UTC, datetime, time
+from pathlib import Path
 
 import pytest
 from execution_pools import results, utterances
@@ -133,5 +134,27 @@ def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
         cards.others = 0
         seen = {one.stop_reason for batch in run for one in batch}
         assert seen == {"on card 7", "on card 8"}
+    finally:
+        pool.close()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "order", "told"),
+    [(None, None, "PCI_BUS_ID"), (None, "FASTEST_FIRST", "FASTEST_FIRST"), ("7", None, "")],
+)
+def test_cards_are_numbered_as_the_watcher_numbers_them_unless_somebody_chose(
+    tmp_path, monkeypatch, chosen, order, told
+):
+    for name, value in (("CUDA_VISIBLE_DEVICES", chosen), ("CUDA_DEVICE_ORDER", order)):
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7",))
+    try:
+        (answer,) = results(pool, utterances(pool.info, 1)).values()
+        pid = pool.status().workers[0].pid
+        environment = dict(
+            line.split("=", 1) for line in Path("/proc", str(pid), "environ").read_text().split("\0") if line
+        )
+        assert answer.stop_reason == "on card 7"
+        assert environment.get("CUDA_DEVICE_ORDER", "") == told
     finally:
         pool.close()

@@ -1,0 +1,82 @@
+"""The watcher of the cards against the real pynvml: without a driver, and with a driver that has no card."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
+
+PID = 4711
+ASK = """
+import json, sys
+import structlog
+out = structlog.PrintLoggerFactory(sys.stderr)
+structlog.configure(processors=[structlog.processors.JSONRenderer()], logger_factory=out)
+from speedd.config import GpuSettings
+from speedd.execution.cards import NvmlCards
+from speedd.execution.etiquette import Etiquette
+cards = NvmlCards()
+said = []
+for card, pid in json.loads(sys.argv[1]):
+    use = cards.look(card, pid)
+    said.append([use and round(use.others, 3), Etiquette(GpuSettings(), cards=cards).judge(card, pid, 0.0)[0].name])
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A folder with a management library that knows two cards."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    folder = tmp_path_factory.mktemp("nvml")
+    source = Path(__file__).with_name("execution_nvml.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "libnvidia-ml.so.1", source], check=True)
+    return folder
+
+
+def ask(*looks, library=None, wrong="", more=""):
+    """Look at cards in a process of its own; return what it saw and what it logged."""
+    env = {**os.environ, "FAKE_NVML": wrong, "FAKE_NVML_PID": str(PID), "LD_LIBRARY_PATH": str(library or "")}
+    ran = subprocess.run(
+        [sys.executable, "-c", more + ASK, json.dumps(looks)], env=env, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout), [json.loads(line) for line in ran.stderr.splitlines()]
+
+
+def test_what_others_use_is_all_that_is_not_free_and_not_ours(library):
+    seen, logged = ask(["0", PID], ["0", None], ["1", None], ["GPU-1", None], library=library)
+    assert seen == [[0.625, "SHRINK"], [0.875, "PAUSE"], [0.25, "WORK"], [0.25, "WORK"]]
+    assert logged == []
+
+
+@pytest.mark.parametrize("wrong", ["lost", "container"])
+def test_what_the_driver_cannot_tell_is_no_reason_to_stop(library, wrong):
+    assert ask(["0", PID], library=library, wrong=wrong) == ([[None, "WORK"]], [])
+
+
+def test_a_card_that_is_not_there_and_a_worker_that_is_not_seen(library):
+    assert ask(["2", None], ["GPU-9", None], ["0", 99], library=library) == ([[None, "WORK"]] * 3, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"more": "import sys; sys.modules['pynvml'] = None\n"}, "the extra speedd[gpu] is not installed"),
+        ({}, "NVIDIA's management library says: "),
+        ({"wrong": "no driver"}, "NVIDIA's management library says: "),
+    ],
+)
+def test_without_the_extra_or_a_driver_there_is_one_quiet_line(request, given, reason):
+    if "wrong" in given:
+        given = {**given, "library": request.getfixturevalue("library")}
+    seen, (line,) = ask(["0", PID], ["0", None], **given)
+    assert seen == [[None, "WORK"]] * 2
+    assert line["event"] == "cards.unwatched"
+    assert line["reason"].startswith(reason)
