@@ -115,19 +115,21 @@ class Llama:
         self._norm = norm("norm")
         angles = torch.outer(torch.arange(length).float(), inverse_frequencies.float())
         self._cos = torch.cat([angles, angles], 1).cos().to(device, self.dtype)
-        self._sin = torch.cat([angles, angles], 1).sin().to(device, self.dtype)
+        # With the sign that the halves of a head have when they are turned into each other.
+        self._sin = torch.cat([-angles, angles], 1).sin().to(device, self.dtype)
 
     def forward(self, x: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """Run all layers; see `Backbone.forward`."""
         rows, steps, _ = x.shape
         x = x.to(self.dtype)
-        cos, sin = self._cos[positions][:, :, None], self._sin[positions][:, :, None]
+        cos, sin = (table[positions][:, :, None, None] for table in (self._cos, self._sin))
         for index, layer in enumerate(self._layers):
             qkv = layer.qkv(self._rms(x, layer.before_attention))
-            q, k, v = qkv.view(rows, steps, 3, self.heads, self.head_dim).unbind(2)
-            x = x + layer.out(attend(index, _rotated(q, cos, sin), _rotated(k, cos, sin), v))
+            qkv = qkv.view(rows, steps, 3, self.heads, self.head_dim)
+            q, k = _rotated(qkv[:, :, :2], cos, sin).unbind(2)
+            x = x + layer.out(attend(index, q, k, qkv[:, :, 2]))
             gate, up = layer.gate_up(self._rms(x, layer.before_mlp)).chunk(2, -1)
-            x = x + layer.down(functional.silu(gate) * up)
+            x = x + layer.down(functional.silu(gate).mul_(up))
         return self._rms(x, self._norm)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -136,8 +138,7 @@ class Llama:
 
 
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    half = x.size(-1) // 2
-    return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
+    return torch.addcmul(x * cos, x.roll(x.size(-1) // 2, -1), sin)
 
 
 @dataclass(frozen=True, slots=True)
