@@ -159,7 +159,8 @@ class Models:
         self._t3.drop_unless(place)
         self._decoder.drop_unless(decoder)
         try:
-            return self._decoder.get(decoder, self._make_decoder), self._s3gen.get(s3gen, self._make_s3gen)
+            ready = self._s3gen.get(s3gen, self._make_s3gen)  # first: while it is read there is twice as much of it
+            return self._decoder.get(decoder, self._make_decoder), ready
         except torch.OutOfMemoryError as error:
             raise DeviceFullError(
                 f"The {want.device} device has no room for Chatterbox {self._weights.family.name}.",
@@ -179,7 +180,7 @@ class Models:
         want = self.arrangement
         give_back()
         return S3Gen.from_model(
-            load_s3gen(self._weights),
+            load_s3gen(self._weights, listens=False),
             device=want.device,
             estimator_dtype=want.estimator_dtype,
             reference_s=want.reference_s,

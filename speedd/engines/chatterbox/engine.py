@@ -255,7 +255,7 @@ class ChatterboxEngine:
 
     def _listener(self) -> Listener:
         """Load what listens to a sample: seldom needed, and half a gigabyte."""
-        return Listener(load_voice_encoder(self._weights), load_s3gen(self._weights))
+        return Listener(load_voice_encoder(self._weights), load_s3gen(self._weights, listens=True))
 
 
 def _free_bytes(device: str) -> int:

@@ -37,16 +37,18 @@ def load_t3(weights: Weights, *, precision: str, device: str) -> T3:
     return T3(tensors, family, length=length, precision=precision, device=device, heads=heads)
 
 
-def load_s3gen(weights: Weights) -> Any:
-    """Load S3Gen with all its parts, on the CPU and in fp32.
+def load_s3gen(weights: Weights, *, listens: bool) -> Any:
+    """Load S3Gen on the CPU and in fp32.
 
+    Args:
+        weights: the model's files.
+        listens: with the parts that listen to a sample, half of its weights; speaking needs none of them.
     Raises:
         EngineError: as `load_t3`.
     """
     from chatterbox.models.s3gen import S3Gen
 
     family = weights.family
-    tensors = TensorFile(weights.path(family.files.s3gen))
     with quietly():
         if declaration(weights).get("size", "full") == "full":
             s3gen = S3Gen(meanflow=family.meanflow)
@@ -54,10 +56,9 @@ def load_s3gen(weights: Weights) -> Any:
             from speedd.engines.chatterbox.generated import SmallS3Gen
 
             s3gen = SmallS3Gen(meanflow=family.meanflow)
-    needed = set(s3gen.state_dict()) - set(_FILLED_BY_CONSTRUCTOR)
-    for name in sorted(needed):
-        tensors[name]  # raises, and names it
-    _fill(s3gen, tensors, weights, strict=False)
+    if not listens:
+        del s3gen.tokenizer, s3gen.speaker_encoder
+    _fill(s3gen, TensorFile(weights.path(family.files.s3gen)), weights)
     return s3gen.eval().requires_grad_(requires_grad=False)
 
 
@@ -74,10 +75,15 @@ def load_voice_encoder(weights: Weights) -> Any:
     return encoder.eval().requires_grad_(requires_grad=False)
 
 
-def _fill(module: Any, tensors: TensorFile, weights: Weights, *, strict: bool = True) -> None:
-    try:
-        module.load_state_dict({name: tensors[name] for name in tensors}, strict=strict)
-    except RuntimeError as error:
-        raise EngineError(
-            f"The weights in {weights.folder} do not fit Chatterbox {weights.family.name}: {error}."
-        ) from error
+def _fill(module: Any, tensors: TensorFile, weights: Weights) -> None:
+    """Copy a file's tensors into a module one by one, so that they are not there twice."""
+    for name, own in module.state_dict().items():
+        if name in _FILLED_BY_CONSTRUCTOR and name not in tensors:
+            continue
+        read = tensors[name]
+        if read.shape != own.shape:
+            raise EngineError(
+                f"The weights in {weights.folder} do not fit Chatterbox {weights.family.name}:"
+                f" {name} is of shape {tuple(read.shape)} instead of {tuple(own.shape)}."
+            )
+        own.copy_(read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,46 +19,66 @@ from speedd.errors import EngineError
 if TYPE_CHECKING:
     from speedd.engines.chatterbox.voices import Conditioning
 
+MAPPED_BYTES = 200_000_000
+"""What is read from a file before it is mapped anew."""
+
 
 class TensorFile(Mapping[str, Tensor]):
-    """The tensors of a checkpoint's file by name; read from the disk when they are asked for.
+    """The tensors of a checkpoint's file by name; read from the disk when they are asked for, each into its own memory.
+
+    A gigabyte of weights is never in memory as a whole: what was read through a mapping counts as this process's own
+    until the mapping ends, so the file is mapped anew every so often.
 
     Raises:
         EngineError: if it cannot be read. A missing tensor raises one too, and names it.
     """
 
     def __init__(self, path: Path) -> None:
-        from safetensors.torch import load_file
-
         self._path = path
-        try:
-            if path.suffix == ".safetensors":
-                self._tensors: Mapping[str, Tensor] = load_file(path)
-            else:
-                self._tensors = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise EngineError(f"{path} cannot be read: {error}.", hint="Fetch it again.") from error
+        self._read_bytes = 0
+        self._read = self._mapped()
 
     def __getitem__(self, name: str) -> Tensor:
-        if name not in self._tensors:
+        if name not in self._names:
             raise EngineError(
                 f"{self._path} holds no tensor {name}: it belongs to another model, or is damaged.",
                 hint="Check [chatterbox] model, or fetch it again with `speedd check --download`.",
             )
-        return self._tensors[name]
+        if self._read_bytes > MAPPED_BYTES:
+            self._read_bytes = 0
+            self._read = self._mapped()
+        tensor = self._read(name).clone()
+        self._read_bytes += tensor.nbytes
+        return tensor
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tensors
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._tensors)
+        return len(self._names)
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """Return the tensors below a prefix, by the rest of their names, copied."""
-        return {name.removeprefix(prefix): self[name].clone() for name in self if name.startswith(prefix)}
+        """Return the tensors below a prefix, by the rest of their names."""
+        return {name.removeprefix(prefix): self[name] for name in self if name.startswith(prefix)}
+
+    def _mapped(self) -> Callable[[str], Tensor]:
+        """Map the file and note the names of its tensors; returns what reads one."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            if self._path.suffix == ".safetensors":
+                file = safe_open(self._path, "pt").__enter__()  # it ends with the last tensor that was read from it
+                self._names = frozenset(file.keys())
+                read: Callable[[str], Tensor] = file.get_tensor
+                return read
+            tensors = torch.load(self._path, map_location="cpu", weights_only=True, mmap=True)
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+            raise EngineError(f"{self._path} cannot be read: {error}.", hint="Fetch it again.") from error
+        self._names = frozenset(tensors)
+        return tensors.__getitem__
 
 
 class T3:
@@ -84,10 +104,10 @@ class T3:
         dtype = activation_dtype(precision)
 
         def table(name: str) -> Tensor | None:
-            return weights[name].to(device, dtype, copy=True) if name in weights else None
+            return weights[name].to(device, dtype) if name in weights else None
 
-        self.text_table = weights["text_emb.weight"].to(device, dtype, copy=True)
-        self.speech_table = weights["speech_emb.weight"].to(device, dtype, copy=True)
+        self.text_table = weights["text_emb.weight"].to(device, dtype)
+        self.speech_table = weights["speech_emb.weight"].to(device, dtype)
         self.text_positions = table("text_pos_emb.emb.weight")
         self.speech_positions = table("speech_pos_emb.emb.weight")
         if family.backbone == "llama":

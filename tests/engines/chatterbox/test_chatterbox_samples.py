@@ -108,7 +108,7 @@ def test_conditioning_is_what_stock_prepares(checkpoint, tmp_path, model):
     soundfile.write(path, voice(), RATE_HZ, subtype="FLOAT")
     weights = find_weights(family, folder, "", {})
     wave = read_sample(path, least_s=5, target_lufs=family.target_lufs)
-    ours = listen(wave, "d", family, Listener(load_voice_encoder(weights), load_s3gen(weights)))
+    ours = listen(wave, "d", family, Listener(load_voice_encoder(weights), load_s3gen(weights, listens=True)))
     with small_stock(TINY, folder), quietly():
         if model == "english":
             from chatterbox.tts import ChatterboxTTS as Stock  # noqa: PLC0415
