@@ -274,19 +274,28 @@ def bench(
         str, typer.Option("--engine", help="hibari, or chatterbox: that against stock, part by part.")
     ] = "hibari",
     weights: Annotated[
-        str, typer.Option("--weights", help="For chatterbox: generated, which need no download.", show_default=False)
+        str,
+        typer.Option(
+            "--weights",
+            help="For chatterbox: generated, which need no download; or a folder in which generated ones are kept.",
+            show_default=False,
+        ),
     ] = "",
     device: Annotated[str, typer.Option("--device", help="For chatterbox: cpu or cuda.")] = "cpu",
+    long: Annotated[
+        int,
+        typer.Option(
+            "--long",
+            help="For chatterbox, instead: so many chunks on tiny weights; does it hold?",
+            metavar="CHUNKS",
+            min=0,
+        ),
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how fast this machine narrates, stage by stage, against a naive loop on the same text."""
     if engine == "chatterbox":
-        from speedd.bench.chatterbox import lines, run_chatterbox  # noqa: PLC0415
-
-        if weights != "generated":
-            raise UsageError("Chatterbox is measured on generated weights.", hint="Say --weights generated.")
-        found = run_chatterbox(device=device, tell=lambda what: typer.echo(f"measuring: {what}", err=True))
-        typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+        _bench_chatterbox(weights, device=device, long=long, as_json=as_json)
         return
     if engine != "hibari":
         raise UsageError(f"There is no benchmark of {engine}.", hint="There is one of hibari and one of chatterbox.")
@@ -300,3 +309,22 @@ def bench(
         typer.echo(json.dumps(report, indent=2))
     else:
         print_report(report, typer.echo)
+
+
+def _bench_chatterbox(weights: str, *, device: str, long: int, as_json: bool) -> None:
+    from speedd.bench.chatterbox.contest import Plan, run_chatterbox, run_long  # noqa: PLC0415
+    from speedd.bench.chatterbox.report import lines, long_lines  # noqa: PLC0415
+
+    def tell(what: str) -> None:
+        typer.echo(f"measuring: {what}", err=True)
+
+    if long:
+        found = run_long(long, device=device, tell=tell)
+        said = long_lines(found)
+    elif weights:
+        kept = None if weights == "generated" else Path(weights)
+        found = run_chatterbox(Plan(device=device, weights=kept), tell=tell)
+        said = lines(found)
+    else:
+        raise UsageError("Chatterbox is measured on generated weights.", hint="Say --weights generated.")
+    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(said))

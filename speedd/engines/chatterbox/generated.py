@@ -328,5 +328,6 @@ class _SmallTokenizer(S3Tokenizer):  # type: ignore[misc]
 if __name__ == "__main__":
     order, result = map(Path, sys.argv[1:])
     asked = json.loads(order.read_text(encoding="utf-8"))
-    generate(Path(asked["folder"]), asked["model"])
+    tiny = asked.pop("size", "full") == TINY.name
+    generate(Path(asked.pop("folder")), asked.pop("model"), TINY if tiny else None, **asked)
     result.write_text("{}", encoding="utf-8")

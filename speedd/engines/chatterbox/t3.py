@@ -78,7 +78,7 @@ class TensorFile(Mapping[str, Tensor]):
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise EngineError(f"{self._path} cannot be read: {error}.", hint="Fetch it again.") from error
         self._names = frozenset(tensors)
-        return tensors.__getitem__
+        return lambda name: tensors[name]
 
 
 class T3:

@@ -1,0 +1,35 @@
+"""What one of the measuring programs is told to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STOCK = "stock"
+TOKENS_PER_SECOND = 25
+REFERENCES_S = (10.0, 3.0)
+"""How much of a voice's reference S3Gen is shown: as much as stock takes, and as little as is advisable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to measure."""
+
+    weights: str
+    """A folder."""
+    model: str
+    what: str
+    """`STOCK`, or the precision of our T3."""
+    device: str = "cpu"
+    threads: int = 1
+    chunks: int = 16
+    """Spoken side by side (by stock one after the other)."""
+    tokens: int = 150
+    """Speech tokens of each chunk: 6 s."""
+    reference_s: float = 10.0
+    """How much of the voice's reference the whole engine uses."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the weights lie."""
+        return Path(self.weights)
