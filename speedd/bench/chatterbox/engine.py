@@ -13,7 +13,6 @@ from speedd.bench.chatterbox.t3 import STYLE, TEXT
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.engines.chatterbox.engine import ChatterboxEngine
 from speedd.engines.chatterbox.options import read_options
-from speedd.engines.chatterbox.probe import Machine
 from speedd.engines.chatterbox.weights import find_weights
 from speedd.errors import EngineError
 from speedd.model import Take, Utterance
@@ -76,7 +75,7 @@ def load(order: Order) -> ChatterboxEngine:
     weights = find_weights(options.family, order.folder, "", {})
     cut_off = replace(weights.family.guards, tokens_per_char=0.0, tokens_least=order.tokens)
     weights = replace(weights, family=replace(weights.family, guards=cut_off))
-    return ChatterboxEngine(info, Machine(order.device, order.what, order.device), weights, options)
+    return ChatterboxEngine(info, weights, options)
 
 
 if __name__ == "__main__":

@@ -70,8 +70,9 @@ class KvCache:
         if self._grows and span != self._positions:
             kept = min(span, self._positions)
             for index, layer in enumerate(self.layers):
-                resized = layer.new_zeros((*layer.shape[:3], span, layer.size(4)))
+                resized = layer.new_empty((*layer.shape[:3], span, layer.size(4)))
                 resized[:, :, :, :kept] = layer[:, :, :, :kept]
+                resized[:, :, :, kept:] = 0
                 self.layers[index] = resized
             self._positions = span
 
@@ -82,8 +83,8 @@ class KvCache:
 
     def clear(self, rows: slice) -> None:
         """Leave nothing in some rows: NaN would reach whoever has them next, past every mask."""
-        self.keys[:, rows] = 0
-        self.values[:, rows] = 0
+        for layer in self.layers:
+            layer[:, rows] = 0
 
     def load(self, row: int, stretch: Stretch, *, at: int = 0, count: int | None = None) -> None:
         """Copy the first ``count`` positions of a stretch into a row."""
