@@ -83,6 +83,7 @@ class Finishing:
                 metadata=self._head.metadata,
                 cover_jpeg=cover.read_bytes() if self._head.cover else None,
                 threads=max(1, len(os.sched_getaffinity(0))),
+                ahead=self._config.limits.stretches_ahead,
                 scratch=scratch,
                 progress=progress,
                 coder=self._config.output.coder,

@@ -101,6 +101,7 @@ def master(
     metadata: Metadata,
     cover_jpeg: bytes | None = None,
     threads: int = 1,
+    ahead: int = 2,
     scratch: Path,
     progress: Callable[[float], None] = lambda _: None,
     coder: aac.Coder = "twoloop",
@@ -116,6 +117,7 @@ def master(
         metadata: becomes the tags; `narrators` the composer, where audiobook servers look for them.
         cover_jpeg: the cover.
         threads: how many stretches are worked on at the same time.
+        ahead: stretches for each thread that are being made or wait for those before them to be written.
         scratch: an existing folder for the encoded frames, which are as large as the audiobook.
         progress: called from this thread with the part done, 0 to 1; what it raises ends the work.
         coder: the AAC encoder's search.
@@ -128,7 +130,8 @@ def master(
     begun = time.perf_counter()
     cpu_s: Counter[str] = Counter()
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="master") as pool:
-        timeline = _survey(tracks, pool, threads, cpu_s, lambda share: progress(share * SURVEY_SHARE))
+        most = ahead * threads
+        timeline = _survey(tracks, pool, most, cpu_s, lambda share: progress(share * SURVEY_SHARE))
         rate = timeline.sample_rate_hz
         sound = Sound(
             sample_rate_hz=rate,
@@ -147,7 +150,7 @@ def master(
                 if passes:
                     passes[-1].frame_bytes = array("H")  # they are written over
                     sound = replace(sound, gain_db=_better_gain(passes, settings.loudness_lufs))
-                passes.append(_encode(tracks, timeline, sound, pool, threads, frames, cpu_s, progress))
+                passes.append(_encode(tracks, timeline, sound, pool, most, frames, cpu_s, progress))
             made = passes[-1]
             audio = AudioTrack(rate, settings.bitrate_kbps, sound.setup, made.frame_bytes)
             assert audio.samples == timeline.total
@@ -201,13 +204,13 @@ class _Encoded:
     encoded: int = 0
 
 
-def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
-    """Run jobs in the pool and give their results in order, drawing a job only when there is room for it."""
+def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], T]], most: int) -> Iterator[T]:
+    """Run jobs in the pool and give their results in order; at most so many are drawn beside the one given next."""
     waiting: deque[Future[T]] = deque()
     try:
         for job in jobs:
             waiting.append(pool.submit(job))
-            if len(waiting) > 2 * threads:
+            if len(waiting) > most:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -219,7 +222,7 @@ def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], T]], threads
 def _survey(
     tracks: Sequence[Track],
     pool: ThreadPoolExecutor,
-    threads: int,
+    most: int,
     cpu_s: Counter[str],
     progress: Callable[[float], None],
 ) -> _Timeline:
@@ -241,7 +244,7 @@ def _survey(
             progress(batch[-1][0] / len(tracks))
 
     bounds, cells = [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
-    for seen, spent_s in _in_order(pool, batches(), threads):
+    for seen, spent_s in _in_order(pool, batches(), most):
         bounds.append(seen.bounds)
         cells.append(seen.cells)
         cpu_s.update(spent_s)
@@ -313,7 +316,7 @@ def _find_gain(
 
     jobs = (partial(probe, s) for s in _with_takes(tracks, timeline, chosen, sound.sample_rate_hz))
     columns: list[list[npt.NDArray[np.float32]]] = [[] for _ in range(1 + len(gains_db))]
-    for cells, spent_s in _in_order(pool, jobs, 1):
+    for cells, spent_s in _in_order(pool, jobs, 2):
         cpu_s.update(spent_s)
         for column, part in zip(columns, cells, strict=True):
             column.append(part)
@@ -343,7 +346,7 @@ def _encode(
     timeline: _Timeline,
     sound: Sound,
     pool: ThreadPoolExecutor,
-    threads: int,
+    most: int,
     frames: Path,
     cpu_s: Counter[str],
     progress: Callable[[float], None],
@@ -356,7 +359,7 @@ def _encode(
         for stretch in _with_takes(tracks, timeline, timeline.stretches, sound.sample_rate_hz)
     )
     with frames.open("wb") as file:
-        for made, (_, stop) in zip(_in_order(pool, jobs, threads), timeline.stretches, strict=True):
+        for made, (_, stop) in zip(_in_order(pool, jobs, most), timeline.stretches, strict=True):
             file.writelines(made.frames)
             result.frame_bytes.extend(map(len, made.frames))
             result.true_peak = max(result.true_peak, made.true_peak)

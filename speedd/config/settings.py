@@ -194,6 +194,7 @@ class LimitsSettings(Section):
     reader_memory_mb: Annotated[int, Field(ge=256)] = 2048
     reader_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     chunk_deadline_s: Annotated[float, Field(gt=0)] = 60.0
+    stretches_ahead: Annotated[int, Field(ge=1, le=64)] = 2
 
 
 class WorkersSettings(Section):
@@ -229,6 +230,7 @@ class LogSettings(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     target: Literal["auto", "journal", "stderr"] = "auto"
+    waiting_entries: Annotated[int, Field(ge=16, le=1_000_000)] = 4096
 
 
 class Config(Section):

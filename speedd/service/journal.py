@@ -71,7 +71,7 @@ class JournalSender:
         fallback: takes the line of an entry that no journald wants. Called in the sender's thread.
         describe_loss: makes the entry that tells how many were lost.
         address: journald's socket.
-        capacity: how many entries may wait; at about 1 KiB each, 4096 are 4 MiB.
+        capacity: how many entries may wait, about 1 KiB each.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class JournalSender:
         fallback: Callable[[str], None],
         describe_loss: Callable[[int], Entry],
         address: Path = JOURNAL_SOCKET,
-        capacity: int = 4096,
+        capacity: int,
     ) -> None:
         self.dropped = 0
         """Entries lost so far."""

@@ -96,7 +96,9 @@ def configure_logging(
     to_journal = settings.target == "journal" or (
         settings.target == "auto" and _is_journal(stream, environment.get("JOURNAL_STREAM", ""))
     )
-    sink: _Sink = _JournalSink(stream, run_id, journal_socket) if to_journal else _StreamSink(stream)
+    sink: _Sink = (
+        _JournalSink(stream, run_id, journal_socket, settings.waiting_entries) if to_journal else _StreamSink(stream)
+    )
 
     def stamp(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         return _stamped(event, level=method, run_id=run_id)
@@ -215,13 +217,16 @@ class _StreamSink:
 class _JournalSink:
     target = "journal"
 
-    def __init__(self, stream: TextIO, run_id: str, socket: Path) -> None:
+    def __init__(self, stream: TextIO, run_id: str, socket: Path, capacity: int) -> None:
         def describe_loss(entries: int) -> Entry:
             event = {"event": "log.dropped", "entries": entries}
             return _journal_entry(_stamped(event, level=EVENTS["log.dropped"].level, run_id=run_id))
 
         self._sender = JournalSender(
-            fallback=_StreamSink(stream).write_line, describe_loss=describe_loss, address=socket
+            fallback=_StreamSink(stream).write_line,
+            describe_loss=describe_loss,
+            address=socket,
+            capacity=capacity,
         )
 
     @property

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -235,3 +238,20 @@ print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
     short_mb, long_mb = highest_mb(12), highest_mb(72)
     assert long_mb < 150
     assert long_mb - short_mb < 25
+
+
+@pytest.mark.parametrize(("threads", "most"), [(1, 2), (2, 4), (3, 3)])
+def test_a_slow_writer_holds_the_encoders_back(threads, most):
+    drawn = []
+
+    def jobs():
+        for number in range(40):
+            drawn.append(number)
+            yield partial(int, number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for given, result in enumerate(mastering._in_order(pool, jobs(), most)):
+            assert result == given
+            time.sleep(0.002)  # all of them could have been made meanwhile
+            assert len(drawn) <= given + 1 + most
+    assert len(drawn) == 40

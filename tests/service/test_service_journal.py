@@ -23,7 +23,7 @@ def sender(tmp_path):
             fallback=lines.append,
             describe_loss=lambda count: Entry({"EVENT": "log.dropped", "ENTRIES": str(count)}, f"lost {count}"),
             address=address,
-            **options,
+            **{"capacity": 4096, **options},
         )
         made.lines = lines
         senders.append(made)

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import socket
 import warnings
 from pathlib import Path
 
@@ -139,3 +140,20 @@ def test_the_journal_is_chosen_where_stderr_leads_to_it(target, connected, expec
             settings, run_id="r", environment=environment, stream=stream, journal_socket=tmp_path / "none"
         ) as handle:
             assert handle.target == expected
+
+
+def test_no_more_entries_wait_for_a_stalled_journal_than_the_settings_say(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stalled:
+        stalled.bind(str(tmp_path / "journal"))
+        handle = configure_logging(
+            LogSettings(target="journal", waiting_entries=16),
+            run_id="r",
+            environment={},
+            stream=io.StringIO(),
+            journal_socket=tmp_path / "journal",
+        )
+        for _ in range(2000):
+            get_logger().info("job.started", job="a", book="b", src_path="c")
+        dropped = handle.dropped
+        handle.close(timeout_s=0.0)
+    assert dropped > 1000
