@@ -113,7 +113,7 @@ class Plans:
                 return
             spoken: dict[int, list[sqlite3.Row]] = {}
             for row in self._database.rows(
-                "SELECT u.*, t.render_s, t.stop_reason, t.words FROM utterances u"
+                "SELECT u.*, t.render_s, t.stop_reason, t.words FROM utterances u INDEXED BY utterances_by_chunk"
                 " LEFT JOIN takes t ON t.key=u.take WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
                 job_id,
                 chunks[0]["idx"],
@@ -126,10 +126,12 @@ class Plans:
 
     def pieces(self, job_id: str, chapter: int) -> Iterator[ChunkPiece]:
         """Yield a chapter's sound and silence in order. A chunk's own pause follows its last piece."""
+        # Left to itself, SQLite looks through the whole book for each chunk.
         rows = self._database.rows(
             "SELECT c.idx, c.pause_ms AS after_ms, u.take, coalesce(u.pause_ms, 0) AS inner_ms,"
             " u.idx IS NULL OR u.idx=(SELECT max(idx) FROM utterances WHERE job=c.job AND chunk=c.idx) AS last"
-            " FROM chunks c LEFT JOIN utterances u ON u.job=c.job AND u.chunk=c.idx"
+            " FROM chunks c INDEXED BY chunks_by_chapter"
+            " LEFT JOIN utterances u INDEXED BY utterances_by_chunk ON u.job=c.job AND u.chunk=c.idx"
             " WHERE c.job=? AND c.chapter=? ORDER BY c.idx, u.idx",
             job_id,
             chapter,

@@ -142,3 +142,27 @@ def expected_pieces(chunks, held):
         index, key, pause_ms = own.pop() if own else (each.index, "", 0)
         pieces += [*own, (index, key, pause_ms + each.pause_ms)]
     return pieces
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        lambda ledger, job_id: ledger.plans.pieces(job_id, 1),
+        lambda ledger, job_id: ledger.plans.chunks(job_id),
+        lambda ledger, job_id: ledger.takes.pending(job_id),
+    ],
+    ids=["pieces", "chunks", "pending"],
+)
+def test_a_book_ten_times_as_long_takes_ten_times_as_many_steps(ledger, walk):
+    """Not a hundred times: SQLite must find what belongs to a chunk without looking through the book."""
+    steps = []
+    for times in (1, 10):
+        length = 100 * times
+        job_id = str(times) * 12
+        planned(ledger, *(chunk(at, f"Line {at}.", chapter=2 * at // length) for at in range(length)), job_id=job_id)
+        taken = count()
+        ledger.plans._database._db.set_progress_handler(lambda taken=taken: next(taken) and None, 10)
+        assert len(list(walk(ledger, job_id))) in (length, length // 2)
+        steps.append(next(taken))
+        ledger.plans._database._db.set_progress_handler(None, 0)
+    assert steps[1] < 20 * steps[0]
