@@ -84,17 +84,18 @@ class Etiquette:
         """Whether there is anything to look at, for workers on graphics cards or for others."""
         return self._quiet is not None or (on_cards and self._cards is not None)
 
-    def judge(self, card: str, pid: int | None, now_s: float) -> tuple[Manners, str]:
+    def judge(self, card: str, pid: int | None, now_s: float, told_bytes: int = 0) -> tuple[Manners, str]:
         """Say what the worker on a card may do, and why if not all.
 
         Args:
             card: its card; empty for a CPU worker.
             pid: of the worker; None if it does not run.
             now_s: monotonic clock.
+            told_bytes: what the worker says it has taken of the card.
         """
         if self._quiet is not None and self._quiet.cover(self._now().time()):
             return Manners.LEAVE, f"quiet hours until {self._quiet.end:%H:%M}"
-        use = self._cards.look(card, pid) if self._cards is not None and card else None
+        use = self._cards.look(card, pid, told_bytes) if self._cards is not None and card else None
         others = use.others if use else 0.0
         wanted = self._wanted(others)
         held, until_s = self._held.get(card, (Manners.WORK, -math.inf))

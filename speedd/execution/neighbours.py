@@ -45,7 +45,8 @@ class Neighbours:
         self._look_at_s = self._clock() + LOOK_S
         for slot in self._slots:
             pid = slot.child.pid if slot.child else None
-            manners, slot.polite = self._etiquette.judge(slot.card, pid, self._clock())
+            told_bytes = slot.gauge.budget.used_bytes if slot.gauge else 0
+            manners, slot.polite = self._etiquette.judge(slot.card, pid, self._clock(), told_bytes)
             if manners is slot.manners:
                 continue
             log.info(

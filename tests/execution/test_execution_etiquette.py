@@ -21,7 +21,11 @@ class PretendedCards:
 
     others = 0.0
 
-    def look(self, card, pid):
+    def __init__(self):
+        self.told_bytes = set()
+
+    def look(self, card, pid, told_bytes):
+        self.told_bytes.add(told_bytes)
         ours = 2 * GIB if pid else 0
         return CardUse(10 * GIB, int(10 * GIB - ours - self.others * GIB), ours)
 
@@ -47,7 +51,7 @@ def test_our_own_memory_is_not_held_against_us(cards):
 
 def test_what_cannot_be_told_is_no_reason_to_stop():
     class Blind:
-        def look(self, card, pid):
+        def look(self, card, pid, told_bytes):
             return None
 
     assert Etiquette(GpuSettings(), cards=Blind()).judge("0", 42, 0)[0] is Manners.WORK
@@ -128,6 +132,7 @@ def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
         run = pool.run(utterances(pool.info, 200))
         next(run)
         assert {worker.card for worker in pool.status().workers} == {"7", "8"}
+        wait_until(lambda: GIB in cards.told_bytes)
         cards.others = 9.5
         wait_until(lambda: not any(worker.pid for worker in pool.status().workers))
         assert all("other programs use 95%" in worker.note for worker in pool.status().workers)

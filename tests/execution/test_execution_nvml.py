@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from speedd.execution.cards import CONTEXT_BYTES
+
 pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
 
 PID = 4711
@@ -22,9 +24,10 @@ from speedd.execution.cards import NvmlCards
 from speedd.execution.etiquette import Etiquette
 cards = NvmlCards()
 said = []
-for card, pid in json.loads(sys.argv[1]):
-    use = cards.look(card, pid)
-    said.append([use and round(use.others, 3), Etiquette(GpuSettings(), cards=cards).judge(card, pid, 0.0)[0].name])
+for card, pid, *told in json.loads(sys.argv[1]):
+    use = cards.look(card, pid, *told)
+    manners = Etiquette(GpuSettings(), cards=cards).judge(card, pid, 0.0, *told)[0]
+    said.append([use and round(use.others, 3), manners.name])
 print(json.dumps(said))
 """
 
@@ -59,6 +62,13 @@ def test_what_others_use_is_all_that_is_not_free_and_not_ours(library):
 @pytest.mark.parametrize("wrong", ["lost", "container"])
 def test_what_the_driver_cannot_tell_is_no_reason_to_stop(library, wrong):
     assert ask(["0", PID], library=library, wrong=wrong) == ([[None, "WORK"]], [])
+
+
+@pytest.mark.parametrize("pid", [PID, 99])
+def test_in_a_container_what_the_worker_says_of_itself_counts(library, pid):
+    told = 2 * 2**30 - CONTEXT_BYTES
+    seen, _ = ask(["0", pid, told], ["0", pid, 0], library=library, wrong="container")
+    assert seen == [[0.625, "SHRINK"], [None, "WORK"]]
 
 
 def test_a_card_that_is_not_there_and_a_worker_that_is_not_seen(library):
