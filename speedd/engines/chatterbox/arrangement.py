@@ -135,16 +135,23 @@ class Models:
         Raises:
             DeviceFullError: if there is no room for that: then they stand as before.
         """
-        before, self.arrangement = self.arrangement, wanted
-        if wanted.threads != before.threads:
-            _use_threads(wanted.threads)
+        before = self.arrangement
         try:
-            self.set_up()
-        except DeviceFullError:
-            self.arrangement = before
-            with suppress(DeviceFullError):
-                self.set_up()
-            raise
+            self._change_to(wanted)
+        except DeviceFullError as error:
+            failure = DeviceFullError(error.message, hint=error.hint)
+        else:
+            return
+        # What was half set up hangs on the first exception until that is gone.
+        with suppress(DeviceFullError):
+            self._change_to(before)
+        raise failure
+
+    def _change_to(self, wanted: Arrangement) -> None:
+        if wanted.threads != self.arrangement.threads:
+            _use_threads(wanted.threads)
+        self.arrangement = wanted
+        self.set_up()
 
     def set_up(self) -> tuple[Decoder, S3Gen]:
         """Load what is wanted and is not there.

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -185,7 +186,6 @@ class ChatterboxEngine:
         try:
             decoder.admit(Request(utterance.key, text.ids, voice, utterance.style, utterance.seed, cap))
         except torch.OutOfMemoryError:
-            give_back()
             return OutOfMemory((utterance.key,))
         self._in_hand[utterance.key] = _InHand(utterance, text)
         return None
@@ -202,7 +202,6 @@ class ChatterboxEngine:
                     return None
                 spoken = self._said_in_full(spoken.request)
             except torch.OutOfMemoryError:
-                give_back()
                 del self._in_hand[key]
                 return OutOfMemory((key,))
         tokens = [token for token in spoken.tokens if token < START_SPEECH]
@@ -216,21 +215,23 @@ class ChatterboxEngine:
 
     def _rendered(self, batch: list[_Finished]) -> Iterator[OutOfMemory]:
         """Render what T3 has said, fewer at once where the memory does not suffice."""
-        try:
+        waves = None
+        # What did not fit hangs on the exception until that is gone: only then is there room to try with less.
+        with suppress(torch.OutOfMemoryError):
             waves = self._models.s3gen.render([one.row for one in batch])
-        except torch.OutOfMemoryError:
-            give_back()
-            if len(batch) == 1:
-                key = batch[0].spoken.request.key
-                del self._in_hand[key]
-                yield OutOfMemory((key,))
-                return
-            half = len(batch) // 2
-            yield from self._rendered(batch[:half])
-            yield from self._rendered(batch[half:])
+        if waves is not None:
+            for one, wave in zip(batch, waves, strict=True):
+                self._marking.append((one.spoken, self._watermark.submit(wave)))
             return
-        for one, wave in zip(batch, waves, strict=True):
-            self._marking.append((one.spoken, self._watermark.submit(wave)))
+        give_back()
+        if len(batch) == 1:
+            key = batch[0].spoken.request.key
+            del self._in_hand[key]
+            yield OutOfMemory((key,))
+            return
+        half = len(batch) // 2
+        yield from self._rendered(batch[:half])
+        yield from self._rendered(batch[half:])
 
     def _marked(self, *, wait: bool) -> Iterator[Take]:
         """Make takes of what carries its mark."""

@@ -1,6 +1,7 @@
 """A device without room: what the engine gives back, what it does without, and that its takes say so."""
 
 import os
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -148,6 +149,24 @@ def test_without_room_to_come_back_it_goes_on_as_it_was(engine, monkeypatch):
         engine.fall_back(())
     assert engine.budget().rows == 1
     assert digests(spoken(engine, [work])) == small
+
+
+def test_what_was_half_set_up_is_gone_before_less_is_tried(engine, monkeypatch):
+    engine.fall_back(("micro_batch",))
+    real, half, gone = arrangement.Decoder, [], []
+
+    def tight(t3, slots):
+        if slots > 1:
+            keys = torch.zeros(1)
+            half.append(weakref.ref(keys))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        gone.append(half[0]() is None)
+        return real(t3, slots)
+
+    monkeypatch.setattr(arrangement, "Decoder", tight)
+    with pytest.raises(DeviceFullError):
+        engine.fall_back(())
+    assert gone == [True]
 
 
 def test_without_any_room_it_says_so_and_is_there_again_later(engine, monkeypatch):
