@@ -299,5 +299,5 @@ def _wanted_voice(job: Job, config: Config, settings: BookSettings, plan: Plan, 
 
     if "voice" in pinned.get("engine", {}) or settings.engine.voice:
         return config.engine.voice
-    log = job.part(Role.LOG)
-    return plan.voice or (planning.voice_from_log(log.path) if log else "") or config.engine.voice
+    logged = (planning.voice_from_log(part.path) for part in job.parts if part.role is Role.LOG)
+    return plan.voice or next(filter(None, logged), "") or config.engine.voice

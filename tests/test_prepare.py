@@ -245,6 +245,8 @@ VOICED = '[{"_metadata": true, "voice_used": "cosine"}, {"index": 0, "text": "It
         ({"run.log": "Started\nVoice used: Cosine\n"}, "Cosine"),
         ({"Book.json": VOICED}, "Cosine"),
         ({"Book.json": VOICED, "run.log": "Voice: sine\n"}, "Cosine"),
+        ({"run.log": "Started\n", "voice-before.log": "Voice: Cosine\n"}, "Cosine"),
+        ({"run.log": "Voice: Cosine\n", "voice-before.log": "Voice: sine\n"}, "Cosine"),
         ({"Book.json": VOICED, "Book.toml": '[engine]\nvoice = "sine"\n'}, "sine"),
     ],
 )

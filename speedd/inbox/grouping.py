@@ -62,6 +62,8 @@ class Candidate:
     """SHA-256 over names and stats, hex: changes when anything of it changes."""
     fault: str = ""
     """Why it must not be touched, a sentence for its owner; empty if nothing is wrong with it."""
+    voice: str = ""
+    """The voice that the older tools spoke it with, where an earlier output beside its chunk JSON tells by its name."""
 
     @property
     def base(self) -> Path:
@@ -167,7 +169,8 @@ def _in_folder(folder: Entry, path: Path, *, below_book: bool) -> Iterator[Candi
     else:
         found = sorted(_parts(folder, files, texts), key=lambda each: names.rank(each[1], each[0]))
         if any(role in _SOURCES for _, role, _ in found) and (counting or not below_book):
-            yield _candidate(path, Kind.FOLDER, folder.name, found)
+            has_chunks = any(role is Role.CHUNKS for _, role, _ in found)
+            yield _candidate(path, Kind.FOLDER, folder.name, found, voice=_voice_before(files) if has_chunks else "")
             below_book = True
     for child in folder.children:
         if child.is_folder:
@@ -206,12 +209,20 @@ def _parts(folder: Entry, files: list[Entry], texts: list[str]) -> Iterator[tupl
         yield f"{tts.name}/{text_chunks.name}/{chunks.name}", Role.CHUNKS, chunks
 
 
+def _voice_before(files: list[Entry]) -> str:
+    """The voice of the latest output of the older tools among the files."""
+    told = [(file.stat.mtime_ns, voice) for file in files if (voice := names.voice_of_output(file.name))]
+    return max(told)[1] if told else ""
+
+
 def _below(folder: Entry | None, name: str) -> Entry | None:
     children = folder.children if folder else ()
     return next((child for child in children if child.name.lower() == name), None)
 
 
-def _candidate(source: Path, kind: Kind, name: str, found: list[tuple[str, Role, Entry]]) -> Candidate:
+def _candidate(
+    source: Path, kind: Kind, name: str, found: list[tuple[str, Role, Entry]], *, voice: str = ""
+) -> Candidate:
     digest = hashlib.sha256(os.fsencode(source))
     for path, role, entry in found:
         digest.update(b"\0" + os.fsencode(path) + b"\0" + f"{role}{tuple(entry.stat)}".encode())
@@ -226,6 +237,7 @@ def _candidate(source: Path, kind: Kind, name: str, found: list[tuple[str, Role,
         members=tuple(Member(path, role, entry.stat) for path, role, entry in found if path),
         signature=digest.hexdigest(),
         fault=fault,
+        voice=voice,
     )
 
 

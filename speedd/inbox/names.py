@@ -44,6 +44,10 @@ _CHAPTER: Final = re.compile(
     r"eleven|twelve|thir|twen|for)|prologue|epilogue|preface|foreword|introduction|afterword|interlude|appendix)",
     re.IGNORECASE | re.ASCII,
 )
+_OUTPUT: Final = re.compile(
+    r".+\[(?P<voice>[^][\n]{1,100})\]\.(?:m4b|m4a|mp3|wav|flac|ogg|opus|aac)", re.IGNORECASE | re.ASCII
+)
+"""What the older tools call what they made: ``My Book [Ann].m4b``."""
 _REASON: Final = re.compile(r"REASON(?: \(\d+\))?\.txt\Z")
 
 _PARTNERS: Final = {
@@ -134,6 +138,12 @@ def is_text(name: str) -> bool:
 def is_chapter(name: str) -> bool:
     """Say whether a file is called like a chapter of a book: "Chapter 3.docx", "Prologue.pdf", "ch_07 The Sea.docx"."""
     return _CHAPTER.match(name) is not None
+
+
+def voice_of_output(name: str) -> str:
+    """Return the voice that the name of an audiobook of the older tools tells, empty if it tells none."""
+    match = _OUTPUT.fullmatch(name)
+    return match["voice"].strip() if match else ""
 
 
 def text_class(name: str) -> tuple[str, ...]:

@@ -103,6 +103,19 @@ def _copy_all(candidate: Candidate, folder: Path) -> Iterator[Part]:
         copy = folder / (f"{member.role}{safe}" if number == 1 else f"{member.role}-{number}{safe}")
         digest = _copy(candidate.base / member.path, member, copy)
         yield Part(member.role, names.readable(name), copy, digest, member.stat.size_bytes)
+    if candidate.voice:
+        yield _voice_noted(candidate.voice, folder)
+
+
+def _voice_noted(voice: str, folder: Path) -> Part:
+    """Note the voice as a log of the older tools would: what its name tells is all that is wanted of an old output."""
+    said = f"Voice: {names.readable(voice)}\n".encode()
+    copy = folder / "voice-before.log"
+    with writing(folder.parent), copy.open("xb") as out:
+        out.write(said)
+        out.flush()
+        os.fsync(out.fileno())
+    return Part(Role.LOG, copy.name, copy, hashlib.sha256(said).hexdigest(), len(said))
 
 
 def _copy(source: Path, member: Member, copy: Path) -> str:

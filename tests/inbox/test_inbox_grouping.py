@@ -18,6 +18,9 @@ def file(name: str, *, number: int = 1) -> Entry:
     return Entry(name, stat.S_IFREG | 0o644, Stat(number, 10, 20, 30))
 
 
+OUTPUTS = (("My Book [Zoe].m4b", 5), ("My Book [Ann].m4b", 7))
+
+
 def folder(name: str, *children: Entry) -> Entry:
     return Entry(name, stat.S_IFDIR | 0o755, Stat(1, 0, 0, 0), tuple(children))
 
@@ -100,6 +103,15 @@ def test_a_folder_takes_what_belongs_to_a_book_and_ignores_the_rest():
         "voice.wav": Role.VOICE,
         "run.log": Role.LOG,
     }
+
+
+def test_the_latest_output_beside_a_chunk_json_tells_its_voice_and_is_no_member():
+    older, newer = (file(name)._replace(stat=Stat(1, 9, mtime_ns, 0)) for name, mtime_ns in OUTPUTS)
+    (candidate,) = found_in(folder("My Book", newer, older, file("chunks_info.json")))
+    assert candidate.voice == "Ann"
+    assert shape(candidate) == {"chunks_info.json": Role.CHUNKS}
+    (plain,) = found_in(folder("My Book", newer, older, file("Text.txt")))  # [Unabridged], say, is no voice
+    assert plain.voice == ""
 
 
 @pytest.mark.parametrize("name", ["chunks_info.json", "book_chunks.json", "Book.chunks_info.json"])

@@ -80,6 +80,23 @@ def test_what_belongs_to_no_group(name):
     assert names.take_apart(name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "voice"),
+    [
+        ("My Book [Ann Bee].m4b", "Ann Bee"),
+        ("book[ann_1].WAV", "ann_1"),
+        ("My [First] Book [Ann].mp3", "Ann"),
+        ("My Book [Ann] 2.m4b", ""),
+        ("My Book [Ann].txt", ""),
+        ("[Ann].m4b", ""),
+        ("My Book [].m4b", ""),
+        ("My Book.m4b", ""),
+    ],
+)
+def test_the_voice_in_the_name_of_an_earlier_output(name, voice):
+    assert names.voice_of_output(name) == voice
+
+
 @given(st.binary(min_size=1, max_size=255).filter(lambda raw: b"/" not in raw and b"\0" not in raw))
 def test_every_name_becomes_readable(raw):
     shown = names.readable(os.fsdecode(raw))

@@ -11,7 +11,7 @@ from speedd.errors import InputError, TryAgainError
 from speedd.inbox import spool as spooling
 from speedd.inbox.grouping import candidates_at
 from speedd.inbox.identity import digest_of
-from speedd.inbox.manifest import load_candidate
+from speedd.inbox.manifest import load_candidate, load_job
 from speedd.inbox.spool import StillChangingError, accept, sweep
 from speedd.model import Part, Role
 
@@ -89,6 +89,21 @@ def test_a_folder_with_many_texts_keeps_their_order(inbox, spool):
     job = accept(candidate, spool)
     assert [part.path.name for part in job.parts] == ["book.txt", "book-2.txt", "book-3.txt"]
     assert [part.path.read_text() for part in job.parts] == ["chapter 1", "chapter 2", "chapter 10"]
+
+
+def test_the_voice_of_an_earlier_output_is_noted_and_the_output_is_not_copied(inbox, spool):
+    book = inbox / "My Book"
+    book.mkdir()
+    (book / "chunks_info.json").write_text("[]")
+    (book / "My Book [Ann Bee].m4b").write_text("sound")
+    (candidate,) = candidates_at(book)
+    job = accept(candidate, spool)
+    assert [(part.role, part.path.read_text()) for part in job.parts] == [
+        (Role.CHUNKS, "[]"),
+        (Role.LOG, "Voice: Ann Bee\n"),
+    ]
+    assert load_job(job.spool) == job
+    assert accept(candidate, spool) == job
 
 
 def test_names_of_the_copies_are_ours(inbox, spool):
