@@ -152,10 +152,11 @@ class Daemon:
         return wait_until(found)
 
     def kill(self) -> None:
-        """Kill -9 it and all its workers."""
+        """Kill -9 it and all that it started, at one moment, and wait until they are gone."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(PATIENCE_S)
+        wait_until(lambda: not group(self.process.pid))
 
     def stop(self) -> int:
         """Ask it to stop; return its exit code."""
@@ -213,11 +214,20 @@ class House:
 
     @contextlib.contextmanager
     def daemon(self, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Daemon]:
-        """Run the daemon in the background; at the end nothing of it is left."""
+        """Run the daemon in the background, from when it is ready; at the end nothing of it is left."""
+        with self.running(*arguments, env=env) as daemon:
+            daemon.wait_for("service.ready")
+            yield daemon
+
+    @contextlib.contextmanager
+    def running(
+        self, *arguments: str, env: Mapping[str, str] | None = None, wrap: list[str] | None = None
+    ) -> Iterator[Daemon]:
+        """Run the daemon in the background, without waiting until it is ready; at the end nothing of it is left."""
         log = self.root / f"daemon-{time.monotonic_ns()}.log"
         with log.open("w") as err:
             process = subprocess.Popen(
-                [*SPEEDD, "run", "--config", str(self.config), *arguments],
+                [*(wrap or []), *SPEEDD, "run", "--config", str(self.config), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=err,
@@ -228,7 +238,6 @@ class House:
             )
         daemon = Daemon(process, log)
         try:
-            daemon.wait_for("service.ready")
             yield daemon
         finally:
             daemon.kill()
@@ -280,6 +289,17 @@ def write_toml(path: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
     for section, values in settings.items():
         lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def group(leader: int) -> dict[int, str]:
+    """The processes of a group that are alive: their command lines by pid."""
+    alive = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, pgrp = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == leader and state not in "ZX":
+                alive[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    return alive
 
 
 def wait_until(true: Callable[[], Any]) -> Any:

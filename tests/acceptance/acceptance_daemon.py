@@ -1,7 +1,6 @@
 """A running speedd, as its owner runs it, and the audiobooks it publishes."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import speedd_house
 
 READY_WITHIN_S = 60
 STOPPED_WITHIN_S = 60
@@ -31,26 +31,13 @@ class Cue:
     text: str
 
 
-class Audiobook:
-    """A published folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @property
-    def m4b(self) -> Path:
-        (path,) = self.folder.glob("*.m4b")
-        return path
-
-    @cached_property
-    def run(self) -> dict[str, Any]:
-        return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+class Audiobook(speedd_house.Audiobook):
+    """A published folder, with what an owner sees of it in a player."""
 
     @cached_property
     def chunks(self) -> list[dict[str, Any]]:
         """The published chunk JSON without its header."""
-        entries = json.loads((self.folder / "chunks_info.json").read_text(encoding="utf-8"))
-        return [entry for entry in entries if "_metadata" not in entry]
+        return [entry for entry in self.plan if "_metadata" not in entry]
 
     @cached_property
     def chapters(self) -> list[tuple[str, float, float]]:

@@ -7,12 +7,12 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speedd_house import PATIENCE_S, ROOT, SPEEDD, Daemon, House, wait_until
+from speedd_house import PATIENCE_S, Daemon, House, group, wait_until
 
 LONG = os.environ.get("SPEEDD_LONG") == "1"
 """The long run: every loop and every point of the table. CI takes a sample."""
@@ -68,28 +68,6 @@ class Bench(House):
         unfinished.write_bytes(content if isinstance(content, bytes) else content.encode())
         unfinished.rename(path)
         return path
-
-    @contextlib.contextmanager
-    def running(
-        self, *arguments: str, env: Mapping[str, str] | None = None, wrap: list[str] | None = None
-    ) -> Iterator[Daemon]:
-        """Run the daemon in the background, without waiting until it is ready; at the end nothing of it is left."""
-        log = self.root / f"running-{time.monotonic_ns()}.log"
-        with log.open("w") as err:
-            process = subprocess.Popen(
-                [*(wrap or []), *SPEEDD, "run", "--config", str(self.config), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=err,
-                text=True,
-                env=self._environment(env),
-                cwd=ROOT,
-                start_new_session=True,
-            )
-        try:
-            yield Daemon(process, log)
-        finally:
-            kill_tree(process)
 
     # --- what is durable ---------------------------------------------------------------------------------------------
 
@@ -169,28 +147,9 @@ def _listed(folder: Path) -> tuple[str, ...]:
 # --- processes -------------------------------------------------------------------------------------------------------
 
 
-def group(leader: int) -> dict[int, str]:
-    """The processes of a group that are alive: their command lines by pid."""
-    alive = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            state, _, pgrp = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-            if int(pgrp) == leader and state not in "ZX":
-                alive[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-    return alive
-
-
 def workers(leader: int) -> list[int]:
     """The pids of the engine workers in a group."""
     return [pid for pid, command in group(leader).items() if "speedd.execution.worker" in command]
-
-
-def kill_tree(process: subprocess.Popen[str]) -> None:
-    """Kill -9 a process and all that it started, at one moment, and wait until they are gone."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(PATIENCE_S)
-    wait_until(lambda: not group(process.pid))
 
 
 def kill_main(process: subprocess.Popen[str]) -> None:

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from fault_bench import BOOK, LONG, PER_WORKER, WORKERS, kill_main, kill_tree, lines, wait_for, workers
+from fault_bench import BOOK, LONG, PER_WORKER, WORKERS, kill_main, lines, wait_for, workers
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(3600)]
 
@@ -31,7 +31,7 @@ def reach_a_random_moment(bench, daemon, chance):
 
 def kill_the_tree(bench, daemon, chance):
     reach_a_random_moment(bench, daemon, chance)
-    kill_tree(daemon.process)
+    daemon.kill()
     return WORKERS
 
 
@@ -60,7 +60,7 @@ def kill_between_take_and_commit(bench, daemon, chance):
     with bench.ledger_held():
         if bench.untold:
             wait_for(lambda: bench.stored - bench.acknowledged.keys(), daemon)
-            kill_tree(daemon.process)
+            daemon.kill()
             return WORKERS
     return kill_the_tree(bench, daemon, chance)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fault_bench import BOOK, LONG, PATIENCE_S, Bench, kill_tree, lines
+from fault_bench import BOOK, LONG, PATIENCE_S, Bench, lines
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(7200)]
 
@@ -39,7 +39,7 @@ def calls(bench: Bench, strace: str, point: tuple[str, int] | None) -> list[str]
         for name in _changes(pipe, os.fsencode(bench.root)):
             seen.append(name)
             if point == (name, seen.count(name)):
-                kill_tree(daemon.process)
+                daemon.kill()
                 return seen
         assert daemon.process.wait(PATIENCE_S) == 0
     return seen

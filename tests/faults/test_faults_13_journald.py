@@ -1,13 +1,11 @@
 """Fault 13: journald stands still, then its socket is gone: books go on, and what the log lost is counted."""
 
-import contextlib
 import os
-import subprocess
 
 import pytest
-from fault_bench import Bench, kill_tree, lines, wait_for
+from fault_bench import Bench, lines, wait_for
 from service_machine import running_journald
-from speedd_house import ROOT, SPEEDD, STORY, Daemon
+from speedd_house import STORY
 
 pytestmark = [pytest.mark.fault, pytest.mark.systemd]
 
@@ -24,27 +22,11 @@ def journald():
             journald.thaw()  # a stopped process cannot even end its children
 
 
-@contextlib.contextmanager
 def logging_to(journald, house):
     """Run the daemon in a mount namespace of its own, in which this journald is the machine's."""
     journal = journald.socket.parent
     mount = f'mkdir -p /run/systemd/journal; mount --bind {journal} /run/systemd/journal; exec "$@"'
-    log = house.root / "stderr.log"
-    with log.open("w") as err:
-        process = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-euc", mount, "sh", *SPEEDD, "run", "--config", str(house.config)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=err,
-            text=True,
-            env=house._environment(None),
-            cwd=ROOT,
-            start_new_session=True,
-        )
-    try:
-        yield Daemon(process, log)
-    finally:
-        kill_tree(process)
+    return house.running(wrap=["unshare", "--mount", "sh", "-euc", mount, "sh"])
 
 
 def test_books_go_on_without_a_journal_and_losses_are_counted(tmp_path, journald, record_property):
