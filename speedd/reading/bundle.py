@@ -33,6 +33,8 @@ def read_zip(source: Source) -> Manuscript:
         DamagedInputError: if it looks cut short or torn.
         InputError: if it holds no book, or more than one.
     """
+    if source.size_bytes == 0:
+        raise InputError(f"{source.name} is empty.")
     with Archive(source, "zip") as archive:
         names = [name for name in archive.names if not _is_hidden(name)]
         if any(name.lower().endswith("meta-inf/container.xml") for name in names):

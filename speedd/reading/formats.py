@@ -71,7 +71,7 @@ def _unreadable(names: Sequence[str], whole: str) -> str:
 
 
 def read_source(source: Source) -> Manuscript:
-    """Read one file.
+    """Read one file that is no zip (those are `speedd.reading.bundle`'s).
 
     Raises:
         DamagedInputError: if it looks cut short or torn.
@@ -91,8 +91,6 @@ def read_source(source: Source) -> Manuscript:
         from speedd.reading.docx import read_docx as read_whole  # noqa: PLC0415
     elif kind == ".pdf":
         from speedd.reading.pdf import read_pdf as read_whole  # noqa: PLC0415
-    elif kind == ".zip":
-        from speedd.reading.bundle import read_zip as read_whole  # noqa: PLC0415
     else:
         return _read_text(source)
     return read_whole(source)

@@ -8,7 +8,7 @@ from typing import Literal
 from speedd.errors import InputError
 from speedd.model import Book, Job, Role
 from speedd.reading.beside import merged, read_beside
-from speedd.reading.formats import choose, read_source
+from speedd.reading.formats import choose, kind_of, read_source
 from speedd.reading.language import SAMPLE_CHARS, detect
 from speedd.reading.manuscript import Choices, Manuscript, assemble, count_words, has_text
 from speedd.reading.source import Source
@@ -67,11 +67,12 @@ def _read_book(job: Job) -> Manuscript:
     by_name = {part.name: part for part in books}
     chosen = [by_name[name] for name in choose(list(by_name), job.name)]
     sources = [Source(part.name, part.path) for part in chosen]
-    if len(sources) == 1:
-        return read_source(sources[0])
-    from speedd.reading.bundle import read_chapters  # noqa: PLC0415 - only where a book lies in pieces
+    first, *others = sources
+    if not others and kind_of(first.name) != ".zip":
+        return read_source(first)
+    from speedd.reading.bundle import read_chapters, read_zip  # noqa: PLC0415 - only where a book lies in pieces
 
-    return read_chapters(sources)
+    return read_chapters(sources) if others else read_zip(first)
 
 
 def _title_of_name(name: str, manuscript: Manuscript) -> str:

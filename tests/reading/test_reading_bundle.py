@@ -154,3 +154,8 @@ def test_a_chapter_that_cannot_be_read_spoils_the_book(write):
 def test_a_zip_without_a_book_is_refused(write, members, reason):
     with pytest.raises(InputError, match=reason):
         read(write({"a.zip": zipped(members)}))
+
+
+def test_a_zip_that_was_never_written_is_empty(write):
+    with pytest.raises(InputError, match=r"a\.zip is empty"):
+        read(write({"a.zip": b""}))
