@@ -4,7 +4,8 @@ import re
 import time
 
 import pytest
-from fault_bench import BOOK, PER_WORKER, ROOT, WORKERS, lines, wait_for
+from fault_bench import BOOK, PER_WORKER, WORKERS, lines, wait_for
+from speedd_house import ROOT
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 
