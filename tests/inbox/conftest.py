@@ -1,4 +1,4 @@
-"""What the tests of the inbox share: acting as a user without rights, and a disk that is soon full."""
+"""What the tests of the inbox share: its folders, acting as a user without rights, and a disk that is soon full."""
 
 import os
 import pickle
@@ -10,6 +10,17 @@ from pathlib import Path
 import pytest
 
 NOBODY = 65534
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    (tmp_path / "inbox").mkdir()
+    return tmp_path / "inbox"
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return tmp_path / "spool"
 
 
 @pytest.fixture

@@ -13,12 +13,6 @@ WAIT_S = 10
 
 
 @pytest.fixture
-def inbox(tmp_path):
-    (tmp_path / "inbox").mkdir()
-    return tmp_path / "inbox"
-
-
-@pytest.fixture
 def ring():
     return threading.Event()
 

@@ -10,12 +10,6 @@ from speedd.inbox.grouping import Candidate, candidates_at
 WHEN = datetime(2025, 3, 1, 12, 30, tzinfo=UTC)
 
 
-@pytest.fixture
-def inbox(tmp_path):
-    (tmp_path / "inbox").mkdir()
-    return tmp_path / "inbox"
-
-
 def put(inbox: Path, *paths: str) -> None:
     for path in paths:
         (inbox / path).parent.mkdir(parents=True, exist_ok=True)

@@ -3,24 +3,11 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from speedd.inbox.grouping import candidates_at
 from speedd.inbox.identity import digest_of
 from speedd.inbox.manifest import join, load_candidate, load_job, readdress
 from speedd.inbox.spool import accept
 from speedd.model import Role
-
-
-@pytest.fixture
-def inbox(tmp_path):
-    (tmp_path / "inbox").mkdir()
-    return tmp_path / "inbox"
-
-
-@pytest.fixture
-def spool(tmp_path):
-    return tmp_path / "spool"
 
 
 def test_a_job_and_its_candidate_are_rebuilt_from_the_spool_alone(inbox, spool):

@@ -19,17 +19,6 @@ TICK_S = 0.02
 """Longer than the kernel's clock for file times stands still (4 or 10 ms): what is changed later has another time."""
 
 
-@pytest.fixture
-def inbox(tmp_path):
-    (tmp_path / "inbox").mkdir()
-    return tmp_path / "inbox"
-
-
-@pytest.fixture
-def spool(tmp_path):
-    return tmp_path / "spool"
-
-
 def drop(inbox, **files):
     for name, text in files.items():
         (inbox / name.replace("__", ".")).write_text(text)
