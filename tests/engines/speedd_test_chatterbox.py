@@ -139,7 +139,7 @@ class Factory:
 
         if (death := Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "load").exists():
             death.unlink()
-            arrangement.load_s3gen = lambda weights: kill()
+            arrangement.load_s3gen = lambda *_, **__: kill()
         return ChatterboxWithMishaps(find("chatterbox").load(options))
 
 
