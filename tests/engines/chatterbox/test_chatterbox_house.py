@@ -73,6 +73,7 @@ def test_voices_says_what_is_of_use_and_why_the_rest_is_not_and_one_can_be_heard
 def test_one_bad_book_does_not_keep_the_others(house: House):
     house.drop("Kanji.txt", f"{SENTENCE}\n\nこれは本です。とても古い本です。\n")
     house.drop("Long.txt", f"A\n\n{'a' * 2000}\n")
+    house.drop("Long.toml", '[book]\nlanguage = "en"\n')  # what such letters are taken for is another matter
     house.drop("Picture.txt", SENTENCE)
     house.drop("Picture.toml", '[engine]\nvoice = "picture"\n')
     house.drop("Sampled/Sampled.txt", SENTENCE + " Then it was night.")
