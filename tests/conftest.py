@@ -33,3 +33,12 @@ def shared() -> Path:
 def house(tmp_path: Path) -> House:
     """A home server's folders with a speedd in them."""
     return House(tmp_path / "house")
+
+
+@pytest.fixture
+def mishaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which an engine remembers what went wrong: each mishap happens once."""
+    folder = tmp_path / "mishaps"
+    folder.mkdir()
+    monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(folder))
+    return folder

@@ -20,15 +20,6 @@ def pool(pool):
     return partial(pool, workers=1)
 
 
-@pytest.fixture
-def mishaps(tmp_path, monkeypatch):
-    """The folder in which the engine remembers what went wrong; when it is full of memories, nothing does any more."""
-    folder = tmp_path / "mishaps"
-    folder.mkdir()
-    monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(folder))
-    return folder
-
-
 def takes(folder, work):
     return [take_path(folder, one.key).read_bytes() for one in work]
 

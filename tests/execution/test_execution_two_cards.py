@@ -104,12 +104,12 @@ class Bench:
     def run(self, chunks):
         """Speak so many chunks; return who spoke what and how long it took."""
         run = self.board.open()
-        todo = [utterance(self.info, f"{number} " + "x" * (50 + 37 * number % 200)) for number in range(chunks)]
-        todo.reverse()
+        unspoken = [utterance(self.info, f"{number} " + "x" * (50 + 37 * number % 200)) for number in range(chunks)]
+        unspoken.reverse()
         answers = []
         while len(answers) < chunks:
-            while todo and len(run.waiting) < self.crew.dispatch.places:
-                self.board.add(run, todo.pop())
+            while unspoken and len(run.waiting) < self.crew.dispatch.places:
+                self.board.add(run, unspoken.pop())
             self.crew.dispatch.send()
             self.clock, _, event, data = heapq.heappop(self.events)
             with self.board.lock:

@@ -23,15 +23,6 @@ EAGER = WorkerLimits(quiet_s=0.0)
 
 
 @pytest.fixture
-def mishaps(tmp_path, monkeypatch):
-    """The folder in which the engine remembers what went wrong."""
-    folder = tmp_path / "mishaps"
-    folder.mkdir()
-    monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(folder))
-    return folder
-
-
-@pytest.fixture
 def trace(tmp_path, monkeypatch):
     """The folder in which each process notes what its engine takes on."""
     folder = tmp_path / "trace"
