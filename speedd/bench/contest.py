@@ -88,25 +88,32 @@ def measure_workers(
 ) -> dict[str, Any]:
     """Speak the texts with one worker and with one for each core; return rows, what more workers bring, and more.
 
+    One worker is measured twice: with all cores, where it stores its takes on another core than it speaks on, and with
+    one core for everything, which tells how the executor scales.
+
     Returns:
-        ``workers``: ``rows``; ``ratio``, the time of one worker over that of all; and ``engine_share``, the part of the
-        workers' wall time in which their engines were busy.
+        ``workers``: ``rows``; ``ratio``, the time of one worker over that of all; ``ratio_of_cores``, the time of one
+        worker on one core over that of all; and ``engine_share``, the part of the workers' wall time in which their
+        engines were busy.
     """
     rows = []
     ran = {}
-    for name, workers in (("one_worker", 1), ("all_workers", machine.cores())):
-        tell(f"the executor with {workers} worker{'s' * (workers > 1)}")
+    every = machine.cores()
+    for name, workers, cores in (("one_core", 1, 1), ("one_worker", 1, every), ("all_workers", every, every)):
+        tell(f"the executor: workers {workers}, cores {cores}")
         takes = folder / name
         takes.mkdir()
-        order = {"texts": material.texts, "folder": str(takes), "workers": workers, "engine": engine}
+        order = {"texts": material.texts, "folder": str(takes), "workers": workers, "cores": cores, "engine": engine}
         ran[name] = one = run_alone("speedd.bench.workers", order, folder)
         rows.append(_row(name, one.said["synthesize_s"], one.said["cpu_s"], one.said["audio_s"], one.others_s, naive))
     alone, together = ran["one_worker"].said, ran["all_workers"].said
+    one_core_s = ran["one_core"].said["synthesize_s"]
     return {
         "workers": {
             "rows": rows,
             "ratio": round(alone["synthesize_s"] / together["synthesize_s"], 3),
-            "engine_share": round(together["engine_s"] / (together["synthesize_s"] * machine.cores()), 4),
+            "ratio_of_cores": round(one_core_s / together["synthesize_s"], 3),
+            "engine_share": round(together["engine_s"] / (together["synthesize_s"] * every), 4),
         }
     }
 

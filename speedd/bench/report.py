@@ -16,6 +16,7 @@ ROW_NAMES = {
     "naive": "naive loop",
     "whole": "whole way",
     "whole_fast": "whole way, faster coder",
+    "one_core": "executor on one core",
     "one_worker": "executor, one worker",
     "all_workers": "executor, one per core",
 }
@@ -45,8 +46,9 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         )
     workers = report["workers"]
     yield (
-        f"A worker for each core: {workers['ratio']:.2f} × one worker; their engines were busy"
-        f" {workers['engine_share']:.1%} of the time."
+        f"A worker for each core: {workers['ratio']:.2f} × one worker, which stores its takes on another core;"
+        f" {workers['ratio_of_cores']:.2f} × one worker on one core. Engines were busy {workers['engine_share']:.1%} of"
+        " the time."
     )
     yield ""
     yield "The naive loop's processor time: " + ", ".join(

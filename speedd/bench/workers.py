@@ -1,12 +1,13 @@
 """Only the executor: texts in, stored takes out, with so many workers. A program of its own.
 
 ``python -m speedd.bench.workers ORDER RESULT`` reads a JSON file and writes what it measured to another. The order
-names a ``folder``, an ``engine``, how many ``workers``, and the ``texts`` with their seeds.
+names a ``folder``, an ``engine``, how many ``workers`` on how many ``cores``, and the ``texts`` with their seeds.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,8 @@ def speak(order: dict[str, Any]) -> dict[str, float]:
         ``synthesize_s`` by the clock, from the first text given to the last take stored; ``cpu_s`` of the workers in
         that time; ``engine_s``, the time that engines were busy, added up; and ``audio_s``.
     """
+    if hasattr(os, "sched_setaffinity"):  # the workers inherit it
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cores"]])
     takes = Path(order["folder"])
     pool = WorkerPool(order["engine"], {}, takes=takes, workers=order["workers"])
     try:

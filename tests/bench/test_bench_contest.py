@@ -49,10 +49,12 @@ def test_the_parts_add_up_to_the_whole(measured):
 
 def test_one_worker_is_compared_with_one_for_each_core(measured):
     workers = measured["workers"]
-    one, each = workers["rows"]
-    assert (one["name"], each["name"]) == ("one_worker", "all_workers")
+    confined, one, each = workers["rows"]
+    assert (confined["name"], one["name"], each["name"]) == ("one_core", "one_worker", "all_workers")
+    assert confined["cpu_s"] < 1.05 * confined["wall_s"]
     assert one["audio_s"] == each["audio_s"] == pytest.approx(measured["rows"][0]["audio_s"], rel=0.3)
     assert workers["ratio"] == pytest.approx(one["wall_s"] / each["wall_s"], rel=0.02)
+    assert workers["ratio_of_cores"] == pytest.approx(confined["wall_s"] / each["wall_s"], rel=0.02)
     assert 0 < workers["engine_share"] <= 1
     assert 0 < measured["engine_share"] <= 1
 
@@ -104,7 +106,7 @@ def invented(*, narrating_s: float, workers_cpu_s: float, others_s: float = 0.0)
         "machine": {"cores": 2, "processor": "", "platform": "", "python": "", "disk": "", "load": 0.0},
         "material": {"book": "", "utterances": 1, "chars": 1, "chapters": 1},
         "coders": [],
-        "workers": {"rows": [], "ratio": 1.9, "engine_share": 0.9},
+        "workers": {"rows": [], "ratio": 1.9, "ratio_of_cores": 2.0, "engine_share": 0.9},
         "memory": {},
     }
     return found, "\n".join(lines(found | other))
