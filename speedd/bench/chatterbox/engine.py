@@ -36,7 +36,7 @@ class Given:
 
 
 def measure(order: Order) -> dict[str, Any]:
-    """Speak what the order says.
+    """Speak what the order says, after a text that nobody measures.
 
     Returns:
         ``audio_s`` in all, ``seconds``, ``load_s``, and ``loaded_mb``: the highest resident memory while it was loaded.
@@ -49,13 +49,15 @@ def measure(order: Order) -> dict[str, Any]:
     work = [Utterance(str(number), text, voice, STYLE, number) for number, text in enumerate(texts)]
     audio_s: list[float] = []
 
-    def speak() -> None:
-        for answer in engine.synthesize(Given(work)):
+    def speak(some: Sequence[Utterance]) -> None:
+        for answer in engine.synthesize(Given(some)):
             if not isinstance(answer, Take):
                 raise EngineError(f"Chatterbox could not speak a text: {answer}.")
             audio_s.append(len(answer.wave) / answer.sample_rate_hz)
 
-    seconds = timed_s(speak, order.device)
+    speak(work[:1])
+    audio_s.clear()
+    seconds = timed_s(lambda: speak(work), order.device)
     engine.close()
     return {"audio_s": sum(audio_s), "seconds": seconds, "load_s": load_s, "loaded_mb": loaded_mb}
 

@@ -79,7 +79,9 @@ class ChatterboxEngine:
         self._family = weights.family
         self._tokenizer = TextTokenizer(weights)
         self._models = Models(weights, arranged(info.device, info.numerics))
-        self._watermark = Watermark(enabled=options.watermark, sample_rate_hz=info.sample_rate_hz)
+        self._watermark = Watermark(
+            enabled=options.watermark, aside=info.device != "cpu", sample_rate_hz=info.sample_rate_hz
+        )
         self._marking: deque[tuple[Spoken, Future[Waveform]]] = deque()
         state = options.state_folder
         self._voices = Voices(

@@ -19,9 +19,9 @@ def speech_like(samples):
     return (0.15 * tone + 0.01 * np.random.default_rng(0).normal(size=samples)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def watermark():
-    made = Watermark(enabled=True, sample_rate_hz=RATE_HZ)
+@pytest.fixture(scope="module", params=[True, False], ids=["aside", "at once"])
+def watermark(request):
+    made = Watermark(enabled=True, aside=request.param, sample_rate_hz=RATE_HZ)
     yield made
     made.close()
 
@@ -52,16 +52,16 @@ def test_loud_waves_stay_within_bounds(watermark):
 
 def test_switched_off_it_lets_everything_pass():
     wave = speech_like(100)
-    assert Watermark(enabled=False, sample_rate_hz=RATE_HZ).submit(wave).result() is wave
+    assert Watermark(enabled=False, aside=True, sample_rate_hz=RATE_HZ).submit(wave).result() is wave
 
 
 def test_without_perth_the_reason_and_the_way_out_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "perth", None)
     with pytest.raises(EngineError, match="watermark = false"):
-        Watermark(enabled=True, sample_rate_hz=RATE_HZ)
+        Watermark(enabled=True, aside=True, sample_rate_hz=RATE_HZ)
 
 
 def test_a_perth_without_pkg_resources_is_no_silent_switch(monkeypatch):
     monkeypatch.setattr("perth.PerthImplicitWatermarker", None)
     with pytest.raises(EngineError, match="pkg_resources"):
-        Watermark(enabled=True, sample_rate_hz=RATE_HZ)
+        Watermark(enabled=True, aside=True, sample_rate_hz=RATE_HZ)
