@@ -42,7 +42,7 @@ class TensorFile(Mapping[str, Tensor]):
         if name not in self._names:
             raise EngineError(
                 f"{self._path} holds no tensor {name}: it belongs to another model, or is damaged.",
-                hint="Check [chatterbox] model, or fetch it again with `speedd check --download`.",
+                hint="Check [chatterbox] model, or get the file again.",
             )
         if self._read_bytes > MAPPED_BYTES:
             self._read_bytes = 0

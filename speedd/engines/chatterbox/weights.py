@@ -55,19 +55,20 @@ def find_weights(family: Family, folder: Path | None, revision: str, environment
     Raises:
         EngineError: if a file is missing or damaged; names it.
     """
-    commit = ""
+    commit, fetch = "", "Put the published files into the folder that [chatterbox] weights names."
     if folder is None:
         folder, commit = _cached(family, revision, environment)
+        fetch = "Fetch them again with `speedd check --download`."
     missing = [name for name in family.files.needed if not (folder / name).is_file()]
     if missing:
         raise EngineError(
             f"The weights of Chatterbox {family.name} are not complete: {', '.join(missing)} not found in {folder}.",
-            hint="Fetch them with `speedd check --download`, or name a folder that holds them.",
+            hint=fetch,
         )
     weights = Weights(family, folder, commit)
     for path in weights.present:
         if fault := fault_of(path):
-            raise EngineError(f"{path} is damaged: {fault}.", hint="Fetch it again with `speedd check --download`.")
+            raise EngineError(f"{path} is damaged: {fault}.", hint=fetch)
     return weights
 
 

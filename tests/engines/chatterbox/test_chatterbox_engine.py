@@ -187,7 +187,7 @@ def test_missing_files_are_named(folder, tmp_path):
     copy = damaged(folder, tmp_path)
     (copy / "ve.safetensors").unlink()
     (copy / "conds.pt").unlink()
-    with pytest.raises(EngineError, match=r"ve\.safetensors, conds\.pt not found"):
+    with pytest.raises(EngineError, match=r"ve\.safetensors, conds\.pt not found.*into the folder"):
         load(copy)
     with pytest.raises(EngineError, match=r"not on this machine.*check --download"):
         load("", revision="nobody-has-this")
