@@ -30,11 +30,15 @@ class Recorder:
     """Stands in for a log and an onlooker: notes what happened first when, and what mastering measured.
 
     Args:
-        workers_cpu_s: gives the processor time of the workers that are alive.
+        worker_pids: gives the workers that are alive.
     """
 
-    def __init__(self, workers_cpu_s: Callable[[], float]) -> None:
-        self._workers_cpu_s = workers_cpu_s
+    def __init__(self, worker_pids: Callable[[], list[int]]) -> None:
+        self._worker_pids = worker_pids
+        self.workers_cpu_s = 0.0
+        """Of the workers, when all was spoken: while a long book is mastered they may be let go."""
+        self.workers_memory: list[dict[str, float]] = []
+        """Of each worker, then."""
         self.stages: list[tuple[str, float, float]] = []
         """Each stage with the wall time and the processor time used, by all processes, when it began."""
         self.first_s: dict[str, float] = {}
@@ -46,10 +50,15 @@ class Recorder:
 
     def begin(self, stage: str) -> None:
         """Note that a stage begins, if it has not yet."""
-        if not self.stages or self.stages[-1][0] != stage:
+        last = self.stages[-1][0] if self.stages else ""
+        if last != stage:
+            pids = self._worker_pids()
+            workers_cpu_s = sum(map(cpu_s, pids))
             ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu_s = time.process_time() + ended.ru_utime + ended.ru_stime + self._workers_cpu_s()
-            self.stages.append((stage, time.monotonic(), cpu_s))
+            used_s = time.process_time() + ended.ru_utime + ended.ru_stime + workers_cpu_s
+            self.stages.append((stage, time.monotonic(), used_s))
+            if last == "narrating":
+                self.workers_cpu_s, self.workers_memory = workers_cpu_s, [memory_mb(pid) for pid in pids]
 
     def info(self, event: str, **fields: Any) -> None:
         """Note an event."""
@@ -71,7 +80,7 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
         pools = apps[0].engines().values() if apps else ()
         return [worker.pid for status in pools for worker in status.workers if worker.pid]
 
-    recorder = Recorder(lambda: sum(cpu_s(pid) for pid in worker_pids()))
+    recorder = Recorder(worker_pids)
     chapters = range(order["chapters"]) if order["chapters"] else None
     with App(config, log=recorder, run_id="bench", make_inbox=False) as app:
         apps.append(app)
@@ -82,8 +91,7 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
         folder = app.narrator(chapters=chapters, onlook=recorder.watch).narrate(row, BookControl(threading.Event()))
         app.ledger.jobs.set_state(job.id, State.PUBLISHED, published=folder)
         recorder.begin("ended")
-        memory = {"main": memory_mb(os.getpid()), "workers": [memory_mb(pid) for pid in worker_pids()]}
-        workers_cpu_s = sum(cpu_s(pid) for pid in worker_pids())
+        memory = {"main": memory_mb(os.getpid()), "workers": recorder.workers_memory}
     log = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     stages = {
         name: {"wall_s": until[1] - since, "cpu_s": until[2] - cpu}
@@ -95,7 +103,7 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
         "read_s": log["stages_s"]["read"],
         "plan_s": log["stages_s"]["plan"],
         "first_take_s": recorder.first_s["chunk.rendered"] - recorder.first_s["job.planned"],
-        "workers_cpu_s": workers_cpu_s,
+        "workers_cpu_s": recorder.workers_cpu_s,
         "synthesize_s": sum(chunk["render_s"] for chunk in log["chunks"]),
         "mastering_cpu_s": recorder.fields["job.mastered"]["cpu_s"],
         "encoded_again": recorder.fields["job.mastered"]["encoded_again"],

@@ -65,6 +65,8 @@ def test_coders_memory_and_idling_are_measured(measured):
     once = measured["memory"]["once"]
     assert 20 < once["main"]["rss_mb"] <= once["main"]["peak_mb"]
     assert 1 <= len(once["workers"]) <= len(os.sched_getaffinity(0))
+    assert all(20 < worker["rss_mb"] <= worker["peak_mb"] for worker in once["workers"])
+    assert measured["cpu"]["workers (load, synthesise, store)"] > 1
     assert measured["idle"]["seconds"] >= 1
     assert measured["idle"]["rss_mb"] > 20
 

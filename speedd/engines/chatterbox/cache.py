@@ -63,30 +63,31 @@ class KvCache:
         self._in_bags = device == "cpu" and dtype == torch.bfloat16
         self._dtype, self._device = dtype, device
         self._positions = 0 if self._grows else shape.length
-        self._keys = [self._zeros(self._positions, by_channel=self._in_bags) for _ in range(shape.layers)]
-        self._values = [self._zeros(self._positions) for _ in range(shape.layers)]
+        self._layers = [self._empty_layer() for _ in range(shape.layers)]
         self._all_rows = torch.arange(rows, device=device)
         self._columns = torch.arange(shape.length, device=device)
 
-    def _zeros(self, positions: int, *, by_channel: bool = False) -> Tensor:
-        """Make room for the keys or the values of a layer; ``by_channel`` says how they lie in memory."""
-        # Zeros, not whatever the memory held: a masked position must add nothing, and NaN times nothing is NaN.
-        size = [self.rows, self.shape.heads, positions, self.shape.head_dim]
-        if by_channel:
-            size[2], size[3] = size[3], size[2]
-        room = torch.zeros(size, dtype=self._dtype, device=self._device)
-        return room.transpose(2, 3) if by_channel else room
+    def _empty_layer(self) -> tuple[Tensor, Tensor]:
+        """Make room for a layer's keys and values."""
+        rows, heads, positions, channels = self.rows, self.shape.heads, self._positions, self.shape.head_dim
+        # Zeros, not whatever the memory held: a masked position must add nothing, and NaN times nothing is NaN. Both in
+        # one piece: large pieces come from the system and go back there, smaller ones leave holes as they grow.
+        keys, values = torch.zeros(2, rows, heads, positions * channels, dtype=self._dtype, device=self._device)
+        if self._in_bags:
+            keys = keys.view(rows, heads, channels, positions).transpose(2, 3)
+        else:
+            keys = keys.view(rows, heads, positions, channels)
+        return keys, values.view(rows, heads, positions, channels)
 
     def fit(self, span: int) -> None:
         """Have room for so many positions; on a CPU for exactly so many, and what lies behind them goes."""
         if self._grows and span != self._positions:
             kept = min(span, self._positions)
-            for parts, by_channel in ((self._keys, self._in_bags), (self._values, False)):
-                for index, part in enumerate(parts):
-                    resized = self._zeros(span, by_channel=by_channel)
-                    resized[:, :, :kept] = part[:, :, :kept]
-                    parts[index] = resized
             self._positions = span
+            for index, before in enumerate(self._layers):
+                self._layers[index] = self._empty_layer()
+                for part, held in zip(self._layers[index], before, strict=True):
+                    part[:, :, :kept] = held[:, :, :kept]
 
     def reach(self, positions: int) -> None:
         """Have room for at least so many positions."""
@@ -95,20 +96,20 @@ class KvCache:
 
     def clear(self, rows: slice) -> None:
         """Leave nothing in some rows: NaN would reach whoever has them next, past every mask."""
-        for part in (*self._keys, *self._values):
-            part[rows] = 0
+        for keys, values in self._layers:
+            keys[rows] = values[rows] = 0
 
     def load(self, row: int, stretch: Stretch, *, at: int = 0, count: int | None = None) -> None:
         """Copy the first ``count`` positions of a stretch into a row."""
         count = stretch.positions if count is None else count
-        for keys, values, data in zip(self._keys, self._values, stretch.data, strict=True):
+        for (keys, values), data in zip(self._layers, stretch.data, strict=True):
             keys[row, :, at : at + count], values[row, :, at : at + count] = data[:, :, :count]
 
     def save(self, row: int, start: int, end: int) -> Stretch:
         """Copy positions out of a row."""
-        both = (self._keys, self._values)
-        parts = [torch.stack([part[row, :, start:end] for part in layer]) for layer in zip(*both, strict=True)]
-        return Stretch(torch.stack(parts))
+        return Stretch(
+            torch.stack([torch.stack([part[row, :, start:end] for part in layer]) for layer in self._layers])
+        )
 
     def prefill(self, row: int, start: int, *, other: int | None = None) -> Attend:
         """Attend in one row, from a position on; with ``other``, the last step belongs to another row.
@@ -147,7 +148,7 @@ class KvCache:
             )
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            keys, values = self._keys[layer][:rows], self._values[layer][:rows]
+            keys, values = (part[:rows] for part in self._layers[layer])
             keys[slots, :, positions] = k[:, 0].to(keys.dtype)
             values[slots, :, positions] = v[:, 0].to(values.dtype)
             query = q[:, 0].to(keys.dtype)  # [rows, heads, head_dim]
@@ -170,7 +171,7 @@ class KvCache:
         """Attend causally in one row: q, k, v ``[1, steps, heads, head_dim]`` stand at ``start`` and after."""
         steps = q.size(1)
         end = start + steps
-        keys, values = self._keys[layer][row], self._values[layer][row]  # [heads, length, head_dim]
+        keys, values = (part[row] for part in self._layers[layer])  # [heads, length, head_dim]
         keys[:, start:end] = k[0].transpose(0, 1).to(keys.dtype)
         values[:, start:end] = v[0].transpose(0, 1).to(values.dtype)
         mask = self._columns[:end] <= self._columns[start:end, None]
