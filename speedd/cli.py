@@ -323,7 +323,7 @@ def _bench_chatterbox(weights: str, *, device: str, long: int, as_json: bool) ->
         said = long_lines(found)
     elif weights:
         kept = None if weights == "generated" else Path(weights)
-        found = run_chatterbox(Plan(device=device, weights=kept), tell=tell)
+        found = run_chatterbox(Plan.on(device, kept), tell=tell)
         said = lines(found)
     else:
         raise UsageError("Chatterbox is measured on generated weights.", hint="Say --weights generated.")

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,25 +11,30 @@ from speedd.bench.chatterbox import contest
 from speedd.bench.chatterbox.contest import Plan, run_chatterbox, run_long
 from speedd.bench.chatterbox.order import Order
 from speedd.bench.chatterbox.report import lines, long_lines
-from speedd.bench.machine import Ran
+from speedd.bench.machine import Ran, run_alone
+from speedd.engines.chatterbox.probe import Machine
+from speedd.errors import DeviceFullError, EngineError
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
 CHUNKS, TOKENS = 3, 10
+CARD = Machine("cpu", "bf16", "NVIDIA H100 80GB HBM3", 80 * 2**30)
+"""What the processor is taken for, so that there is an estimate beside what it does."""
 
 
 def run_here(module, order, folder):
     """Run one of the programs in this process: importing torch takes longer than all they do."""
     program = importlib.import_module(module)
+    obeyed = importlib.import_module("speedd.bench.chatterbox.program").measured
     if module == contest.GENERATES:
         assert order.pop("size") == "tiny"
         program.generate(Path(order.pop("folder")), order.pop("model"), program.TINY, **order)
         return Ran(1.0, 1.0, {})
     with torch.no_grad():
-        said = program.measure(Order(**order))
+        said = obeyed(program.measure, Order(**order))
     torch.set_num_threads(1)
-    return Ran(1.0, 1.0, json.loads(json.dumps(said)) | {"peak_mb": 1.0})
+    return Ran(1.0, 1.0, json.loads(json.dumps(said)))
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +44,10 @@ def kept(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(kept):
-    plan = Plan(weights=kept, size="tiny", chunks=CHUNKS, tokens=TOKENS)
+    plan = Plan(weights=kept, size="tiny", chunks=CHUNKS, tokens=TOKENS, rows=(1, 2), cards_gb=(6, 96))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(contest, "run_alone", run_here)
+        patch.setattr(contest, "probe", lambda *_: CARD)
         return run_chatterbox(plan)
 
 
@@ -73,6 +80,57 @@ def test_the_figures_follow_from_what_was_measured(report):
 def test_the_report_can_be_told_and_kept(report):
     told = "\n".join(lines(json.loads(json.dumps(report))))
     assert f"{report['figures']['nano_realtime']:.2f} × realtime" in told
+    assert "NVIDIA H100 80GB HBM3, 80.0 GB." in told
+    assert "  96 GB left out: this card is smaller" in told
+
+
+@pytest.mark.parametrize("part", ["t3", "s3gen", "engine"])
+def test_every_part_is_swept_over_the_rows(report, part):
+    stock = report["t3"][0]["tokens_per_s"] / 25, TOKENS / 25 / report["s3gen"][0]["chunk"]["10"]
+    stock_realtime = {"t3": stock[0], "s3gen": stock[1], "engine": 1 / (1 / stock[0] + 1 / stock[1])}[part]
+    rows = report["sweep"][part]
+    assert [row["rows"] for row in rows] == [1, 2]
+    for row in rows:
+        assert row["tokens_per_s"] == pytest.approx(row["rows"] * TOKENS / row["seconds"])
+        assert row["realtime"] == pytest.approx(row["tokens_per_s"] / 25)
+        assert row["stock_ratio"] == pytest.approx(row["realtime"] / stock_realtime)
+        assert row["estimate_share"] > 0
+        assert row["peak_mb"] > 100
+
+
+def test_smaller_cards_are_tried_with_the_rows_that_they_hold(report):
+    small, large = report["sweep"]["limited"]
+    assert (small["memory_gb"], small["rows"]) == (6, 4)
+    assert small["audio_s"] == pytest.approx(4 * TOKENS / 25)
+    assert large == {"memory_gb": 96, "left_out": True}
+
+
+def test_a_program_obeys_in_a_process_of_its_own(kept, report, tmp_path):
+    order = Order(str(kept / "english"), "english", "bf16", chunks=2, tokens=TOKENS)
+    ran = run_alone("speedd.bench.chatterbox.s3gen_rows", asdict(order), tmp_path)
+    assert ran.said["tokens"] == 2 * TOKENS
+    assert ran.said["seconds"] > 0
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no"), DeviceFullError("no")])
+def test_a_full_device_is_an_answer(error):
+    program = importlib.import_module("speedd.bench.chatterbox.program")
+
+    def measure(_order):
+        raise error
+
+    assert program.measured(measure, Order("", "english", "bf16"))["out_of_memory"] is True
+
+
+def test_a_part_of_the_contest_that_finds_no_room_says_so(kept, report, monkeypatch):
+    monkeypatch.setattr(contest, "run_alone", lambda *_: Ran(1.0, 1.0, {"out_of_memory": True}))
+    with pytest.raises(EngineError, match="no room for the t3 of english, stock"):
+        run_chatterbox(Plan(weights=kept, size="tiny"))
+
+
+def test_cuda_itself_takes_its_part_of_a_small_card():
+    program = importlib.import_module("speedd.bench.chatterbox.program")
+    assert program.fraction_of_card(6, 80 * 2**30) == pytest.approx((6 * 2**30 - 600_000_000) / (80 * 2**30))
 
 
 def test_weights_that_were_kept_are_taken(kept, report):

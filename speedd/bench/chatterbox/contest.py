@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from speedd.bench import machine
-from speedd.bench.chatterbox.order import REFERENCES_S, STOCK, TOKENS_PER_SECOND, Order
+from speedd.bench.chatterbox.order import OUT_OF_MEMORY, REFERENCES_S, STOCK, TOKENS_PER_SECOND, Order
+from speedd.bench.chatterbox.sweep import CARDS_GB, ROWS, Beside, sweep
 from speedd.bench.machine import run_alone
+from speedd.engines.chatterbox.probe import probe
+from speedd.errors import EngineError
 
 PROGRAMS = "speedd.bench.chatterbox"
 GENERATES = "speedd.engines.chatterbox.generated"
@@ -43,6 +46,16 @@ class Plan:
     """Stock speaks one after the other; each is as slow as the first."""
     tokens: int = 150
     """Speech tokens of a chunk: 6 s."""
+    rows: tuple[int, ...] = ()
+    """At so many rows T3, S3Gen and the engine are measured too."""
+    cards_gb: tuple[int, ...] = ()
+    """For cards of so many GB the device is taken, to measure the engine there."""
+
+    @classmethod
+    def on(cls, device: str, weights: Path | None) -> Plan:
+        """Plan all that is measured on a device; only a graphics card gains much by more rows."""
+        swept = device == "cuda"
+        return cls(device=device, weights=weights, rows=ROWS if swept else (), cards_gb=CARDS_GB if swept else ())
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -63,26 +76,42 @@ class Plan:
 
 
 def run_chatterbox(plan: Plan, *, tell: Tell = lambda _: None) -> dict[str, Any]:
-    """Measure T3, S3Gen and the whole engine, ours and stock's; the result is plain JSON values.
+    """Measure T3, S3Gen and the whole engine, ours and stock's, and sweep what is to be swept.
 
     Args:
         plan: what to measure.
         tell: told what is being measured.
 
+    Returns:
+        Plain JSON values.
+
     Raises:
-        SpeeddError: if a part fails; needs torch, chatterbox-tts, and at full size 5 GB of disk and 6 GB of memory.
+        SpeeddError: if the device does not work or a part fails, but not if a row of the sweep does;
+            needs torch, chatterbox-tts, and at full size 5 GB of disk and 6 GB of memory.
     """
+    device = probe(plan.device, None) if plan.rows or plan.cards_gb else None
     with (
         _weights(plan.weights, MODELS, tell, size=plan.size) as folder,
         tempfile.TemporaryDirectory(prefix="speedd-bench-") as scratch,
     ):
         fastest = plan.precisions[-1]
 
+        def obeyed(program: str, order: Order) -> dict[str, Any]:
+            ran = run_alone(f"{PROGRAMS}.{program}", asdict(order), Path(scratch))
+            disturbed = ran.others_s > DISTURBED * ran.wall_s * machine.cores()
+            return {**ran.said, "others_s": round(ran.others_s, 1), "disturbed": disturbed}
+
         def run(program: str, model: str, what: str) -> dict[str, Any]:
             tell(f"{program} of {model}, {what}")
-            ran = run_alone(f"{PROGRAMS}.{program}", asdict(plan.order(folder, model, what)), Path(scratch))
-            disturbed = ran.others_s > DISTURBED * ran.wall_s * machine.cores()
-            return {"name": what, **ran.said, "others_s": round(ran.others_s, 1), "disturbed": disturbed}
+            said = obeyed(program, plan.order(folder, model, what))
+            if said.get(OUT_OF_MEMORY):
+                raise EngineError(f"The {plan.device} device has no room for the {program} of {model}, {what}.")
+            return {"name": what, **said}
+
+        def run_rows(program: str, order: Order) -> dict[str, Any]:
+            limit = f" of {order.memory_gb} GB" if order.memory_gb else ""
+            tell(f"{program} of {order.model}, {order.what}, {order.chunks} rows{limit}")
+            return obeyed(program, order)
 
         report: dict[str, Any] = {"machine": machine.describe(folder), "plan": asdict(replace(plan, weights=None))}
         report["t3"] = [run("t3", "english", what) for what in (STOCK, *plan.precisions)]
@@ -93,7 +122,12 @@ def run_chatterbox(plan: Plan, *, tell: Tell = lambda _: None) -> dict[str, Any]
             "s3gen": run("s3gen", "nano", fastest),
             "engine": run("engine", "nano", fastest),
         }
-    return report | {"figures": figures(report, plan)}
+        report["figures"] = figures(report, plan)
+        if device is not None:
+            beside = Beside(device, _stock_realtime(report, plan), report["t3"][-1]["text_tokens"])
+            order = plan.order(folder, "english", fastest)
+            report["sweep"] = sweep(order, beside, rows=plan.rows, cards_gb=plan.cards_gb, run=run_rows)
+    return report
 
 
 def run_long(chunks: int, *, device: str, tell: Tell = lambda _: None) -> dict[str, Any]:
@@ -126,6 +160,13 @@ def figures(report: dict[str, Any], plan: Plan) -> dict[str, Any]:
     t3_s = ours[-1]["seconds"] / plan.chunks
     stock_s = stock["seconds"] / plan.stock_chunks + stock_s3gen["chunk"][long_s]
     engine_s = report["engine"]["seconds"] / plan.chunks
+    parts = {
+        **{f"T3, {one['name']}": one for one in ours},
+        "S3Gen": s3gen,
+        "whole engine": report["engine"],
+        "whole engine, nano": report["nano"]["engine"],
+    }
+    on_card = {"T3, stock": stock, "S3Gen, stock": stock_s3gen, **parts}
     return {
         "t3": {one["name"]: one["tokens_per_s"] / stock["tokens_per_s"] for one in ours},
         "estimator": stock_s3gen["estimator_step"] / s3gen["estimator_step"],
@@ -142,12 +183,18 @@ def figures(report: dict[str, Any], plan: Plan) -> dict[str, Any]:
             "english": _shares(ours[-1], s3gen, report["engine"], plan),
             "nano": _shares(report["nano"]["t3"], report["nano"]["s3gen"], report["nano"]["engine"], plan),
         },
-        "peak_mb": {
-            **{f"T3, {one['name']}": one["peak_mb"] for one in ours},
-            "S3Gen": s3gen["peak_mb"],
-            "whole engine": report["engine"]["peak_mb"],
-            "whole engine, nano": report["nano"]["engine"]["peak_mb"],
-        },
+        "peak_mb": {name: one["peak_mb"] for name, one in parts.items()},
+        "peak_device_mb": {name: one["peak_device_mb"] for name, one in on_card.items() if "peak_device_mb" in one},
+    }
+
+
+def _stock_realtime(report: dict[str, Any], plan: Plan) -> dict[str, float]:
+    """Say how fast stock's parts are, as a share of realtime."""
+    chunk_s = plan.tokens / TOKENS_PER_SECOND
+    return {
+        "t3": report["t3"][0]["tokens_per_s"] / TOKENS_PER_SECOND,
+        "s3gen": chunk_s / report["s3gen"][0]["chunk"][f"{REFERENCES_S[0]:g}"],
+        "engine": chunk_s / report["figures"]["chunk_s"]["stock"],
     }
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from speedd.bench.chatterbox.order import Order
 from speedd.bench.chatterbox.program import obey, peak_mb, timed_s
 from speedd.bench.chatterbox.t3 import STYLE, TEXT
+from speedd.engines.base import OutOfMemory
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.engines.chatterbox.engine import ChatterboxEngine
 from speedd.engines.chatterbox.options import read_options
 from speedd.engines.chatterbox.weights import find_weights
-from speedd.errors import EngineError
+from speedd.errors import DeviceFullError, EngineError
 from speedd.model import Take, Utterance
 
 
@@ -36,7 +37,9 @@ class Given:
 
 
 def measure(order: Order) -> dict[str, Any]:
-    """Speak what the order says, after a text that nobody measures.
+    """Speak what the order says, after a text that nobody measures; on a graphics card after all of them.
+
+    There every size of batch is new once: graphs are recorded and kernels chosen.
 
     Returns:
         ``audio_s`` in all, ``seconds``, ``load_s``, and ``loaded_mb``: the highest resident memory while it was loaded.
@@ -51,11 +54,13 @@ def measure(order: Order) -> dict[str, Any]:
 
     def speak(some: Sequence[Utterance]) -> None:
         for answer in engine.synthesize(Given(some)):
+            if isinstance(answer, OutOfMemory):
+                raise DeviceFullError("There is no room for a text.")
             if not isinstance(answer, Take):
                 raise EngineError(f"Chatterbox could not speak a text: {answer}.")
             audio_s.append(len(answer.wave) / answer.sample_rate_hz)
 
-    speak(work[:1])
+    speak(work if order.device == "cuda" else work[:1])
     audio_s.clear()
     seconds = timed_s(lambda: speak(work), order.device)
     engine.close()

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STOCK = "stock"
+OUT_OF_MEMORY = "out_of_memory"
+"""What a program says instead of what it measured when the device had no room."""
+GIB = 2**30
+"""Cards are sold by GB of so many bytes."""
 TOKENS_PER_SECOND = 25
 REFERENCES_S = (10.0, 3.0)
 """How much of a voice's reference S3Gen is shown: as much as stock takes, and as little as is advisable."""
@@ -28,6 +32,8 @@ class Order:
     """Speech tokens of each chunk: 6 s."""
     reference_s: float = 10.0
     """How much of the voice's reference the whole engine uses."""
+    memory_gb: int = 0
+    """The graphics card is taken for one of so many GB; 0: as large as it is."""
 
     @property
     def folder(self) -> Path:

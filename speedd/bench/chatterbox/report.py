@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from speedd.bench.chatterbox.order import REFERENCES_S, STOCK, TOKENS_PER_SECOND
+from speedd.bench.chatterbox.order import OUT_OF_MEMORY, REFERENCES_S, STOCK, TOKENS_PER_SECOND
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
@@ -54,6 +54,12 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "Memory at its highest, loading included, each in a process of its own:"
     yield "  " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in found["peak_mb"].items())
+    if found["peak_device_mb"]:
+        yield "Of the graphics card's, in torch's tensors:"
+        yield "  " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in found["peak_device_mb"].items())
+    if "sweep" in report:
+        yield ""
+        yield from sweep_lines(report["sweep"], tokens=plan["tokens"])
 
 
 def long_lines(report: dict[str, Any]) -> Iterator[str]:
@@ -69,6 +75,48 @@ def long_lines(report: dict[str, Any]) -> Iterator[str]:
         f"Pace of the last against the first: {found['pace']:.3f} by the clock, {found['pace_of_processor']:.3f} by"
         f" processor time (other programs took {report['others_s']:.0f} core seconds). Grown by {found['grown_mb']:.1f}"
         f" MB and {found['grown_objects']:.0f} objects."
+    )
+
+
+def sweep_lines(swept: dict[str, Any], *, tokens: int) -> Iterator[str]:
+    """Yield what `sweep.sweep` found, for so many tokens a row, as lines of text."""
+    card, estimate = swept["card"], swept["estimate"]
+    yield f"{card['name']}, {card['memory_gb']:.1f} GB."
+    if estimate is None:
+        yield "Its bandwidth and FLOPS are not known here, so there is no estimate of what it could do."
+    else:
+        yield (
+            f"Estimate: {estimate['bandwidth_share']:.0%} of its {estimate['tb_per_s']:.2f} TB/s and"
+            f" {estimate['flops_share']:.0%} of its {estimate['tflops']:.0f} TFLOPS in bf16."
+        )
+    each_s = f"{tokens / TOKENS_PER_SECOND:g} s of speech each"
+    tables = {
+        "t3": f"T3, prompts included, {each_s}:",
+        "s3gen": f"S3Gen, all rows in one batch, {each_s}, reference of {REFERENCES_S[0]:g} s:",
+        "engine": f"The engine, {each_s}:",
+        "limited": "The engine on smaller cards, with as many rows as it takes there:",
+    }
+    for part, title in tables.items():
+        yield ""
+        yield title
+        yield "   card  rows  tokens/s  × realtime  × stock  of estimate      MB    held"
+        yield from map(_swept_row, swept[part])
+
+
+def _swept_row(row: dict[str, Any]) -> str:
+    limit = f"{row['memory_gb']} GB" if "memory_gb" in row else ""
+    if row.get("left_out"):
+        return f"{limit:>7} left out: this card is smaller"
+    begin = f"{limit:>7} {row['rows']:5}"
+    if "failed" in row:
+        return f"{begin} failed: {row['failed']}"
+    if row.get(OUT_OF_MEMORY):
+        return f"{begin} ran out of the card's memory"
+    share = f"{row['estimate_share']:.0%}" if "estimate_share" in row else "–"
+    used, held = (f"{row[key]:.0f}" if key in row else "–" for key in ("peak_device_mb", "reserved_device_mb"))
+    return (
+        f"{begin} {row['tokens_per_s']:9.1f} {row['realtime']:11.2f} {row['stock_ratio']:8.1f} {share:>12}"
+        f" {used:>7} {held:>7}{_note(row)}"
     )
 
 

@@ -32,7 +32,7 @@ def measure(order: Order) -> dict[str, Any]:
     weights = find_weights(FAMILIES[order.model], order.folder, "", {})
     model = load_s3gen(weights, listens=order.what == STOCK)  # stock asks its ears where it runs
     longest_s = REFERENCES_S[0]
-    row = SpeechRow(torch.randint(0, SPEECH_TOKENS, (order.tokens,)), _reference(longest_s), 1)
+    row = SpeechRow(torch.randint(0, SPEECH_TOKENS, (order.tokens,)), made_up_reference(longest_s), 1)
     return _stock(model, row, order) if order.what == STOCK else _ours(model, row, order, weights.family.flow_steps)
 
 
@@ -46,10 +46,10 @@ def _ours(model: Any, row: SpeechRow, order: Order, steps: int) -> dict[str, Any
     }
     ours = by_reference[f"{REFERENCES_S[0]:g}"]
     with torch.inference_mode():
-        stages = {name: _best_s(run, order) for name, run in _stages(ours, row)}
+        stages = {name: best_s(run, order) for name, run in _stages(ours, row)}
         return {
             "estimator_step": stages["estimator_step"],
-            "chunk": {name: _best_s(lambda: made.render([row]), order) for name, made in by_reference.items()},  # noqa: B023 - run at once
+            "chunk": {name: best_s(lambda: made.render([row]), order) for name, made in by_reference.items()},  # noqa: B023 - run at once
             "stages": stages,
             "steps": steps,
             "profile": _profile(lambda: by_reference[f"{REFERENCES_S[-1]:g}"].render([row])),
@@ -85,18 +85,19 @@ def _stock(model: Any, row: SpeechRow, order: Order) -> dict[str, Any]:
     reference = {key: value.to(device) for key, value in row.reference.items()}
     said = row.tokens.to(device)
     with torch.inference_mode():
-        step_s = _best_s(lambda: estimator(*inputs, spks=speaker, cond=known, **told), order)
+        step_s = best_s(lambda: estimator(*inputs, spks=speaker, cond=known, **told), order)
         # Once: the flow has been run, and the rest is a fraction of it.
         chunk_s = timed_s(lambda: model.inference(said, ref_dict=dict(reference) | {"prompt_feat_len": None}), device)
     return {"estimator_step": step_s, "chunk": {f"{REFERENCES_S[0]:g}": chunk_s}}
 
 
-def _best_s(run: Callable[[], object], order: Order) -> float:
+def best_s(run: Callable[[], object], order: Order) -> float:
+    """Run once for nothing and `RUNS` times for the clock; return the seconds of the fastest."""
     run()
     return min(timed_s(run, order.device) for _ in range(RUNS))
 
 
-def _reference(seconds: float) -> dict[str, Any]:
+def made_up_reference(seconds: float) -> dict[str, Any]:
     """Make up what is known of a voice."""
     tokens = round(seconds * TOKENS_PER_SECOND)
     return {

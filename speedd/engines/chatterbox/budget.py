@@ -38,6 +38,8 @@ class T3Size:
 
     weight_bytes: int
     """In 16 bits."""
+    step_bytes: int
+    """What of them a step reads, layers and head: of the embeddings it looks up a row."""
     layers: int
     width: int
     """Heads × channels per head of the keys, and of the values."""
@@ -60,9 +62,9 @@ class T3Size:
         return self.rows * tokens * self.kv_bytes_per_token
 
 
-ENGLISH = T3Size(weight_bytes=1_070_000_000, layers=30, width=1024, rows=2, prompt_tokens=36)
-TURBO = T3Size(weight_bytes=650_000_000, layers=24, width=1024, rows=1, prompt_tokens=376)
-NANO = T3Size(weight_bytes=280_000_000, layers=12, width=768, rows=1, prompt_tokens=376)
+ENGLISH = T3Size(weight_bytes=1_070_000_000, step_bytes=1_023_000_000, layers=30, width=1024, rows=2, prompt_tokens=36)
+TURBO = T3Size(weight_bytes=650_000_000, step_bytes=617_000_000, layers=24, width=1024, rows=1, prompt_tokens=376)
+NANO = T3Size(weight_bytes=280_000_000, step_bytes=180_000_000, layers=12, width=768, rows=1, prompt_tokens=376)
 
 
 def t3_size(family: Family) -> T3Size:
