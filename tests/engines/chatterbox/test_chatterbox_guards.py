@@ -68,15 +68,10 @@ def test_a_loop_is_stopped_and_a_pause_is_not(period):
     assert verdicts([*pause, *(TraceEntry(token=n) for n in range(300))])[0] == ""
 
 
-def test_a_verdict_does_not_depend_on_when_somebody_asks():
-    trace = reading(tail=(0.0, 0.1, 1.0))
-    reason, at = verdicts(trace)
-    assert verdicts(trace[: at + 1]) == (reason, at)
-
-
 def test_the_cap_follows_the_text():
     assert token_cap(GUARDS, 10, 1000) == 90
-    assert token_cap(GUARDS, 240, 1000) == 1000 or token_cap(GUARDS, 240, 1000) < 1011
+    assert token_cap(GUARDS, 237, 1000) == 998
+    assert token_cap(GUARDS, 240, 1000) == 1000
     assert token_cap(GUARDS, 10_000, 1000) == 1000
 
 
