@@ -18,6 +18,9 @@ from speedd.errors import DeviceFullError, EngineError
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
+from speedd.bench.chatterbox import t3  # noqa: E402
+from speedd.engines.chatterbox.cache import HeadWatch  # noqa: E402
+
 CHUNKS, TOKENS = 3, 10
 CARD = Machine("cpu", "bf16", "NVIDIA H100 80GB HBM3", 80 * 2**30)
 """What the processor is taken for, so that there is an estimate beside what it does."""
@@ -143,6 +146,21 @@ def test_weights_that_were_kept_are_taken(kept, report):
     with pytest.raises(InterruptedError, match="t3 of english, stock"):  # and not the generating of weights
         run_chatterbox(Plan(weights=kept, size="tiny"), tell=stop)
     assert {path: path.stat().st_mtime_ns for path in kept.rglob("*")} == before
+
+
+def test_heads_are_watched_and_stop_nothing(tmp_path, monkeypatch):
+    generated = importlib.import_module(contest.GENERATES)
+    # Deep enough for the heads of the published model, and said to be of its size.
+    generated.generate(tmp_path, "english", generated.Size("tiny", 128, 14, 16, 128), reference_s=1.0)
+    declared = json.loads((tmp_path / "speedd.json").read_text())
+    (tmp_path / "speedd.json").write_text(json.dumps(declared | {"size": "full"}))
+    looked = []
+    real = HeadWatch.attention
+    monkeypatch.setattr(HeadWatch, "attention", lambda self: looked.append(len(self._seen)) or real(self))
+    steps = 400  # long after any guard would have had enough of noise
+    order = Order(weights=str(tmp_path), model="english", what="bf16", chunks=2, tokens=steps)
+    assert t3.measure(order)["tokens"] == 2 * steps
+    assert looked == [3] * (t3.WARM_UP_TOKENS + steps)
 
 
 def test_windows_of_a_long_run_are_alike():

@@ -9,7 +9,7 @@ from typing import Any
 
 from speedd.bench.chatterbox.order import Order
 from speedd.bench.chatterbox.program import obey, peak_mb, timed_s
-from speedd.bench.chatterbox.t3 import STYLE, TEXT
+from speedd.bench.chatterbox.t3 import STYLE, TEXT, never_stopped
 from speedd.engines.base import OutOfMemory
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.engines.chatterbox.engine import ChatterboxEngine
@@ -79,7 +79,7 @@ def load(order: Order) -> ChatterboxEngine:
     }
     options = read_options({"chatterbox": given})
     info = ChatterboxFactory().describe({"chatterbox": given})
-    weights = find_weights(options.family, order.folder, "", {})
+    weights = never_stopped(find_weights(options.family, order.folder, "", {}))
     cut_off = replace(weights.family.guards, tokens_per_char=0.0, tokens_least=order.tokens)
     weights = replace(weights, family=replace(weights.family, guards=cut_off))
     return ChatterboxEngine(info, weights, options)

@@ -17,11 +17,13 @@ _FILLED_BY_CONSTRUCTOR = ("tokenizer._mel_filters", "tokenizer.window")
 
 
 def family_of(weights: Weights) -> Family:
-    """Return the model's entry; generated weights have no heads that follow the text."""
+    """Return the model's entry. Small weights have no such layers, and so no heads that follow the text."""
     family = weights.family
-    if declaration(weights):
-        return replace(family, guards=replace(family.guards, heads=()))
-    return family
+    return family if _full_size(weights) else replace(family, guards=replace(family.guards, heads=()))
+
+
+def _full_size(weights: Weights) -> bool:
+    return declaration(weights).get("size", "full") == "full"
 
 
 def load_t3(weights: Weights, *, precision: str, device: str) -> T3:
@@ -50,7 +52,7 @@ def load_s3gen(weights: Weights, *, listens: bool) -> Any:
 
     family = weights.family
     with quietly():
-        if declaration(weights).get("size", "full") == "full":
+        if _full_size(weights):
             s3gen = S3Gen(meanflow=family.meanflow)
         else:
             from speedd.engines.chatterbox.generated import SmallS3Gen
