@@ -1,10 +1,11 @@
-"""On a real card: room beside a neighbour that comes and goes, and a card that is empty when there is nothing to do.
+"""On a real card: what it computes, what that takes of its memory against what `budget` says, and room beside others.
 
 Full-size generated weights. `pytest -s -m gpu` prints the figures.
 """
 
 # ruff: noqa: T201 - the figures are what it is run for
 
+import gc
 import importlib.util
 import os
 import random
@@ -16,6 +17,10 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from speedd.engines.chatterbox.budget import ENGLISH, S3GEN_BYTES, S3GenWork
+from speedd.engines.chatterbox.factory import SLOT_TOKENS
+from speedd.engines.chatterbox.families import FAMILIES
+from speedd.engines.chatterbox.weights import find_weights
 from speedd.errors import TryAgainError
 from speedd.execution import WorkerPool
 from speedd.execution.deadlines import PoolTimes
@@ -27,8 +32,14 @@ if any(importlib.util.find_spec(module) is None for module in ("torch", "chatter
     pytest.skip("the chatterbox extra is not installed", allow_module_level=True)
 
 import torch
+from chatterbox_stock import requests_for
+from chatterbox_stock import spoken as said_by
+from chatterbox_tiny_s3gen import snr_db, spoken, voice
 
+from speedd.engines.chatterbox.decoder import Decoder
 from speedd.engines.chatterbox.generated import FULL
+from speedd.engines.chatterbox.loading import load_s3gen, load_t3
+from speedd.engines.chatterbox.s3gen import S3Gen
 
 pytestmark = [
     pytest.mark.gpu,
@@ -43,6 +54,15 @@ TAKEN_MB = 2 * 1024
 """What the neighbour takes of that now and then."""
 ROWS = 8
 UTTERANCES = 200
+CALIBRATION = 2.0
+"""The budget counts on no less than what S3Gen takes divided by this, and on no more than so many times as much."""
+STYLES = (Style(), Style(temperature=0.6, cfg_weight=0.3, top_p=0.9), Style(exaggeration=0.7), Style(cfg_weight=0.0))
+TEXTS = (
+    "The lamps along the harbour were lit one after the other.",
+    "Nobody came.",
+    "He wrote it down twice, once for himself and once for whoever might ask.",
+    "And in the morning all of it was gone.",
+)
 
 NEIGHBOUR = f"""
 import random, sys, time
@@ -129,6 +149,101 @@ def narrate(narrators, work):
 @pytest.fixture(scope="module")
 def weights(checkpoint):
     return checkpoint("english", FULL["english"], mean_tokens=150, reference_s=10.0)
+
+
+@pytest.fixture
+def files(weights):
+    return find_weights(FAMILIES["english"], weights, "", {})
+
+
+def held_bytes():
+    """What this process's tensors hold of the card, and no longer what is only waiting to be collected."""
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_allocated()
+
+
+# --- what it computes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_steps_that_are_replayed_give_the_tokens_of_steps_that_are_taken(files, precision):
+    t3 = load_t3(files, precision=precision, device="cuda")
+    asked = requests_for(files, TEXTS, STYLES, cap=200)  # through several spans
+    # Two rows for four texts: a recorded step also serves whoever has the row next.
+    replayed, taken = (
+        {one.request.key: one for one in said_by(Decoder(t3, 2, graphs=graphs), asked)} for graphs in (True, False)
+    )
+    for request in asked:
+        assert len(replayed[request.key].tokens) > 8
+        assert replayed[request.key] == taken[request.key]
+
+
+def test_rows_that_are_rendered_together_sound_as_alone(files):
+    model = load_s3gen(files, listens=False)
+    ann, ben = voice(250, seed=1), voice(250, seed=2)
+    rows = [spoken(40, ann, seed=1), spoken(47, ben, seed=2), spoken(60, ann, seed=3), spoken(70, ben, seed=4)]
+    # cuDNN's convolutions in TF32 drop 13 bits, differently for each shape; this is about ours in full.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        one, four = (
+            S3Gen.from_model(model, device="cuda", estimator_dtype=torch.float32, rows=count) for count in (1, 4)
+        )
+        assert len({four.bucket(row) for row in rows}) == 1
+        alone, together = one.render(rows), four.render(rows)
+    assert [len(wave) for wave in together] == [len(wave) for wave in alone] == [960 * len(row.tokens) for row in rows]
+    found_db = [snr_db(torch.from_numpy(a), b) for a, b in zip(alone, together, strict=True)]
+    print(f"\nrows together against rows alone: {', '.join(f'{db:.0f}' for db in found_db)} dB")
+    assert min(found_db) >= 80
+
+
+# --- what it takes of the card ---------------------------------------------------------------------------------------
+
+
+def test_t3_and_its_rows_take_what_the_budget_says(files):
+    empty = held_bytes()
+    t3 = load_t3(files, precision="bf16", device="cuda")
+    weights_bytes = held_bytes() - empty
+    taken = {}
+    for slots in (4, 12):
+        before = held_bytes()
+        torch.cuda.reset_peak_memory_stats()
+        decoder = Decoder(t3, slots)
+        taken[slots] = torch.cuda.max_memory_allocated() - before
+        del decoder
+    row_bytes = (taken[12] - taken[4]) / 8  # what is there for all of them falls out
+    counted = ENGLISH.slot_bytes(SLOT_TOKENS)
+    print(f"\nT3: {weights_bytes / 1e6:.0f} MB, counted {ENGLISH.weight_bytes / 1e6:.0f}")
+    print(f"a row: {row_bytes / 1e6:.1f} MB, counted {counted / 1e6:.1f}")
+    assert weights_bytes == pytest.approx(ENGLISH.weight_bytes, rel=0.1)
+    assert row_bytes == pytest.approx(counted, rel=0.05)
+
+
+@pytest.mark.parametrize(("rows", "reference_s", "speech_s"), [(1, 10.0, 6.0), (1, 3.0, 12.0), (8, 10.0, 6.0)])
+@pytest.mark.parametrize("estimator", [torch.bfloat16, torch.float32], ids=["bf16", "fp32"])
+def test_s3gen_takes_what_the_budget_says(files, rows, reference_s, speech_s, estimator):
+    before = held_bytes()
+    s3gen = S3Gen.from_model(
+        load_s3gen(files, listens=False), device="cuda", estimator_dtype=estimator, reference_s=reference_s, rows=rows
+    )
+    loaded = held_bytes()
+    reference = voice(round(25 * reference_s), seed=1)
+    speech = [spoken(round(25 * speech_s), reference, seed=seed) for seed in range(rows)]
+    s3gen.render(speech)  # libraries take their workspaces once
+    rested = held_bytes()
+    torch.cuda.reset_peak_memory_stats()
+    s3gen.render(speech)
+    peak_bytes = torch.cuda.max_memory_allocated() - rested
+    counted = S3GenWork(rows, reference_s, speech_s, estimator_bytes=estimator.itemsize).peak_bytes()
+    work = f"{rows} × ({reference_s:g} + {speech_s:g}) s"
+    print(f"\nS3Gen: {(loaded - before) / 1e6:.0f} MB, counted {S3GEN_BYTES / 1e6:.0f} with a bf16 estimator")
+    print(f"{work}: {peak_bytes / 1e6:.0f} MB beside it, counted {counted / 1e6:.0f}")
+    assert peak_bytes / CALIBRATION <= counted <= peak_bytes * CALIBRATION
+    if estimator == torch.bfloat16:
+        assert loaded - before == pytest.approx(S3GEN_BYTES, rel=0.15)
+
+
+# --- beside others ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.fault
