@@ -26,8 +26,7 @@ def speak(order: dict[str, Any]) -> dict[str, float]:
         ``synthesize_s`` by the clock, from the first text given to the last take stored; ``cpu_s`` of the workers in
         that time; ``engine_s``, the time that engines were busy, added up; and ``audio_s``.
     """
-    if hasattr(os, "sched_setaffinity"):  # the workers inherit it
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cores"]])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cores"]])  # the workers inherit it
     takes = Path(order["folder"])
     pool = WorkerPool(order["engine"], {}, takes=takes, workers=order["workers"])
     try:

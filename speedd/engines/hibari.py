@@ -93,7 +93,7 @@ class HibariFactory:
             voices=tuple(voices),
             limits=LIMITS,
             speaks=SPEAKS,
-            numerics={"fft_backend": fft, "noise": "stored", "onnxruntime": runtime, "threads": "1"},
+            numerics={"fft_backend": fft, "noise": f"stored {NOISE_VALUES}", "onnxruntime": runtime, "threads": "1"},
         )
 
     def load(self, options: Mapping[str, Any]) -> HibariEngine:

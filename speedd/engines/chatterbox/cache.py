@@ -63,13 +63,13 @@ class KvCache:
         self._in_bags = device == "cpu" and dtype == torch.bfloat16
         self._dtype, self._device = dtype, device
         self._positions = 0 if self._grows else shape.length
-        self._layers = [self._empty_layer() for _ in range(shape.layers)]
+        self._layers = [self._empty_layer(self._positions) for _ in range(shape.layers)]
         self._all_rows = torch.arange(rows, device=device)
         self._columns = torch.arange(shape.length, device=device)
 
-    def _empty_layer(self) -> tuple[Tensor, Tensor]:
+    def _empty_layer(self, positions: int) -> tuple[Tensor, Tensor]:
         """Make room for a layer's keys and values."""
-        rows, heads, positions, channels = self.rows, self.shape.heads, self._positions, self.shape.head_dim
+        rows, heads, channels = self.rows, self.shape.heads, self.shape.head_dim
         # Zeros, not whatever the memory held: a masked position must add nothing, and NaN times nothing is NaN. Both in
         # one piece: large pieces come from the system and go back there, smaller ones leave holes as they grow.
         keys, values = torch.zeros(2, rows, heads, positions * channels, dtype=self._dtype, device=self._device)
@@ -82,12 +82,15 @@ class KvCache:
     def fit(self, span: int) -> None:
         """Have room for so many positions; on a CPU for exactly so many, and what lies behind them goes."""
         if self._grows and span != self._positions:
-            kept = min(span, self._positions)
+            for index in range(len(self._layers)):
+                self._layers[index] = self._resized(index, span)
             self._positions = span
-            for index, before in enumerate(self._layers):
-                self._layers[index] = self._empty_layer()
-                for part, held in zip(self._layers[index], before, strict=True):
-                    part[:, :, :kept] = held[:, :, :kept]
+
+    def _resized(self, index: int, positions: int) -> tuple[Tensor, Tensor]:
+        layer, kept = self._empty_layer(positions), min(positions, self._positions)
+        for part, held in zip(layer, self._layers[index], strict=True):
+            part[:, :, :kept] = held[:, :, :kept]
+        return layer
 
     def reach(self, positions: int) -> None:
         """Have room for at least so many positions."""
@@ -156,9 +159,10 @@ class KvCache:
                 watch.see(layer, query, keys[:, :, :span], hidden)
             if self._in_bags:
                 scaled = (query / math.sqrt(shape.head_dim)).view(bags, -1)
-                scores = _weighted_sums(of_channels, keys.transpose(2, 3).view(-1, span), scaled)
+                scores = _weighted_sums(of_channels, keys.transpose(2, 3).view(bags * shape.head_dim, span), scaled)
                 shares = scores.view(rows, -1, span).add_(hidden_from_heads).softmax(-1)
-                out = _weighted_sums(of_positions, values.view(-1, shape.head_dim), shares.view(bags, span))
+                shares = shares.view(bags, span)
+                out = _weighted_sums(of_positions, values.view(bags * span, shape.head_dim), shares)
             else:
                 out = functional.scaled_dot_product_attention(
                     query[:, :, None], keys[:, :, :span], values[:, :, :span], attn_mask=mask[:, None, None]
@@ -176,9 +180,10 @@ class KvCache:
         values[:, start:end] = v[0].transpose(0, 1).to(values.dtype)
         mask = self._columns[:end] <= self._columns[start:end, None]
         query = q[0].transpose(0, 1).to(keys.dtype)
-        if self._in_bags:  # twice as fast as SDPA here
-            scores = torch.bmm(query / math.sqrt(self.shape.head_dim), keys[:, :end].transpose(1, 2))
-            out = torch.bmm(scores.masked_fill_(~mask, -math.inf).softmax(-1), values[:, :end])
+        if self._in_bags:  # twice as fast as SDPA here; on copies, whose strides no other row's length decides
+            by_channel = keys[:, :end].transpose(1, 2).contiguous()
+            scores = torch.bmm(query / math.sqrt(self.shape.head_dim), by_channel)
+            out = torch.bmm(scores.masked_fill_(~mask, -math.inf).softmax(-1), values[:, :end].contiguous())
         else:
             own = (query[None], keys[None, :, :end], values[None, :, :end])
             out = functional.scaled_dot_product_attention(*own, attn_mask=mask)[0]

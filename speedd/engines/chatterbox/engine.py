@@ -79,9 +79,7 @@ class ChatterboxEngine:
         self._family = weights.family
         self._tokenizer = TextTokenizer(weights)
         self._models = Models(weights, arranged(info.device, info.numerics))
-        self._watermark = Watermark(
-            enabled=options.watermark, aside=info.device != "cpu", sample_rate_hz=info.sample_rate_hz
-        )
+        self._watermark = Watermark(enabled=options.watermark, sample_rate_hz=info.sample_rate_hz)
         self._marking: deque[tuple[Spoken, Future[Waveform]]] = deque()
         state = options.state_folder
         self._voices = Voices(
@@ -222,8 +220,9 @@ class ChatterboxEngine:
         with suppress(torch.OutOfMemoryError):
             waves = self._models.s3gen.render([one.row for one in batch])
         if waves is not None:
+            aside = self._models.arrangement.device != "cpu"
             for one, wave in zip(batch, waves, strict=True):
-                self._marking.append((one.spoken, self._watermark.submit(wave)))
+                self._marking.append((one.spoken, self._watermark.submit(wave, aside=aside)))
             return
         give_back()
         if len(batch) == 1:

@@ -31,24 +31,25 @@ class Watermark:
 
     Args:
         enabled: whether to mark.
-        aside: whether in a thread of its own.
         sample_rate_hz: of the waveforms.
     Raises:
         EngineError: if they are to be marked and Perth cannot be loaded.
     """
 
-    def __init__(self, *, enabled: bool, aside: bool, sample_rate_hz: int) -> None:
+    def __init__(self, *, enabled: bool, sample_rate_hz: int) -> None:
         self._rate_hz = sample_rate_hz
         self._perth: Any = _load() if enabled else None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="watermark") if enabled and aside else None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="watermark") if enabled else None
 
-    def submit(self, wave: Waveform) -> Future[Waveform]:
+    def submit(self, wave: Waveform, *, aside: bool) -> Future[Waveform]:
         """Mark a waveform, which stays as it is; the marked one has the same length and lies in [-1, 1].
+
+        With ``aside`` that is done in a thread of its own, else it is done on return.
 
         One that holds what is no number comes back unmarked: Perth refuses it, and it will be rendered again.
         """
         marks = self._perth is not None and bool(np.isfinite(wave).all())
-        if marks and self._thread is not None:
+        if marks and aside and self._thread is not None:
             return self._thread.submit(self._mark, wave)
         done: Future[Waveform] = Future()
         done.set_result(self._mark(wave) if marks else wave)

@@ -10,7 +10,7 @@ import pytest
 
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.errors import EngineError
-from speedd.model import Failed, Take, Voice
+from speedd.model import Failed, Style, Take, Voice
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
@@ -64,6 +64,10 @@ def test_the_same_bits_in_any_company_and_order(checkpoint, model, precision):
     assert digests(spoken(engine, work[::-1])) == together
     for one in work[:2]:
         assert digests(spoken(engine, [one])) == {one.key: together[one.key]}
+    # Its prefix is computed anew, in a cache that another's text has made long.
+    long = replace(work[2], key="long", text=" ".join([work[2].text] * 4), style=Style(exaggeration=0.9))
+    fresh = load(checkpoint(model, mean_tokens=40), model=model, precision=precision)
+    assert digests(spoken(fresh, [long, work[0]]))[work[0].key] == together[work[0].key]
     assert digests(spoken(engine, [replace(work[0], seed=99)])) != {work[0].key: together[work[0].key]}
 
 

@@ -65,9 +65,7 @@ def test_whatever_goes_wrong_every_chunk_is_rendered_once_and_sounds_as_if_nothi
     assert all(isinstance(answer, Rendered) and answer.finite and not answer.fallback for answer in answers)
     assert {path.name.split()[0] for path in mishaps.iterdir()} == set(IN_THE_FORWARD_PASSES)
     restarts = sum(worker.restarts for worker in status.workers)
-    assert (
-        3 <= restarts <= 5
-    )  # load, HANG, FLOWKILL; on a busy machine the short patience of this test may end once more
+    assert restarts >= 3, "the load, the hang and the kill"
     assert len(list(trace.iterdir())) == restarts
     assert status.rendered == len(answers)
     _, undisturbed, same_takes = render("chatterbox", weights, tmp_path / "undisturbed")

@@ -19,16 +19,16 @@ def speech_like(samples):
     return (0.15 * tone + 0.01 * np.random.default_rng(0).normal(size=samples)).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["aside", "at once"])
-def watermark(request):
-    made = Watermark(enabled=True, aside=request.param, sample_rate_hz=RATE_HZ)
+@pytest.fixture(scope="module")
+def watermark():
+    made = Watermark(enabled=True, sample_rate_hz=RATE_HZ)
     yield made
     made.close()
 
 
 def test_a_mark_is_found_in_what_was_marked_and_not_in_what_was_not(watermark):
     wave = speech_like(4 * RATE_HZ)
-    marked = watermark.submit(wave).result()
+    marked = watermark.submit(wave, aside=True).result()
     assert np.mean(watermark._perth.get_watermark(marked, sample_rate=RATE_HZ)) > 0.9
     assert np.mean(watermark._perth.get_watermark(wave, sample_rate=RATE_HZ)) < 0.5
     assert 20 * np.log10(np.std(marked - wave) / np.std(wave)) < -10
@@ -38,7 +38,9 @@ def test_a_mark_is_found_in_what_was_marked_and_not_in_what_was_not(watermark):
 def test_a_marked_wave_has_the_same_length_and_bits_each_time(watermark, samples):
     wave = speech_like(samples)
     before = wave.copy()
-    first, again = (watermark.submit(wave).result() for _ in range(2))
+    aside, at_once = (watermark.submit(wave, aside=aside) for aside in (True, False))
+    assert at_once.done()
+    first, again = aside.result(), at_once.result()
     assert len(first) == samples
     assert first.dtype == np.float32
     assert np.array_equal(first, again)
@@ -46,22 +48,22 @@ def test_a_marked_wave_has_the_same_length_and_bits_each_time(watermark, samples
 
 
 def test_loud_waves_stay_within_bounds(watermark):
-    marked = watermark.submit(np.sign(speech_like(RATE_HZ)) * np.float32(0.99)).result()
+    marked = watermark.submit(np.sign(speech_like(RATE_HZ)) * np.float32(0.99), aside=True).result()
     assert np.abs(marked).max() <= 1
 
 
 def test_switched_off_it_lets_everything_pass():
     wave = speech_like(100)
-    assert Watermark(enabled=False, aside=True, sample_rate_hz=RATE_HZ).submit(wave).result() is wave
+    assert Watermark(enabled=False, sample_rate_hz=RATE_HZ).submit(wave, aside=True).result() is wave
 
 
 def test_without_perth_the_reason_and_the_way_out_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "perth", None)
     with pytest.raises(EngineError, match="watermark = false"):
-        Watermark(enabled=True, aside=True, sample_rate_hz=RATE_HZ)
+        Watermark(enabled=True, sample_rate_hz=RATE_HZ)
 
 
 def test_a_perth_without_pkg_resources_is_no_silent_switch(monkeypatch):
     monkeypatch.setattr("perth.PerthImplicitWatermarker", None)
     with pytest.raises(EngineError, match="pkg_resources"):
-        Watermark(enabled=True, aside=True, sample_rate_hz=RATE_HZ)
+        Watermark(enabled=True, sample_rate_hz=RATE_HZ)
