@@ -10,7 +10,7 @@ from typing import Any
 from speedd.bench.chatterbox.order import GIB, OUT_OF_MEMORY, TOKENS_PER_SECOND, Order
 from speedd.bench.chatterbox.roofline import CARDS, s3gen_s, t3_step_s
 from speedd.engines.chatterbox.budget import S3GenWork, t3_size
-from speedd.engines.chatterbox.factory import _rows
+from speedd.engines.chatterbox.factory import rows_on_gpu
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.options import Options
 from speedd.engines.chatterbox.probe import Machine
@@ -104,8 +104,7 @@ def sweep(order: Order, beside: Beside, *, rows: Sequence[int], cards_gb: Sequen
             if memory_gb * GIB > beside.device.memory_bytes:
                 yield {"memory_gb": memory_gb, "left_out": True}
                 continue
-            smaller = replace(beside.device, device="cuda", memory_bytes=memory_gb * GIB)
-            fitting = _rows(smaller, Options(model=order.model, reference_s=order.reference_s))
+            fitting = rows_on_gpu(memory_gb * GIB, Options(model=order.model, reference_s=order.reference_s))
             yield row("engine", replace(order, chunks=fitting, memory_gb=memory_gb))
 
     return {

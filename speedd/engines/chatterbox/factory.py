@@ -93,7 +93,7 @@ class ChatterboxFactory:
         found = probe(options.device, state)
         precision = found.precision if options.precision == "auto" else options.precision
         machine = replace(found, precision=precision)
-        rows = options.rows or _rows(machine, options)
+        rows = options.rows or (CPU_ROWS if machine.device == "cpu" else rows_on_gpu(machine.memory_bytes, options))
         info = EngineInfo(
             name="chatterbox",
             version=release,
@@ -123,13 +123,11 @@ class ChatterboxFactory:
         return info, weights
 
 
-def _rows(machine: Machine, options: Options) -> int:
+def rows_on_gpu(memory_bytes: int, options: Options) -> int:
     """Say how many utterances T3 decodes side by side, by the whole of the device: what is free changes by the hour."""
-    if machine.device == "cpu":
-        return CPU_ROWS
     family = options.family
     work = S3GenWork(8, options.reference_s, SPEECH_S, guided=family.guidance)
-    fitting = rows_that_fit(machine.memory_bytes, t3_size(family), tokens=SLOT_TOKENS, work=work)
+    fitting = rows_that_fit(memory_bytes, t3_size(family), tokens=SLOT_TOKENS, work=work)
     return max(1, min(GPU_ROWS, fitting))
 
 
