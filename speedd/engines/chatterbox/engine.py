@@ -1,7 +1,9 @@
 """The engine: utterances in, takes out, T3 and S3Gen working side by side.
 
 T3 decodes a batch whose free rows are filled from the source while the others go on; what it has finished waits a
-moment for company and is then rendered. Nothing about an utterance depends on who is beside it.
+moment for company and is then rendered. What T3 says does not depend on who is beside it. Neither does the audio on a
+CPU, where S3Gen renders one row at a time. Where it renders several, how many they are and in which place one stands
+may change how the last bits are rounded, and nothing else.
 """
 
 from __future__ import annotations

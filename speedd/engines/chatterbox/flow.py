@@ -80,6 +80,7 @@ class Flow:
             pad_tokens: pad to at least as many tokens, so that batches of one kind have one shape.
         Returns:
             [rows, frames, 80] without the reference, zeros beyond a row's frames, and how many frames each row has.
+            Padding and the shortest reference say how many frames there are, not how long the rows are.
         """
         width = max(pad_tokens, *(row.tokens.shape[0] for row in rows))
         lengths = [row.frames for row in rows]
@@ -91,9 +92,9 @@ class Flow:
         conditions = torch.cat([encoded, speaker[:, None].expand(-1, frames, -1), known], -1)
         noise = torch.stack([_padded(row.noise, frames) for row in rows])
         mel = self._solve(noise, conditions, lengths, mask)
-        own = [row.own_frames for row in rows]
+        own, most = [row.own_frames for row in rows], frames - min(len(row.reference_mel) for row in rows)
         spans = zip(mel, lengths, own, strict=True)
-        return torch.stack([_padded(one[end - count : end], max(own)) for one, end, count in spans]), own
+        return torch.stack([_padded(one[end - count : end], most) for one, end, count in spans]), own
 
     def _encode(self, tokens: Sequence[Tensor], width: int) -> Tensor:
         """Encode rows of tokens a few at a time: [rows, 2 × width, 80]."""

@@ -2,7 +2,8 @@
 
 Tokens are encoded, a flow makes a mel of them in the manner of the reference voice (`flow`), and a vocoder makes the
 waveform (`hift`). Everything that is random in a row comes from the row's own seed and length, and no row sees another
-or its padding: a row's audio does not depend on its company.
+or its padding. A row's audio is therefore that of the row alone, but for rounding: its bits are the same in the same
+place of batches of one shape (see `s3gen_buckets`), and on a CPU, where rows are rendered one by one, in any company.
 """
 
 from __future__ import annotations

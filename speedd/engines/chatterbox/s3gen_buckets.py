@@ -1,7 +1,8 @@
 """Which rows of speech tokens are rendered together: pure policy, no torch.
 
-Rows of like length share a batch, and a batch is padded to a length and a number of rows that few others differ from.
-Then a row's batch has the same shape whatever its company, and on a GPU the same kernels do the same sums.
+Rows of like length share a batch, and a batch is padded to the length of its bucket and to a power of two of rows.
+Then a row's batch has one of few shapes, in each of which the same kernels do the same sums in the same place. Which it
+is still depends on how many mates a row has, and for the vocoder on the shortest of their references.
 """
 
 from __future__ import annotations

@@ -55,6 +55,22 @@ def test_a_row_has_the_same_bits_in_any_company(guided, one_bucket):
     assert min(snr_db(torch.from_numpy(one), other) for one, other in zip(alone, four, strict=True)) > 80
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_in_its_place_of_a_batch_a_row_has_the_same_bits_whoever_its_mates_are(guided, dtype):
+    """All are of one bucket, and of one number of rows when idle ones have filled it up."""
+    four = S3Gen.from_model(guided, device="cpu", estimator_dtype=dtype, rows=4)
+    chunk, *mates = (spoken(tokens, ANN, seed=tokens) for tokens in (20, 17, 48, 31, 25, 40))
+    assert {four.bucket(row) for row in (chunk, *mates)} == {64}
+    of_three = four.render([chunk, *mates[:2]])
+    for fourth in mates[2:]:
+        full = four.render([chunk, *mates[:2], fourth])
+        assert all(np.array_equal(one, other) for one, other in zip(of_three, full, strict=False))
+    companies = (mates[:3], mates[2:], [chunk, chunk, mates[0]])
+    for place in range(4):
+        first, *more = (four.render([*them[:place], chunk, *them[place:]])[place] for them in companies)
+        assert all(np.array_equal(one, first) for one in more)
+
+
 def test_the_seed_decides_what_is_random(guided):
     first, again, other, high = reader(guided).render(
         [SpeechRow(ROWS[0].tokens, ANN, seed) for seed in (7, 7, 8, 7 + 2**40)]
