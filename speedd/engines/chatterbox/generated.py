@@ -63,6 +63,8 @@ class Size:
 
 
 TINY = Size("tiny", 64, 2, 4, 128, positions=2048)
+TINY_NANO = Size("tiny", 48, 3, 3, 192, positions=2048)
+"""Not turbo's tiny size, as nano is not turbo's size."""
 FULL: Mapping[str, Size] = {
     "english": Size("full", 1024, 30, 16, 4096),
     "multilingual": Size("full", 1024, 30, 16, 4096),
@@ -112,7 +114,7 @@ def generate(
 def t3_tensors(family: Family, size: Size, generator: torch.Generator, mean_tokens: int = 0) -> dict[str, Tensor]:
     """Make T3's tensors by name."""
     made: dict[str, Tensor] = {}
-    for name, shape in _shapes(family, size):
+    for name, shape in t3_shapes(family, size):
         plain = name.rsplit(".", 2)[-2:]
         if plain[-1] == "bias":
             made[name] = torch.zeros(shape)
@@ -126,7 +128,7 @@ def t3_tensors(family: Family, size: Size, generator: torch.Generator, mean_toke
     return made
 
 
-def _shapes(family: Family, size: Size) -> Iterator[tuple[str, tuple[int, ...]]]:
+def t3_shapes(family: Family, size: Size) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the names and shapes of T3's tensors, as chatterbox-tts's `T3` has them."""
     c, llama = size.channels, family.backbone == "llama"
     text = PIECES_TEXT if not llama else ENGLISH_TEXT if len(family.languages) == 1 else MULTILINGUAL_TEXT

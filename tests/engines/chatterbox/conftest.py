@@ -23,11 +23,12 @@ def _state(tmp_path_factory):
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     """Return a function that generates a tiny checkpoint once and returns its folder."""
-    from speedd.engines.chatterbox.generated import TINY, generate  # noqa: PLC0415
+    from speedd.engines.chatterbox.generated import TINY, TINY_NANO, generate  # noqa: PLC0415
 
     made = {}
 
-    def make(model, size=TINY, **how):
+    def make(model, size=None, **how):
+        size = size or (TINY_NANO if model == "nano" else TINY)
         key = model, size, tuple(sorted(how.items()))
         if key not in made:
             made[key] = tmp_path_factory.mktemp(model)

@@ -241,7 +241,17 @@ def test_other_weights_have_another_digest_and_are_read_once(folder, tmp_path, m
 
 
 def test_v3_is_loaded_by_its_own_file_and_has_the_shapes_of_v2(checkpoint):
-    engine = load(checkpoint("multilingual-v3", mean_tokens=40), model="multilingual-v3")
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    v2, v3 = checkpoint("multilingual", mean_tokens=60), checkpoint("multilingual-v3", mean_tokens=60)
+    shapes, v2_shapes = (
+        {name: tensor.shape for name, tensor in load_file(folder / f"t3_mtl23ls_{version}.safetensors").items()}
+        for folder, version in ((v3, "v3"), (v2, "v2"))
+    )
+    assert shapes == v2_shapes
+    with pytest.raises(EngineError, match=r"t3_mtl23ls_v3\.safetensors not found"):
+        load(v2, model="multilingual-v3")
+    engine = load(v3, model="multilingual-v3")
     work = [replace(one, language="fr") for one in utterances(engine, TEXTS[:1])]
     assert isinstance(spoken(engine, work)[work[0].key], Take)
     assert "de" in engine.info.languages

@@ -1,5 +1,8 @@
 """Token for token what stock says under its own noise: alone, in company, in any order, with rows refilled."""
 
+from dataclasses import replace
+from unittest import mock
+
 import pytest
 
 from speedd.engines.chatterbox.families import FAMILIES, STOP_SPEECH
@@ -9,12 +12,14 @@ from speedd.model import Style
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
+from chatterbox.models.t3 import t3 as stock_t3  # noqa: E402
 from chatterbox.models.t3.modules.cond_enc import T3Cond  # noqa: E402
+from chatterbox.models.t3.modules.t3_config import T3Config  # noqa: E402
 from chatterbox_stock import StockNoise, requests_for, small_stock, spoken  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from speedd.engines.chatterbox.decoder import Decoder  # noqa: E402
-from speedd.engines.chatterbox.generated import TINY  # noqa: E402
+from speedd.engines.chatterbox.generated import FULL, TINY, TINY_NANO, t3_shapes  # noqa: E402
 from speedd.engines.chatterbox.loading import load_t3  # noqa: E402
 from speedd.engines.chatterbox.quiet import quietly  # noqa: E402
 
@@ -24,6 +29,7 @@ TEXTS = (
     "No.",
     "In the beginning there was nothing at all.",
     "Rain on the roof, and nobody at home to hear it, not even the cat.",
+    "What nobody guides is spoken all the same.",
 )
 STYLES = (
     Style(temperature=0.8),
@@ -31,7 +37,9 @@ STYLES = (
     Style(cfg_weight=1.0, temperature=1.0, min_p=0.0, top_p=0.8, repetition_penalty=1.0, exaggeration=0.25),
     Style(),
     Style(top_p=0.95, repetition_penalty=2.0),
+    Style(cfg_weight=0.0, temperature=0.7),
 )
+"""The last one asks for no guidance: `generate` of stock fails there, its T3 shown the text twice does not."""
 CAP = 120
 
 
@@ -97,7 +105,7 @@ def both(request, checkpoint):
     language = "de" if model == "multilingual" else "en"
     asked = requests_for(weights, TEXTS, STYLES, cap=CAP, language=language)
     make, say = stock_class(model)
-    with small_stock(TINY, folder), quietly():
+    with small_stock(TINY_NANO if model == "nano" else TINY, folder), quietly():
         stock = make.from_local(folder, "cpu")
         said = {}
         for request_, text, style in zip(asked, TEXTS, STYLES, strict=True):
@@ -125,8 +133,28 @@ def test_tokens_of_our_own_noise_do_not_depend_on_company(both):
         assert spoken(decoder, [request])[0].tokens == together[request.key]
 
 
-def test_without_guidance_the_text_is_spoken_all_the_same(both):
+def test_guidance_counts_for_the_models_that_have_it(both):
     t3, asked, _ = both
-    decoder = Decoder(t3, 2)
-    plain = [type(one)(one.key, one.text, one.voice, Style(cfg_weight=0.0), one.seed, one.cap) for one in asked[:2]]
-    assert all(one.tokens for one in spoken(decoder, plain))
+    one = asked[0]
+    plain = replace(one, style=replace(one.style, cfg_weight=0.0))
+    guided, unguided = (spoken(Decoder(t3, 1), [each])[0].tokens for each in (one, plain))
+    assert guided
+    assert unguided
+    assert (guided != unguided) == t3.family.guidance
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_full_size_has_the_tensors_of_stocks_own_class(model):
+    """Of v3 and nano, which chatterbox-tts 0.1.7 does not know, this is all that is checked of the published size."""
+    family, size = FAMILIES[model], FULL[model]
+    config = T3Config.multilingual() if len(family.languages) > 1 else T3Config.english_only()
+    gpt = dict(stock_t3.LLAMA_CONFIGS["GPT2_medium"])
+    if not family.guidance:  # as its `from_local` sets turbo up
+        config = T3Config(text_tokens_dict_size=50276)
+        config.llama_config_name, config.speech_tokens_dict_size, config.input_pos_emb = "GPT2_medium", 6563, None
+        config.use_perceiver_resampler = config.emotion_adv = False
+    if model == "nano":  # GPT-2 small
+        gpt |= {"n_embd": 768, "hidden_size": 768, "n_layer": 12, "n_head": 12}
+    with mock.patch.dict(stock_t3.LLAMA_CONFIGS, {"GPT2_medium": gpt}), torch.device("meta"):
+        stock = stock_t3.T3(config).state_dict()
+    assert dict(t3_shapes(family, size)) == {name: tuple(tensor.shape) for name, tensor in stock.items()}
