@@ -250,4 +250,5 @@ class Config(Section):
 
 def engine_options(config: Config) -> dict[str, Any]:
     """Return what engines are given: plain values, the same in every process."""
-    return {"chatterbox": {**config.chatterbox.model_dump(), "state": str(config.paths.state / "chatterbox")}}
+    given = {"state": str(config.paths.state / "chatterbox"), "reserve_bytes": config.gpu.reserve_mb * 2**20}
+    return {"chatterbox": {**config.chatterbox.model_dump(), **given}}

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import torch
 
 from speedd.engines.base import Fallback
+from speedd.engines.chatterbox.budget import GPU_S3GEN_ROWS, MARGIN_BYTES, Needs, Share, number_bytes, t3_size
 from speedd.engines.chatterbox.decoder import Decoder
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3
 from speedd.engines.chatterbox.s3gen import S3Gen
@@ -23,9 +24,6 @@ from speedd.errors import DeviceFullError
 
 T = TypeVar("T")
 
-GPU_S3GEN_ROWS = 16
-"""Utterances that S3Gen renders together on a GPU; a CPU is no faster with more than one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
@@ -34,14 +32,14 @@ class Arrangement:
     device: str
     precision: str
     rows: int
-    """Utterances that T3 decodes side by side: room for all of them is taken at once."""
+    """Utterances that T3 decodes side by side, at most: room for those that fit is taken at once."""
     reference_s: float
     threads: int
     """Of torch on a CPU; 0 leaves them as they are."""
 
     @property
     def s3gen_rows(self) -> int:
-        """Utterances that S3Gen renders together."""
+        """Utterances that S3Gen renders together, at most."""
         return 1 if self.device == "cpu" else min(GPU_S3GEN_ROWS, self.rows)
 
     @property
@@ -95,21 +93,31 @@ class Models:
     Args:
         weights: their files.
         arrangement: how they are to stand at first.
+        reserve_bytes: memory of a GPU that stays free for others.
 
     Raises:
         EngineError: if the weights cannot be loaded.
         DeviceFullError: if the device has no room for them.
     """
 
-    def __init__(self, weights: Weights, arrangement: Arrangement) -> None:
+    def __init__(self, weights: Weights, arrangement: Arrangement, *, reserve_bytes: int) -> None:
         self._weights = weights
+        self._reserve_bytes = reserve_bytes
         self._t3: _Part[T3] = _Part()
         self._decoder: _Part[Decoder] = _Part()
         self._s3gen: _Part[S3Gen] = _Part()
         self.arrangement = arrangement
         """What is wanted. A device that is too full even for that gets it when something of it is asked for."""
+        self.share = Share(arrangement.rows, arrangement.s3gen_rows)
+        """What of that there was room for."""
         _use_threads(arrangement.threads)
         self.set_up()
+
+    @property
+    def needs(self) -> Needs:
+        """What it needs of a GPU as it is arranged."""
+        want = self.arrangement
+        return Needs(t3_size(self._weights.family), want.reference_s, number_bytes(want.precision))
 
     @property
     def decoder(self) -> Decoder:
@@ -161,18 +169,20 @@ class Models:
         """
         want = self.arrangement
         place = want.device, want.precision
-        decoder, s3gen = (place, want.rows), (place, want.reference_s, want.s3gen_rows)
+        decoder, s3gen = (place, want.rows), (place, want.reference_s)
         # What goes makes room for what comes.
         self._t3.drop_unless(place)
         self._decoder.drop_unless(decoder)
         try:
             ready = self._s3gen.get(s3gen, self._make_s3gen)  # first: while it is read there is twice as much of it
-            return self._decoder.get(decoder, self._make_decoder), ready
+            made = self._decoder.get(decoder, self._make_decoder)
         except torch.OutOfMemoryError as error:
             raise DeviceFullError(
                 f"The {want.device} device has no room for Chatterbox {self._weights.family.name}.",
-                hint="Set [chatterbox] rows lower, or free some of its memory.",
+                hint="Free some of its memory.",
             ) from error
+        ready.rows = self.share.s3gen_rows
+        return made, ready
 
     def _make_decoder(self) -> Decoder:
         want = self.arrangement
@@ -181,7 +191,26 @@ class Models:
             (want.device, want.precision),
             lambda: load_t3(self._weights, precision=want.precision, device=want.device),
         )
-        return Decoder(t3, want.rows)
+        share = self._fitting(want)
+        decoder = None
+        while decoder is None and share.slots > 1:
+            # What did not fit hangs on the exception until that is gone: only then is there room to try with less.
+            with suppress(torch.OutOfMemoryError):
+                decoder = Decoder(t3, share.slots, width=want.rows)
+            if decoder is None:
+                share = share.half
+                give_back()
+        decoder = decoder or Decoder(t3, 1, width=want.rows)
+        self.share = share
+        return decoder
+
+    def _fitting(self, want: Arrangement) -> Share:
+        """Say what there is room for beside the weights, by what is free now."""
+        if want.device != "cuda":
+            return Share(want.rows, want.s3gen_rows)
+        give_back()
+        free_bytes = int(torch.cuda.mem_get_info()[0]) - self._reserve_bytes - MARGIN_BYTES
+        return self.needs.share_out(free_bytes, most=want.rows)
 
     def _make_s3gen(self) -> S3Gen:
         want = self.arrangement
@@ -192,7 +221,6 @@ class Models:
             estimator_dtype=want.estimator_dtype,
             reference_s=want.reference_s,
             steps=self._weights.family.flow_steps,
-            rows=want.s3gen_rows,
         )
 
 

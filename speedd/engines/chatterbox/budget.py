@@ -1,4 +1,4 @@
-"""What Chatterbox costs in memory of a GPU: arithmetic, without torch and without state but one cap.
+"""What Chatterbox costs in memory of a GPU, and how what is free is shared out: arithmetic, without torch.
 
 The figures are those of the published sizes. A row is one utterance: T3 keeps its keys and values while it is spoken,
 and S3Gen needs room for a batch of rows while it renders them. What varies with the length was counted from the layers.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from speedd.engines.base import Budget
 from speedd.engines.chatterbox.families import Family
 
 TOKENS_PER_SECOND = 25
@@ -32,6 +33,12 @@ VOCODER_BYTES_PER_FRAME = (260 + 103) * KIB
 """Activations and excitation, for each frame that is heard."""
 ENCODED_AT_ONCE = 4
 """Rows that the encoder is given together (`flow`)."""
+BEST_SPEECH_S = 16.0
+"""What a text of the best length becomes."""
+PATIENCE_ROWS = 32
+"""What T3 has finished waits for mates of its length until so many others have come after it."""
+GPU_S3GEN_ROWS = 16
+"""Utterances that S3Gen renders together on a GPU, at most; a CPU is no faster with more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class T3Size:
     """Rows of the cache for one utterance: 2 with guidance, else 1."""
     prompt_tokens: int
     """What stands before the text: speaker, reference, emotion; and the two starts of speech after it."""
+    slot_tokens: int
+    """Positions of a row of the cache (`decoder.row_length`)."""
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -64,9 +73,33 @@ class T3Size:
         return self.rows * tokens * self.kv_bytes_per_token
 
 
-ENGLISH = T3Size(weight_bytes=1_070_000_000, step_bytes=1_023_000_000, layers=30, width=1024, rows=2, prompt_tokens=36)
-TURBO = T3Size(weight_bytes=650_000_000, step_bytes=617_000_000, layers=24, width=1024, rows=1, prompt_tokens=376)
-NANO = T3Size(weight_bytes=280_000_000, step_bytes=180_000_000, layers=12, width=768, rows=1, prompt_tokens=376)
+ENGLISH = T3Size(
+    weight_bytes=1_070_000_000,
+    step_bytes=1_023_000_000,
+    layers=30,
+    width=1024,
+    rows=2,
+    prompt_tokens=36,
+    slot_tokens=1472,
+)
+TURBO = T3Size(
+    weight_bytes=650_000_000,
+    step_bytes=617_000_000,
+    layers=24,
+    width=1024,
+    rows=1,
+    prompt_tokens=376,
+    slot_tokens=1792,
+)
+NANO = T3Size(
+    weight_bytes=280_000_000,
+    step_bytes=180_000_000,
+    layers=12,
+    width=768,
+    rows=1,
+    prompt_tokens=376,
+    slot_tokens=1792,
+)
 
 
 def t3_size(family: Family) -> T3Size:
@@ -114,21 +147,119 @@ class S3GenWork:
         return self.rows * (estimated + encoded + 30.6e9 * self.speech_s)
 
 
-def fixed_bytes(t3: T3Size) -> int:
-    """What is taken before the first row, the margin included."""
-    return CONTEXT_BYTES + t3.weight_bytes + S3GEN_BYTES + MARGIN_BYTES
+def number_bytes(precision: str) -> int:
+    """Say how large a number of T3's cache is, and of S3Gen's estimator."""
+    return 4 if precision == "fp32" else 2
 
 
-def rows_that_fit(total_bytes: int, t3: T3Size, *, tokens: int, work: S3GenWork) -> int:
-    """Say how many utterances T3 can hold on a card.
+def fixed_bytes(t3: T3Size, numbers: int = 2) -> int:
+    """What is taken before the first row, the margin included; ``numbers`` as `number_bytes` has it."""
+    return CONTEXT_BYTES + t3.weight_bytes * numbers // 2 + S3GEN_BYTES + MARGIN_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What of a device's memory T3 and S3Gen get."""
+
+    slots: int
+    """Utterances for which T3 has room: it is taken when the model is loaded."""
+    s3gen_rows: int
+    """Utterances that S3Gen renders together: room for them is taken when they are rendered."""
+
+    @property
+    def rows(self) -> int:
+        """Utterances in hand: what T3 has finished and waits for S3Gen keeps no slot of T3 from the next."""
+        return self.slots + (PATIENCE_ROWS if self.s3gen_rows > 1 else 0)
+
+    @property
+    def half(self) -> Share:
+        """Half as much of both, at least one."""
+        return Share(max(1, self.slots // 2), max(1, self.s3gen_rows // 2))
+
+
+@dataclass(frozen=True, slots=True)
+class CardMemory:
+    """Memory of a GPU now."""
+
+    free_bytes: int
+    """As the device reports it."""
+    reserved_bytes: int
+    """What torch has taken from it."""
+    allocated_bytes: int
+    """How much of that is in use."""
+
+    @property
+    def idle_bytes(self) -> int:
+        """What torch keeps and does not use."""
+        return self.reserved_bytes - self.allocated_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a model needs of a GPU beside its weights, and how what is free is shared out.
 
     Args:
-        total_bytes: what may be used of the card.
-        t3: the model.
-        tokens: length of a slot: prompt, text and speech.
-        work: the batch that S3Gen renders beside it.
-    Returns:
-        0 if not even one fits.
+        t3: the size of its T3.
+        reference_s: how much of the reference S3Gen uses.
+        numbers: as `number_bytes` has it.
     """
-    free_bytes = total_bytes - fixed_bytes(t3) - work.peak_bytes()
-    return max(0, free_bytes // t3.slot_bytes(tokens))
+
+    t3: T3Size
+    reference_s: float
+    numbers: int
+
+    def cache_bytes(self, slots: int) -> int:
+        """What T3's cache takes: the slots, and the row in which prefixes are computed (`decoder`)."""
+        row_bytes = self.t3.slot_tokens * self.t3.kv_bytes_per_token * self.numbers // 2
+        return (slots * self.t3.rows + 1) * row_bytes
+
+    def workspace_bytes(self, s3gen_rows: int) -> int:
+        """What S3Gen needs for so many rows of the best length."""
+        guided = self.t3.rows > 1
+        work = S3GenWork(s3gen_rows, self.reference_s, BEST_SPEECH_S, guided=guided, estimator_bytes=self.numbers)
+        return work.peak_bytes()
+
+    def share_out(self, free_bytes: int, *, most: int) -> Share:
+        """Share the memory of a GPU out when a model is loaded.
+
+        S3Gen, which sets the pace, gets the most rows (a power of two, as it is given no other number) that leave T3 as
+        many slots: more would seldom come together.
+
+        Args:
+            free_bytes: what is free beside the weights; the reserve and a margin are not in it.
+            most: slots at most.
+        Returns:
+            One of each where there is not even room for that.
+        """
+        one_slot = self.cache_bytes(1)
+        another_slot = self.cache_bytes(2) - one_slot
+        s3gen_rows = 1 << (min(GPU_S3GEN_ROWS, most).bit_length() - 1)
+        while True:
+            left = free_bytes - self.workspace_bytes(s3gen_rows)
+            slots = min(most, 1 + (left - one_slot) // another_slot)
+            if slots >= s3gen_rows or s3gen_rows == 1:
+                return Share(max(1, slots), s3gen_rows)
+            s3gen_rows //= 2
+
+    def s3gen_rows_now(self, share: Share, card: CardMemory, reserve_bytes: int) -> int:
+        """Say how many rows S3Gen may render together now: fewer once others need what was free at load."""
+        room = card.free_bytes + card.idle_bytes - reserve_bytes
+        rows = share.s3gen_rows
+        while rows > 1 and self.workspace_bytes(rows) >= room:
+            rows //= 2
+        return rows
+
+    def budget(self, share: Share, card: CardMemory, *, reserve_bytes: int, tokens: int) -> Budget:
+        """Say what can be taken on: the slots are paid for, so all that must be there is room for S3Gen's work.
+
+        torch keeps that room once it has had it: it is idle between two batches.
+        """
+        return Budget(
+            rows=share.rows,
+            free_bytes=card.free_bytes,
+            row_bytes=1,
+            idle_bytes=card.idle_bytes,
+            workspace_bytes=self.workspace_bytes(self.s3gen_rows_now(share, card, reserve_bytes)),
+            tokens=tokens,
+            used_bytes=card.reserved_bytes,
+        )

@@ -132,7 +132,7 @@ class KvCache:
         return attend
 
     def decode(self, positions: Tensor, span: int, watch: HeadWatch | None = None) -> Attend:
-        """Attend in the first rows, one step each.
+        """Attend in the first rows, one step each. What more rows look for, they find nothing.
 
         Args:
             positions: of each row's step, int64 ``[rows]``; all before ``span``.
@@ -152,9 +152,9 @@ class KvCache:
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             keys, values = (part[:rows] for part in self._layers[layer])
-            keys[slots, :, positions] = k[:, 0].to(keys.dtype)
-            values[slots, :, positions] = v[:, 0].to(values.dtype)
-            query = q[:, 0].to(keys.dtype)  # [rows, heads, head_dim]
+            keys[slots, :, positions] = k[:rows, 0].to(keys.dtype)
+            values[slots, :, positions] = v[:rows, 0].to(values.dtype)
+            query = q[:rows, 0].to(keys.dtype)  # [rows, heads, head_dim]
             if watch is not None:
                 watch.see(layer, query, keys[:, :, :span], hidden)
             if self._in_bags:
@@ -167,7 +167,8 @@ class KvCache:
                 out = functional.scaled_dot_product_attention(
                     query[:, :, None], keys[:, :, :span], values[:, :, :span], attn_mask=mask[:, None, None]
                 )
-            return out.reshape(rows, 1, -1).to(q.dtype)
+            out = out.reshape(rows, 1, -1).to(q.dtype)
+            return out if len(q) == rows else functional.pad(out, (0, 0, 0, 0, 0, len(q) - rows))
 
         return attend
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from speedd.engines.chatterbox import guards, sampling
 from speedd.engines.chatterbox.backbone import cache_dtype, cache_shape
@@ -84,6 +85,8 @@ class Decoder:
     Args:
         t3: the model.
         slots: utterances; every step computes all of them, so that tokens do not depend on how many there are.
+        width: utterances that a step's products are computed for, at least the slots (None: as many). The bits of a
+            product depend on how many rows it has: tokens of decoders of one width do not depend on their slots.
         draw: how a token is drawn.
         guarded: whether the model's guards watch. Without them it does what stock does.
         graphs: whether steps are recorded as CUDA graphs.
@@ -94,6 +97,7 @@ class Decoder:
         t3: T3,
         slots: int,
         *,
+        width: int | None = None,
         draw: sampling.Draw = sampling.draw_by_counter,
         guarded: bool = True,
         graphs: bool | None = None,
@@ -104,6 +108,7 @@ class Decoder:
         self._guarded = guarded
         self._guards = t3.family.guards
         self._rows_each = 2 if t3.family.guidance else 1
+        self._idle_rows = ((width or slots) - slots) * self._rows_each
         length = row_length(t3.family)
         shape = cache_shape(t3.backbone, length)
         # One row more than the utterances need: the place where prefixes are computed.
@@ -207,8 +212,14 @@ class Decoder:
             x = x + t3.speech_positions[state.taken]
         positions = state.filled.repeat_interleave(self._rows_each)
         x = x.repeat_interleave(self._rows_each, 0)
-        hidden = t3.backbone.forward(x[:, None], positions[:, None], self._cache.decode(positions, span, self._watch))
-        logits = t3.head(hidden[:, 0]).float()
+        attend = self._cache.decode(positions, span, self._watch)
+        if self._idle_rows:
+            x, positions = (
+                functional.pad(x, (0, 0, 0, self._idle_rows)),
+                functional.pad(positions, (0, self._idle_rows)),
+            )
+        hidden = t3.backbone.forward(x[:, None], positions[:, None], attend)
+        logits = t3.head(hidden[:, 0])[: self.slots * self._rows_each].float()
         finite = torch.isfinite(logits).view(self.slots, -1).all(1)
         logits = logits.nan_to_num(0.0, 0.0, 0.0).view(self.slots, self._rows_each, -1)
         if self._watch is not None:

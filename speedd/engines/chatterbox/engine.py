@@ -22,7 +22,7 @@ import torch
 from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
 from speedd.engines.chatterbox import guards
 from speedd.engines.chatterbox.arrangement import Models, arranged, give_back
-from speedd.engines.chatterbox.budget import S3GenWork, t3_size
+from speedd.engines.chatterbox.budget import BEST_SPEECH_S, PATIENCE_ROWS, CardMemory
 from speedd.engines.chatterbox.decoder import MAX_SPEECH_TOKENS, MAX_TEXT_TOKENS, Decoder, Request, Spoken
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3, load_voice_encoder
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
     from speedd.engines.chatterbox.options import Options
     from speedd.engines.chatterbox.weights import Weights
     from speedd.model import Waveform
-
-BEST_SPEECH_S = 16.0
-"""What a text of the best length becomes."""
-PATIENCE_ROWS = 32
-"""What T3 has finished waits for mates of its length until so many others have come after it."""
 
 
 @dataclass(slots=True)
@@ -80,7 +75,8 @@ class ChatterboxEngine:
         self._weights = weights
         self._family = weights.family
         self._tokenizer = TextTokenizer(weights)
-        self._models = Models(weights, arranged(info.device, info.numerics))
+        self._reserve_bytes = options.reserve_bytes
+        self._models = Models(weights, arranged(info.device, info.numerics), reserve_bytes=self._reserve_bytes)
         self._watermark = Watermark(enabled=options.watermark, sample_rate_hz=info.sample_rate_hz)
         self._marking: deque[tuple[Spoken, Future[Waveform]]] = deque()
         state = options.state_folder
@@ -105,19 +101,17 @@ class ChatterboxEngine:
 
     def budget(self) -> Budget:
         """Say what can be taken on."""
-        now = self._models.arrangement
-        work = S3GenWork(now.s3gen_rows, now.reference_s, BEST_SPEECH_S, guided=self._family.guidance)
-        # The slots of T3 were taken when it was loaded, so a row costs nothing more on a GPU; on a CPU the pages of its
-        # slot become real as it is spoken.
-        row_bytes = t3_size(self._family).slot_bytes(round(BEST_SPEECH_S * SPEECH_TOKENS_PER_SECOND) + 300)
+        models = self._models
+        share, needs = models.share, models.needs
+        if models.arrangement.device == "cuda":
+            return needs.budget(share, _card_memory(), reserve_bytes=self._reserve_bytes, tokens=self._tokens)
         return Budget(
-            # What T3 has finished and waits for S3Gen keeps no slot of T3 from the next.
-            rows=now.rows + (PATIENCE_ROWS if now.s3gen_rows > 1 else 0),
-            free_bytes=_free_bytes(now.device),
-            row_bytes=row_bytes if now.device == "cpu" else 1,
-            workspace_bytes=work.peak_bytes(),
+            rows=share.rows,
+            free_bytes=_free_bytes(),
+            # The pages of a slot become real as it is spoken.
+            row_bytes=needs.t3.slot_bytes(round(BEST_SPEECH_S * SPEECH_TOKENS_PER_SECOND) + 300),
+            workspace_bytes=needs.workspace_bytes(share.s3gen_rows),
             tokens=self._tokens,
-            used_bytes=torch.cuda.memory_reserved() if now.device == "cuda" else 0,
         )
 
     def release_memory(self) -> None:
@@ -217,10 +211,13 @@ class ChatterboxEngine:
 
     def _rendered(self, batch: list[_Finished]) -> Iterator[OutOfMemory]:
         """Render what T3 has said, fewer at once where the memory does not suffice."""
-        waves = None
+        waves, s3gen = None, self._models.s3gen
+        if self._models.arrangement.device == "cuda":
+            share = self._models.share
+            s3gen.rows = self._models.needs.s3gen_rows_now(share, _card_memory(), self._reserve_bytes)
         # What did not fit hangs on the exception until that is gone: only then is there room to try with less.
         with suppress(torch.OutOfMemoryError):
-            waves = self._models.s3gen.render([one.row for one in batch])
+            waves = s3gen.render([one.row for one in batch])
         if waves is not None:
             aside = self._models.arrangement.device != "cpu"
             for one, wave in zip(batch, waves, strict=True):
@@ -262,9 +259,13 @@ class ChatterboxEngine:
         return Listener(load_voice_encoder(self._weights), load_s3gen(self._weights, listens=True))
 
 
-def _free_bytes(device: str) -> int:
-    if device == "cuda":
-        return int(torch.cuda.mem_get_info()[0])
+def _card_memory() -> CardMemory:
+    free_bytes = int(torch.cuda.mem_get_info()[0])
+    return CardMemory(free_bytes, torch.cuda.memory_reserved(), torch.cuda.memory_allocated())
+
+
+def _free_bytes() -> int:
+    """Free memory of the machine."""
     try:
         with Path("/proc/meminfo").open(encoding="ascii") as lines:
             return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speedd.engines.base import EngineInfo, Fallback
-from speedd.engines.chatterbox.budget import S3GenWork, rows_that_fit, t3_size
+from speedd.engines.chatterbox.budget import Needs, fixed_bytes, number_bytes, t3_size
 from speedd.engines.chatterbox.options import Options, read_options
 from speedd.engines.chatterbox.probe import Machine, cpu_precision, probe
 from speedd.engines.chatterbox.text import text_tools
@@ -32,9 +32,6 @@ CPU_ROWS = 8
 """Side by side on a CPU; twice as many gain a fifth and cost a gigabyte."""
 GPU_ROWS = 64
 """At most; fewer where the memory does not suffice."""
-SLOT_TOKENS = 1472
-"""What a slot of T3's cache holds: the longest prompt, text and speech."""
-SPEECH_S = 16.0
 SHORT_REFERENCE_S = 3.0
 """What S3Gen is shown of a sample when memory is short: its encoder's needs grow with the square of it."""
 PATIENT_S_PER_CHAR = {"cpu": 2.0, "mps": 0.5, "cuda": 0.1}
@@ -93,7 +90,8 @@ class ChatterboxFactory:
         found = probe(options.device, state)
         precision = found.precision if options.precision == "auto" else options.precision
         machine = replace(found, precision=precision)
-        rows = options.rows or (CPU_ROWS if machine.device == "cpu" else rows_on_gpu(machine.memory_bytes, options))
+        on_cpu = machine.device == "cpu"
+        rows = options.rows or (CPU_ROWS if on_cpu else rows_on_gpu(machine.memory_bytes, options, precision))
         info = EngineInfo(
             name="chatterbox",
             version=release,
@@ -123,12 +121,14 @@ class ChatterboxFactory:
         return info, weights
 
 
-def rows_on_gpu(memory_bytes: int, options: Options) -> int:
-    """Say how many utterances T3 decodes side by side, by the whole of the device: what is free changes by the hour."""
-    family = options.family
-    work = S3GenWork(8, options.reference_s, SPEECH_S, guided=family.guidance)
-    fitting = rows_that_fit(memory_bytes, t3_size(family), tokens=SLOT_TOKENS, work=work)
-    return max(1, min(GPU_ROWS, fitting))
+def rows_on_gpu(memory_bytes: int, options: Options, precision: str = "bf16") -> int:
+    """Say how many utterances T3 decodes side by side, by the whole of the device.
+
+    They shape the bits, and what is free changes by the hour: how many of them are used is decided at every load.
+    """
+    t3, numbers = t3_size(options.family), number_bytes(precision)
+    free_bytes = memory_bytes - fixed_bytes(t3, numbers)
+    return Needs(t3, options.reference_s, numbers).share_out(free_bytes, most=GPU_ROWS).slots
 
 
 def _threads() -> str:
@@ -138,7 +138,7 @@ def _threads() -> str:
 def _fallbacks(machine: Machine, options: Options, rows: int) -> tuple[Fallback, ...]:
     """Name what can be done without where not even one utterance fits, the mildest first.
 
-    They come when the rows are down to one. Room for the others is taken all the same, a quarter of a gigabyte for each
+    They come when the rows are down to one. Room for the others is taken all the same, a third of a gigabyte for each
     on a GPU: it goes first, and S3Gen then renders one utterance at a time.
     """
     found = []

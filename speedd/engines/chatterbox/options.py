@@ -28,6 +28,8 @@ class Options:
     reference_s: float = 10.0
     """How much of a sample S3Gen is shown, in seconds."""
     watermark: bool = True
+    reserve_bytes: int = 512 << 20
+    """Memory of a GPU that stays free for others (``[gpu] reserve_mb``)."""
     state: str = ""
     """A folder for prepared voices and notes; empty: nothing is kept."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from speedd.engines.chatterbox.budget import GPU_S3GEN_ROWS
 from speedd.engines.chatterbox.estimator import Estimator
 from speedd.engines.chatterbox.flow import FRAMES_PER_TOKEN, MEL_CHANNELS, Flow, FlowRow
 from speedd.engines.chatterbox.flow_encoder import FlowEncoder
@@ -105,7 +106,7 @@ class S3Gen:
             reference_s: how many seconds of a voice's reference are used (the published length is 10); None for all.
                 Every second costs as much as a second of speech.
             steps: Euler steps of the flow; None for what the model was made for (10, or 2 for mean flow).
-            rows: rows rendered together; None for 1 on a CPU and 16 elsewhere.
+            rows: rows rendered together; None for 1 on a CPU and `GPU_S3GEN_ROWS` elsewhere.
         """
         device = torch.device(device)
         with torch.inference_mode():
@@ -122,7 +123,7 @@ class S3Gen:
                 fade=model.trim_fade.detach().to(device, torch.float32),
                 device=device,
                 reference_s=reference_s,
-                rows=rows or (1 if device.type == "cpu" else 16),
+                rows=rows or (1 if device.type == "cpu" else GPU_S3GEN_ROWS),
             )
 
     def render(self, rows: Sequence[SpeechRow], *, noise: Sequence[RowNoise] | None = None) -> list[Waveform]:

@@ -139,10 +139,10 @@ def test_without_room_to_come_back_it_goes_on_as_it_was(engine, monkeypatch):
     small = digests(spoken(engine, [work]))
     real = arrangement.Decoder
 
-    def tight(t3, slots):
-        if slots > 1:
+    def tight(t3, slots, *, width):
+        if width > 1:
             raise FULL
-        return real(t3, slots)
+        return real(t3, slots, width=width)
 
     monkeypatch.setattr(arrangement, "Decoder", tight)
     with pytest.raises(DeviceFullError, match="has no room"):
@@ -155,18 +155,18 @@ def test_what_was_half_set_up_is_gone_before_less_is_tried(engine, monkeypatch):
     engine.fall_back(("micro_batch",))
     real, half, gone = arrangement.Decoder, [], []
 
-    def tight(t3, slots):
-        if slots > 1:
+    def tight(t3, slots, *, width):
+        gone.extend(part() is None for part in half)
+        if width > 1:
             keys = torch.zeros(1)
             half.append(weakref.ref(keys))
             raise torch.OutOfMemoryError("CUDA out of memory")
-        gone.append(half[0]() is None)
-        return real(t3, slots)
+        return real(t3, slots, width=width)
 
     monkeypatch.setattr(arrangement, "Decoder", tight)
     with pytest.raises(DeviceFullError):
         engine.fall_back(())
-    assert gone == [True]
+    assert gone == [True, True, True]  # with one slot, then the way back looks at both
 
 
 def test_without_any_room_it_says_so_and_is_there_again_later(engine, monkeypatch):

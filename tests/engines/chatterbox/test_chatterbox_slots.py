@@ -1,0 +1,94 @@
+"""A device without room for all slots: fewer are taken, and what they say sounds the same."""
+
+import os
+
+import pytest
+
+from speedd.engines.chatterbox.budget import MARGIN_BYTES, Needs, t3_size
+from speedd.engines.chatterbox.factory import ChatterboxFactory
+from speedd.engines.chatterbox.families import FAMILIES
+from speedd.engines.chatterbox.options import Options
+from speedd.errors import DeviceFullError
+
+torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
+pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
+
+from chatterbox_tiny_engine import digests, load, spoken, utterances  # noqa: E402
+
+from speedd.engines.chatterbox import decoder as decoding  # noqa: E402
+from speedd.engines.chatterbox.arrangement import arranged  # noqa: E402
+
+
+@pytest.fixture(scope="module", params=["english", "turbo"])
+def model(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint, model):
+    return checkpoint(model, mean_tokens=20, reference_s=4.0)
+
+
+def full_above(monkeypatch, rows):
+    """Let caches of more rows than this find no room; return the rows that were asked for."""
+    real, asked = decoding.KvCache, []
+
+    def tight(shape, count, **named):
+        asked.append(count)
+        if count > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(shape, count, **named)
+
+    monkeypatch.setattr(decoding, "KvCache", tight)
+    return asked
+
+
+def test_slots_that_do_not_fit_are_halved_until_they_do_and_nothing_sounds_different(folder, model, monkeypatch):
+    engine = load(folder, model=model, rows=6)
+    own = digests(spoken(engine, utterances(engine)))
+    each = 2 if model == "english" else 1
+    asked = full_above(monkeypatch, 1 * each + 1)
+    tight = load(folder, model=model, rows=6)
+    assert asked == [slots * each + 1 for slots in (6, 3, 1)]
+    assert tight.info == engine.info
+    assert (engine.budget().rows, tight.budget().rows) == (6, 1)
+    assert digests(spoken(tight, utterances(tight))) == own
+
+
+def test_a_device_without_room_for_one_slot_says_so(folder, model, monkeypatch):
+    asked = full_above(monkeypatch, 0)
+    with pytest.raises(DeviceFullError, match="no room"):
+        load(folder, model=model, rows=4)
+    assert len(asked) == 3
+
+
+def test_what_fitted_once_is_no_more_than_that_until_it_is_set_up_anew(folder, model, monkeypatch):
+    engine = load(folder, model=model, rows=4)
+    with monkeypatch.context() as patch:
+        full_above(patch, 5)
+        engine.fall_back(("micro_batch",))
+        engine.fall_back(())
+        assert engine.budget().rows == (2 if model == "english" else 4)
+    engine.fall_back(("micro_batch",))
+    engine.fall_back(())
+    assert engine.budget().rows == 4
+
+
+def test_the_sizes_in_the_arithmetic_are_those_of_the_cache():
+    for name, family in FAMILIES.items():
+        assert t3_size(family).slot_tokens == decoding.row_length(family), name
+
+
+def test_the_slots_of_a_card_are_sized_by_what_is_free_there(folder, model, monkeypatch):
+    """As on a GPU: what `_fitting` asks of the device, without one."""
+    options = {"model": model, "weights": str(folder), "rows": 64, "device": "cpu", "precision": "fp32"}
+    state = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
+    engine = ChatterboxFactory().load({"chatterbox": {**options, "state": state, "watermark": False}})
+    want = arranged("cuda", engine.info.numerics)
+    needs = Needs(t3_size(FAMILIES[model]), 10.0, 4)
+    for free_bytes in (6 << 30, 20 << 30):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free_bytes=free_bytes: (free_bytes, 24 << 30))
+        share = engine._models._fitting(want)
+        assert 1 < share.slots <= 64
+        work = needs.workspace_bytes(share.s3gen_rows)
+        assert needs.cache_bytes(share.slots) + work + MARGIN_BYTES + Options().reserve_bytes <= free_bytes
