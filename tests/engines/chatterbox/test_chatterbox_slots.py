@@ -1,10 +1,11 @@
 """A device without room for all slots: fewer are taken, and what they say sounds the same."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
-from speedd.engines.chatterbox.budget import MARGIN_BYTES, Needs, t3_size
+from speedd.engines.chatterbox.budget import MARGIN_BYTES, PATIENCE_ROWS, Needs, Share, t3_size
 from speedd.engines.chatterbox.factory import ChatterboxFactory
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.options import Options
@@ -72,6 +73,35 @@ def test_what_fitted_once_is_no_more_than_that_until_it_is_set_up_anew(folder, m
     engine.fall_back(("micro_batch",))
     engine.fall_back(())
     assert engine.budget().rows == 4
+
+
+def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folder, model, monkeypatch):
+    engine = load(folder, model=model, rows=4)
+    models = engine._models
+    ready, needs = models.set_up(), models.needs
+    reserve_bytes, kept_bytes = Options().reserve_bytes, 100
+    rendered, real = [], ready[1].render
+
+    def render(rows):
+        rendered.append(ready[1].rows)
+        return real(rows)
+
+    monkeypatch.setattr(ready[1], "render", render)
+    monkeypatch.setattr(models, "set_up", lambda: ready)
+    monkeypatch.setattr(models, "share", Share(4, 4))
+    monkeypatch.setattr(models, "arrangement", replace(models.arrangement, device="cuda"))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 1000 + kept_bytes)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 1000)
+    for rows in (4, 2, 1):
+        free_bytes = needs.workspace_bytes(rows) + reserve_bytes - kept_bytes + 1
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free_bytes=free_bytes: (free_bytes, 24 << 30))
+        budget = engine.budget()
+        assert (budget.free_bytes, budget.idle_bytes, budget.used_bytes) == (free_bytes, kept_bytes, 1000 + kept_bytes)
+        assert budget.workspace_bytes == needs.workspace_bytes(rows)
+        assert budget.rows == 4 + PATIENCE_ROWS
+        spoken(engine, utterances(engine))
+        assert set(rendered) == {rows}
+        rendered.clear()
 
 
 def test_the_sizes_in_the_arithmetic_are_those_of_the_cache():
