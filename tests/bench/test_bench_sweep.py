@@ -49,7 +49,7 @@ def test_rows_are_held_against_stock_and_the_estimate():
 
 def test_a_row_that_fails_costs_no_other():
     full, broken, twelve, larger = swept(H100)["limited"]
-    assert (full["memory_gb"], full["rows"], full["out_of_memory"], full["peak_device_mb"]) == (6, 4, True, 5800)
+    assert (full["memory_gb"], full["rows"], full["out_of_memory"], full["peak_device_mb"]) == (6, 6, True, 5800)
     assert (broken["memory_gb"], broken["failed"]) == (8, "engine ended with status -11")
     assert twelve["rows"] > broken["rows"] > full["rows"]
     assert twelve["realtime"] == twelve["rows"] * 6 / 2
@@ -60,7 +60,7 @@ def test_the_report_says_what_became_of_each_row():
     told = list(sweep_lines(swept(H100), tokens=150))
     assert "Estimate: 75% of its 3.35 TB/s and 35% of its 990 TFLOPS in bf16." in told
     assert "            8     600.0       24.00     12.0           4%    5000    6000" in told
-    assert "   6 GB     4 ran out of the card's memory" in told
+    assert "   6 GB     6 ran out of the card's memory" in told
     assert any(line.startswith("   8 GB") and line.endswith("failed: engine ended with status -11") for line in told)
     assert "  96 GB left out: this card is smaller" in told
 
