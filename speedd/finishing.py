@@ -64,12 +64,13 @@ class Finishing:
         """Join the takes into the audiobook's file, in the stage."""
         began = time.monotonic()
         watch = self._story.watch
-        watch.stage, watch.share, watch.eta_s = "mastering", 0.0, None
+        watch.stage, watch.share = "mastering", 0.0  # what was forecast holds until there is a pace
 
         def progress(share: float) -> None:
             self._story.control.check()
             watch.share = share
-            watch.eta_s = (time.monotonic() - began) * (1 - share) / share if share else None
+            if share:
+                watch.eta_s = (time.monotonic() - began) * (1 - share) / share
             onlook()
 
         cover = cover_path(self._story.row.job)

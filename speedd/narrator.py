@@ -7,6 +7,7 @@ always made from stored takes.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings
 from speedd.engines.base import EngineInfo
 from speedd.errors import PASSING, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.finishing import Finishing
+from speedd.forecast import Forecast
 from speedd.ledger import JobRow, Ledger
 from speedd.model import Chunk
 from speedd.prepare import Head, dump_head, load_chunks, load_head, prepare
@@ -29,6 +31,9 @@ CHARS_PER_SECOND = 15.0
 """Pace of speech for estimates: hibari's heart reads The Time Machine at about 15 characters a second, with pauses."""
 DEFAULT_REALTIME_FACTOR = 100.0
 """Seconds of audio per second of work, before this machine has narrated anything."""
+
+MASTERING_REALTIME_FACTOR = 150.0
+"""Seconds of audio that one core masters per second, before this run has mastered anything."""
 
 MAX_REPAIRS = 100
 """Damaged takes that are mended in one run of a book; more than that, and the disk is failing."""
@@ -71,6 +76,7 @@ class Narrator:
         self._chapters = chapters
         self._now = now
         self._onlook = onlook
+        self._mastering_factor = MASTERING_REALTIME_FACTOR * len(os.sched_getaffinity(0))
 
     def narrate(self, row: JobRow, control: Control) -> Path:
         """Turn a job into an audiobook and return its folder in the outbox.
@@ -102,9 +108,9 @@ class Narrator:
         folder = outbox.title_folder(head.metadata)
         if published := outbox.find_published(config.paths.outbox, folder, story.id, edition=row.edition):
             return published  # the last run ended between the rename and the ledger
-        self._estimate(story, head, config)
+        audio_s = self._estimate(story, head, config)
         while True:
-            info = self._render(story, head, config)
+            info = self._render(story, head, config, audio_s)
             finishing = Finishing(
                 story, ledger=self._ledger, head=head, config=config, info=info, run_id=self._run_id, now=self._now
             )
@@ -113,6 +119,7 @@ class Narrator:
             except audio.TakeError as error:
                 self._repair(story, error)
             else:
+                self._mastering_factor = mastered.duration_s / max(1e-3, mastered.seconds["wall"])
                 self._tell(story, mastered)
                 return finishing.publish(mastered)
 
@@ -147,8 +154,8 @@ class Narrator:
         except EngineError:  # what is wrong with it is told when a book needs it
             return
 
-    def _estimate(self, story: Story, head: Head, config: Config) -> None:
-        """Say what the book will take, and wait if there is no room for it."""
+    def _estimate(self, story: Story, head: Head, config: Config) -> float:
+        """Say what the book will take, and wait if there is no room for it; return how long it will be, in seconds."""
         progress = self._ledger.takes.progress(story.id)
         audio_s = progress.total_chars / CHARS_PER_SECOND / config.speech.speed
         left = 1 - progress.done_chars / max(1, progress.total_chars)
@@ -180,6 +187,7 @@ class Narrator:
                     f" {max(0, room) / 2**20:.0f} MB are free above the reserve.",
                     hint="It goes on by itself when there is room.",
                 )
+        return audio_s
 
     def _repair(self, story: Story, error: audio.TakeError) -> None:
         """A stored take is missing or damaged: have it rendered again, but not for ever."""
@@ -204,7 +212,7 @@ class Narrator:
             cpu_s={stage: round(seconds, 2) for stage, seconds in mastered.seconds.items() if stage != "wall"},
         )
 
-    def _render(self, story: Story, head: Head, config: Config) -> EngineInfo:
+    def _render(self, story: Story, head: Head, config: Config, audio_s: float) -> EngineInfo:
         """Give every utterance its take."""
         began = time.monotonic()
         executor = self._executor(head.engine)
@@ -219,6 +227,7 @@ class Narrator:
             keys=TakeKeys(info, head, config),
             takes=takes_folder(config.paths.state),
             reserve_bytes=config.limits.disk_reserve_mb * 2**20,
+            forecast=Forecast(mastering_s=audio_s / self._mastering_factor),
             log=self._log,
             onlook=lambda: self._onlook(story.watch),
         )

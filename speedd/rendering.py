@@ -16,6 +16,7 @@ from speedd import audio, execution
 from speedd.config import Config
 from speedd.engines.base import EngineInfo
 from speedd.errors import EngineError, TryAgainError
+from speedd.forecast import Forecast
 from speedd.ledger import Ledger, PendingUtterance, Progress
 from speedd.model import Failed, Rendered, Utterance
 from speedd.prepare import Head
@@ -69,6 +70,7 @@ class Rendering:
         keys: how utterances get their keys.
         takes: folder of the stored takes.
         reserve_bytes: space on their disk that stays free.
+        forecast: measures the pace.
         log: where events go.
         onlook: called when there is progress.
     """
@@ -82,6 +84,7 @@ class Rendering:
         keys: TakeKeys,
         takes: Path,
         reserve_bytes: int,
+        forecast: Forecast,
         log: Any,
         onlook: Callable[[], None],
     ) -> None:
@@ -91,15 +94,14 @@ class Rendering:
         self._keys = keys
         self._takes = takes
         self._reserve_bytes = reserve_bytes
+        self._forecast = forecast
         self._looked = float("-inf")
         self._log = log
         self._onlook = onlook
         self._asked: dict[str, tuple[PendingUtterance, int]] = {}
-        self._began = time.monotonic()
         self._progress = Progress(0, 0, 0, 0)
-        self._began_chars = 0
         self._rendered_s = 0.0
-        self._told = (self._began, 0.0)
+        self._told = (time.monotonic(), 0.0)
 
     def run(self) -> None:
         """Render in rounds until every utterance has its take: the takes turned down in one come again in the next.
@@ -116,10 +118,10 @@ class Rendering:
             self._log.warning("takes.missing", job=self._story.id, count=len(gone))
         self._story.watch.stage = "narrating"
         self._progress = self._ledger.takes.progress(self._story.id)
-        self._began_chars = self._progress.done_chars
         if not self._story.repairs:
             self._story.reused = self._progress.done
         self._watch()
+        self._adopt_stored()
         while self._round():
             pass
         for fallback, takes in self._ledger.takes.count_fallbacks(self._story.id).items():
@@ -131,8 +133,9 @@ class Rendering:
         """Go once over what has no take; return whether anything was rendered."""
         rendered = False
         for batch in self._executor.run(self._wanted()):
-            rendered = True
-            self._record(batch)
+            if batch:
+                rendered = True
+                self._record(batch)
             self._watch()
             self._story.control.check()
             self._check_room()
@@ -153,16 +156,29 @@ class Rendering:
                 hint="It goes on by itself when there is room.",
             )
 
+    def _adopt_stored(self) -> None:
+        """Adopt what is stored before anything is rendered, so that it is known how much there is to render."""
+        adopted: list[tuple[PendingUtterance, str, int]] = []
+        for pending in self._ledger.takes.pending(self._story.id):
+            utterance, attempt = self._next_attempt(pending)
+            key = self._stored_key(utterance, pending) if utterance else None
+            if key is not None:
+                adopted.append((pending, key, attempt))
+            if len(adopted) >= ADOPT_PAGE:
+                self._adopt(adopted)
+                self._story.control.check()
+        self._adopt(adopted)
+
     def _wanted(self) -> Iterator[Utterance]:
-        """Yield what must be rendered; adopt on the way what is stored already."""
+        """Yield what must be rendered; adopt on the way what was stored meanwhile, and what is as good as it gets."""
         adopted: list[tuple[PendingUtterance, str, int]] = []
         noted = False
         for pending in self._ledger.takes.pending(self._story.id):
             utterance, attempt = self._next_attempt(pending)
             if utterance is None:
                 adopted.append((pending, self._best_key(pending), attempt))
-            elif (stored := self._ledger.takes.stored(utterance.key)) and self._is_good(stored, pending):
-                adopted.append((pending, utterance.key if stored.samples else "", attempt))
+            elif (key := self._stored_key(utterance, pending)) is not None:
+                adopted.append((pending, key, attempt))
             else:
                 self._asked[utterance.key] = pending, attempt
                 if not noted:  # so that a chunk which ends the whole program again and again is found
@@ -195,9 +211,14 @@ class Rendering:
                 return key
         raise EngineError(f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {fault}")
 
-    def _is_good(self, stored: Rendered, pending: PendingUtterance) -> bool:
-        there = not stored.samples or self._path(stored.key).exists()
-        return there and audio.fault_of(stored, pending.text, speed=pending.style.speed) is None
+    def _stored_key(self, utterance: Utterance, pending: PendingUtterance) -> str | None:
+        """Return the key of the good take that is stored, empty if it is one of nothing; None if there is none."""
+        stored = self._ledger.takes.stored(utterance.key)
+        if stored is None or (stored.samples and not self._path(stored.key).exists()):
+            return None
+        if audio.fault_of(stored, pending.text, speed=pending.style.speed) is not None:
+            return None
+        return stored.key if stored.samples else ""
 
     def _adopt(self, adopted: list[tuple[PendingUtterance, str, int]]) -> None:
         if adopted:
@@ -230,6 +251,7 @@ class Rendering:
                 )
             else:
                 self._story.rendered += 1
+                self._forecast.note_rendered(len(pending.text))
                 self._count(pending)
                 self._log.debug(
                     "chunk.rendered",
@@ -255,13 +277,15 @@ class Rendering:
         now = time.monotonic()
         watch.done, watch.total = progress.done, progress.total
         watch.share = progress.done_chars / max(1, progress.total_chars)
-        pace = (progress.done_chars - self._began_chars) / max(1e-6, now - self._began)
-        watch.eta_s = (progress.total_chars - progress.done_chars) / pace if pace else None
-        watch.realtime_factor = self._rendered_s / max(1e-6, now - self._began) if self._rendered_s else None
+        status = self._executor.status()
+        going = self._forecast.look(speaking=status.in_flight > 0)
+        watch.eta_s = self._forecast.left_s(progress.total_chars - progress.done_chars)
+        watch.realtime_factor = self._rendered_s / max(1e-6, self._forecast.spoken_s) if self._rendered_s else None
         self._onlook()
-        if now - self._told[0] >= PROGRESS_S or watch.share - self._told[1] >= PROGRESS_SHARE:
+        due = going and now - self._told[0] >= PROGRESS_S  # a night of quiet hours needs no line each half minute
+        if due or watch.share - self._told[1] >= PROGRESS_SHARE:
             self._told = (now, watch.share)
-            workers = self._executor.status().workers
+            workers = status.workers
             self._log.info(
                 "job.progress",
                 job=self._story.id,

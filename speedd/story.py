@@ -61,7 +61,7 @@ class Watch:
     """Utterances that have a take."""
     total: int = 0
     eta_s: float | None = None
-    """Seconds until the stage is done."""
+    """Seconds of work until the book is mastered; time in which its engine makes room for others is not in it."""
     realtime_factor: float | None = None
     estimate: Estimate | None = None
 

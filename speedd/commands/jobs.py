@@ -31,11 +31,12 @@ def gather_status(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
         rows = ledger.jobs.rows()
         at_work = [row for row in rows if not row.state.ended]
         ended = sorted((row for row in rows if row.state.ended), key=lambda row: row.ended_at or 0)[-LATEST:]
+        etas_s = {watch["job"]: watch["eta_s"] for watch in (live or {}).get("books", [])}
         return {
             "running": live is not None,
             "daemon": live,
-            "jobs": [_job_status(row, ledger) for row in at_work],
-            "ended": [_job_status(row, ledger) for row in reversed(ended)],
+            "jobs": [_job_status(row, ledger, etas_s.get(row.job.id)) for row in at_work],
+            "ended": [_job_status(row, ledger, None) for row in reversed(ended)],
         }
 
 
@@ -57,7 +58,7 @@ def _live_status(state: Path) -> dict[str, Any] | None:
     return status
 
 
-def _job_status(row: JobRow, ledger: Ledger) -> dict[str, Any]:
+def _job_status(row: JobRow, ledger: Ledger, eta_s: float | None) -> dict[str, Any]:
     progress = ledger.takes.progress(row.job.id)
     return {
         "job": row.job.id,
@@ -66,6 +67,7 @@ def _job_status(row: JobRow, ledger: Ledger) -> dict[str, Any]:
         "reason": row.reason,
         "done": progress.done,
         "total": progress.total,
+        "eta_s": eta_s,
         "published": str(row.published) if row.published else None,
         "created_at": _iso(row.created_at),
         "ended_at": _iso(row.ended_at),

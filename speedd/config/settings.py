@@ -213,6 +213,9 @@ class WorkersSettings(Section):
     def _hours(cls, text: str) -> str:
         if text and not _HOURS.fullmatch(text):
             raise ValueError('it is written as "22:00-07:00"')
+        begin, _, end = text.partition("-")
+        if begin == end and text:
+            raise ValueError("it begins and ends at the same time; leave it empty to have none")
         return text
 
 

@@ -94,6 +94,8 @@ class Executor(Protocol):
     def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
         """Render utterances in any order, one result for each, and yield results as they arrive.
 
+        Now and then, while nothing arrives, it yields an empty batch, so that the caller can look around.
+
         The iterable is pulled lazily, in the caller's thread. **Asking for the next batch says that the one before is
         committed**: only then does the executor take on more, which bounds what a crash can cost. Closing the iterator
         drops what is left of this run.

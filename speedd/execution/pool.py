@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PoolTimes", "WorkerPool", "configured_pool"]
 
+LOOK_S = 5.0
+"""A caller of `run` for whom nothing arrives gets an empty batch this often."""
+
 
 def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) -> WorkerPool:
     """Make the pool of an engine as the configuration wants it.
@@ -68,8 +71,8 @@ def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) ->
 class WorkerPool:
     """Runs utterances through engine workers; implements `Executor`.
 
-    Workers start when there is work. At any moment at most two takes per CPU worker are stored and not committed by the
-    caller of `run`: what a kill of everything costs.
+    Workers start when there is work. At any moment a CPU worker has at most one utterance more than its engine
+    speaks at once that the caller of `run` has not committed, two with hibari: what a kill of everything costs.
 
     Args:
         engine: name of an installed engine.
@@ -148,7 +151,7 @@ class WorkerPool:
             while more or run.unanswered or run.ready:
                 more = self._pull(run, source)
                 batch = self._await_results(run)
-                if batch:
+                if batch or run.unanswered:
                     try:
                         yield [result for result, _ in batch]
                     finally:
@@ -192,11 +195,12 @@ class WorkerPool:
             self._crew.ring()
 
     def _await_results(self, run: Run) -> list[tuple[Rendered | Failed, Item]]:
-        """Wait for results of what was pulled; an empty list if nothing was."""
+        """Wait for results of what was pulled, for a while; an empty list if there are none."""
         with self._board.lock:
             self._crew.begin()
             while not run.ready and run.unanswered and run.error is None:
-                run.changed.wait()
+                if not run.changed.wait(LOOK_S):
+                    break
             if not run.ready and run.error is not None:
                 raise run.error
             batch, run.ready = run.ready, []

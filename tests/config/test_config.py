@@ -109,10 +109,18 @@ def test_unknown_settings_are_all_reported_at_once_with_their_paths(tmp_path):
         ("[output]\nloudness_lufs = -inf", "output.loudness_lufs"),
         ("[engine]\nworkers = 1.5", "engine.workers"),
         ("[engine]\nseed = 4294967296", "engine.seed"),
+        ("[workers]\nquiet_hours = '22-7'", "workers.quiet_hours"),
+        ("[workers]\nquiet_hours = '24:00-07:00'", "workers.quiet_hours"),
     ],
 )
 def test_values_out_of_range_are_refused(tmp_path, text, path):
     assert f"  {path}: " in faults(tmp_path, text)
+
+
+def test_quiet_hours_that_end_as_they_begin_are_refused_and_those_past_midnight_are_not(tmp_path):
+    told = faults(tmp_path, "[workers]\nquiet_hours = '22:00-22:00'")
+    assert "  workers.quiet_hours: it begins and ends at the same time; leave it empty to have none" in told
+    assert load(tmp_path, "[workers]\nquiet_hours = '22:00-07:00'").workers.quiet_hours == "22:00-07:00"
 
 
 def test_a_file_that_is_no_toml_says_where(tmp_path):

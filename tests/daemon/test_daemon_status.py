@@ -4,7 +4,7 @@ import re
 import socket
 import threading
 
-from speedd_house import House, long_story, wait_until
+from speedd_house import House, epub, long_story, wait_until
 
 STATUS = re.compile(
     r"STATUS=Long: narrating \d+%, chunk \d+/\d+, \d+ s left, \d+ × realtime;"
@@ -16,6 +16,14 @@ def heard_by(listener, messages):
     """Note what systemd would be told, for as long as somebody speaks."""
     while message := listener.recv(4096).decode():
         messages.append(message)
+
+
+def with_an_eta(house):
+    def look():
+        status = house.status
+        return status if any(job["eta_s"] for job in status["jobs"]) and len(status["jobs"]) > 1 else None
+
+    return look
 
 
 def test_how_full_how_fast_and_how_long_yet(house: House, tmp_path):
@@ -49,3 +57,44 @@ def test_how_full_how_fast_and_how_long_yet(house: House, tmp_path):
             assert daemon.stop() == 0
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.sendto(b"", listener.getsockname())
+
+
+SAID = re.compile(r"Long Too: narrating \d+%, chunk (\d+)/(\d+), (\d+) s left")
+SLOW_S = 0.2
+"""What the engine takes over each sentence, at least."""
+
+
+def test_what_was_stored_already_makes_no_book_look_shorter_than_it_is(house: House, tmp_path):
+    """Three quarters of an edited book are there at once: that is no pace."""
+    messages = []
+    house.configure(engine={"name": "slow", "workers": 1}, limits={"open_books": 1})
+    house.drop("Long.epub", epub("Long", long_story(120)))
+    assert house.once(env={"SPEEDD_TEST_SLOW_S": "0"}).code == 0
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        threading.Thread(target=heard_by, args=(listener, messages), daemon=True).start()
+        env = {"NOTIFY_SOCKET": listener.getsockname(), "SPEEDD_TEST_SLOW_S": str(SLOW_S)}
+        with house.daemon(env=env) as daemon:
+            # The new sentences come first: what is stored must be known before they are spoken.
+            fresh = long_story(40).replace("Sentence", "Another sentence")
+            house.drop("Long Too.epub", epub("Long Too", f"{fresh}\n\n{long_story(120)}"))
+            house.drop("Queued.epub", epub("Queued"))
+            wait_until(lambda: [message for message in messages if "s left" in message])
+            live = wait_until(with_an_eta(house))
+            jobs = {job["name"]: job for job in live["jobs"]}
+            assert jobs["Long Too"]["eta_s"] == live["daemon"]["books"][0]["eta_s"]
+            assert jobs["Queued"]["eta_s"] is None
+            daemon.wait_for("job.published", book="Long Too")
+            told = [event for event in daemon.events if event["event"] == "job.progress"]
+            assert daemon.stop() == 0
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", listener.getsockname())
+    logged = [(event["chunks"] - event["chunk"], event["eta_s"]) for event in told if event["book"] == "Long Too"]
+    shown = [(book["total"] - book["done"], book["eta_s"]) for book in live["daemon"]["books"]]
+    said = [found.groups() for message in messages for found in SAID.finditer(message)]
+    status = [(int(total) - int(done), int(eta_s)) for done, total, eta_s in said]
+    for estimates in (logged, shown, status):
+        known = [(left, eta_s) for left, eta_s in estimates if eta_s is not None]
+        assert known
+        assert all(left <= 41 and eta_s >= 0.8 * SLOW_S * left - 1 for left, eta_s in known), estimates
+    assert {eta_s for left, eta_s in logged if left > 20} != {None}

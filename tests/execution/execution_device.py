@@ -142,6 +142,7 @@ class Simulation:
             self.watch_reserve()
             self.admit()
         self.report.clock_s = self.clock
+        self.note_break()
         return self.report
 
     def plan(self, when, event, *data):
@@ -161,9 +162,14 @@ class Simulation:
             if self.broken_since is None:
                 self.broken_since = self.clock
                 self.report.reserve_broken += 1
-        elif self.broken_since is not None:
-            self.report.longest_break_s = max(self.report.longest_break_s, self.clock - self.broken_since)
+        else:
+            self.note_break()
             self.broken_since = None
+
+    def note_break(self):
+        """Note how long the reserve has been broken, if it is; also at the end, when nothing will mend it any more."""
+        if self.broken_since is not None:
+            self.report.longest_break_s = max(self.report.longest_break_s, self.clock - self.broken_since)
 
     def budget(self):
         card = self.card

@@ -1,7 +1,7 @@
 """The scheduler and the throttle on a simulated card that others use as well; the clock is virtual."""
 
 import pytest
-from execution_device import MIB, narrate
+from execution_device import MIB, Simulation, narrate
 
 
 def test_fifty_thousand_chunks_on_a_card_that_others_use_too():
@@ -37,3 +37,10 @@ def test_alone_on_the_card_all_of_it_is_used():
     report = narrate(chunks=3000, seed=3, tenants_every_s=0)
     assert report.ran_out == 0
     assert report.occupancy >= 0.95
+
+
+def test_a_reserve_that_stays_broken_to_the_end_is_seen():
+    simulation = Simulation(chunks=2, seed=3, tenants_every_s=0)
+    simulation.plan(1.0, lambda: simulation.card.tenants.update({"for good": simulation.card.free - 350 * MIB}))
+    report = simulation.run()
+    assert (report.reserve_broken, report.longest_break_s) == (1, pytest.approx(report.clock_s - 1.0))
