@@ -150,4 +150,5 @@ def describe_faults(error: ValidationError, origin: str) -> str:
 def _plain(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return "there is no such setting"
-    return f"{fault['msg'][0].lower()}{fault['msg'][1:]} (it is {fault['input']!r})"
+    words = fault["msg"].removeprefix("Value error, ")  # pydantic's, before what our own checks say
+    return f"{words[0].lower()}{words[1:]} (it is {fault['input']!r})"

@@ -12,8 +12,12 @@ import speedd_house
 from speedd_house import House, wait_until
 
 BOOKS, SENTENCES = 3, 36
+UTTERANCES = SENTENCES + 1
+"""Of a book, with its opening."""
 CHARS = 360
-OPEN_BOOKS, WORKERS, STORE_TAKES, ROWS, AHEAD = 2, 2, 2, 8, 40
+OPEN_BOOKS, WORKERS, STORE_TAKES, ROWS, AHEAD, STRETCHES_AHEAD = 2, 2, 2, 8, 4, 3
+PLACES = WORKERS * (ROWS + AHEAD)
+"""Utterances that the workers may hold in all, and as many a book has pulled beside them."""
 UNSTORED = STORE_TAKES + 2
 """Of a worker: what waits for the disk, what the disk has, and what the engine cannot hand over."""
 MAIN_MB, WORKER_MB, READER_MB = 230, 130, 120
@@ -21,13 +25,27 @@ MAIN_MB, WORKER_MB, READER_MB = 230, 130, 120
 WATCHED = ("unstored", "books", "uncommitted", "waiting", "main", "worker", "reader", "tree")
 
 SLOW_ENCODER = """
-import sys, time
+import os, sys, time
+from pathlib import Path
 from speedd.audio import mastering
-make = mastering.make
+from speedd.execution.board import Board
+
+def note(what, amount, most={}):
+    if amount > most.get(what, 0):
+        most[what] = amount
+        Path(os.environ["SPEEDD_TEST_MOST"], what).write_text(str(amount))
+
+make, encode, add = mastering.make, mastering._encode, Board.add
 def slow(*given):
     time.sleep(0.3)
     return make(*given)
-mastering.make = slow
+def noted_encode(tracks, timeline, sound, pool, most, *rest):
+    note("stretches", most)
+    return encode(tracks, timeline, sound, pool, most, *rest)
+def noted_add(board, run, utterance):
+    add(board, run, utterance)
+    note("pulled", len(run.waiting))
+mastering.make, mastering._encode, Board.add = slow, noted_encode, noted_add
 from speedd.cli import main
 sys.exit(main())
 """
@@ -96,28 +114,33 @@ class Onlooker(threading.Thread):
 
 
 @pytest.mark.fault
-def test_what_is_slow_holds_back_what_is_fast(house: House, monkeypatch):
+def test_what_is_slow_holds_back_what_is_fast(house: House, monkeypatch, tmp_path):
     monkeypatch.setattr(speedd_house, "SPEEDD", [sys.executable, "-c", SLOW_ENCODER])
     house.configure(
         engine={"name": "bulky", "workers": WORKERS},
-        limits={"open_books": OPEN_BOOKS, "disk_reserve_mb": 0},
+        limits={"open_books": OPEN_BOOKS, "disk_reserve_mb": 0, "stretches_ahead": STRETCHES_AHEAD},
         workers={"store_takes": STORE_TAKES, "ahead": AHEAD},
     )
     for book in range(BOOKS):
         house.drop(f"Book {book}.txt", "\n\n".join(sentence(number, book) for number in range(SENTENCES)))
-    with house.daemon(env={"SPEEDD_TEST_SLOW_S": "0.1"}) as daemon:
+    noted = tmp_path / "most"
+    noted.mkdir()
+    with house.daemon(env={"SPEEDD_TEST_SLOW_S": "0.1", "SPEEDD_TEST_MOST": str(noted)}) as daemon:
         onlooker = Onlooker(house, daemon.process.pid)
         onlooker.start()
         wait_until(lambda: len(house.books) == BOOKS)
         onlooker.done.set()
         onlooker.join()
         assert daemon.stop() == 0
-    most = onlooker.most
+    most = onlooker.most | {file.name: int(file.read_text()) for file in noted.iterdir()}
     print(most)  # noqa: T201 - the figures, for whoever changes the limits
     assert UNSTORED <= most["unstored"] <= WORKERS * UNSTORED
     assert most["uncommitted"] <= ROWS + AHEAD
     assert most["books"] == OPEN_BOOKS
-    assert most["waiting"] <= OPEN_BOOKS * WORKERS * (ROWS + AHEAD)
+    # A book has more than that to give: without the bound all of it would be pulled.
+    assert WORKERS < most["pulled"] <= PLACES < UTTERANCES - 1
+    assert most["waiting"] <= OPEN_BOOKS * PLACES
+    assert most["stretches"] == STRETCHES_AHEAD * len(os.sched_getaffinity(0))
     assert most["main"] < MAIN_MB
     assert most["worker"] < WORKER_MB
     assert most["tree"] < MAIN_MB + WORKERS * WORKER_MB + OPEN_BOOKS * READER_MB
