@@ -31,6 +31,9 @@ class Arrangement:
 
     device: str
     precision: str
+    """Of T3."""
+    estimator: str
+    """What S3Gen's estimator reckons in, ``bf16`` or ``fp32``."""
     rows: int
     """Utterances that T3 decodes side by side, at most: room for those that fit is taken at once."""
     reference_s: float
@@ -45,7 +48,7 @@ class Arrangement:
     @property
     def estimator_dtype(self) -> torch.dtype:
         """In what S3Gen's estimator reckons."""
-        return torch.float32 if self.precision == "fp32" else torch.bfloat16
+        return torch.bfloat16 if self.estimator == "bf16" else torch.float32
 
 
 def arranged(device: str, numerics: Mapping[str, str], fallbacks: Iterable[Fallback] = ()) -> Arrangement:
@@ -62,6 +65,7 @@ def arranged(device: str, numerics: Mapping[str, str], fallbacks: Iterable[Fallb
     return Arrangement(
         device=held["device"],
         precision=held["precision"],
+        estimator=held["estimator"],
         rows=int(held["rows"]),
         reference_s=float(held["reference_s"]),
         threads=int(held["threads"] or 0),
@@ -169,7 +173,7 @@ class Models:
         """
         want = self.arrangement
         place = want.device, want.precision
-        decoder, s3gen = (place, want.rows), (place, want.reference_s)
+        decoder, s3gen = (place, want.rows), (want.device, want.estimator, want.reference_s)
         # What goes makes room for what comes.
         self._t3.drop_unless(place)
         self._decoder.drop_unless(decoder)

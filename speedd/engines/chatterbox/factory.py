@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from speedd.engines.base import EngineInfo, Fallback
 from speedd.engines.chatterbox.budget import Needs, fixed_bytes, number_bytes, t3_size
 from speedd.engines.chatterbox.options import Options, read_options
-from speedd.engines.chatterbox.probe import Machine, cpu_precision, probe
+from speedd.engines.chatterbox.probe import Machine, cpu_precision, estimator_precision, probe
 from speedd.engines.chatterbox.text import text_tools
 from speedd.engines.chatterbox.weights import Weights, find_weights, model_digest
 from speedd.errors import EngineError
@@ -88,10 +88,9 @@ class ChatterboxFactory:
         state = options.state_folder
         digest = model_digest(weights, state / "digests.json" if state else None)
         found = probe(options.device, state)
-        precision = found.precision if options.precision == "auto" else options.precision
-        machine = replace(found, precision=precision)
+        machine = replace(found, precision=_precision(found, options))
         on_cpu = machine.device == "cpu"
-        rows = options.rows or (CPU_ROWS if on_cpu else rows_on_gpu(machine.memory_bytes, options, precision))
+        rows = options.rows or (CPU_ROWS if on_cpu else rows_on_gpu(machine.memory_bytes, options, machine.precision))
         info = EngineInfo(
             name="chatterbox",
             version=release,
@@ -104,7 +103,8 @@ class ChatterboxFactory:
             limits=LIMITS,
             numerics={
                 "model": family.name,
-                "precision": precision,
+                "precision": machine.precision,
+                "estimator": estimator_precision(machine.precision),
                 "rows": str(rows),
                 "threads": _threads() if machine.device == "cpu" else "",
                 "torch": version("torch"),
@@ -131,6 +131,20 @@ def rows_on_gpu(memory_bytes: int, options: Options, precision: str = "bf16") ->
     return Needs(t3, options.reference_s, numbers).share_out(free_bytes, most=GPU_ROWS).slots
 
 
+def _precision(machine: Machine, options: Options) -> str:
+    """Say how T3 reckons: as it is set, or as suits the device.
+
+    Raises:
+        EngineError: if the device cannot.
+    """
+    if options.precision == "int8" and machine.device != "cpu":
+        raise EngineError(
+            f"Chatterbox reckons in 8-bit integers on a CPU alone, and would run on the {machine.device} device.",
+            hint='Set [chatterbox] precision to "auto", or device to "cpu".',
+        )
+    return machine.precision if options.precision == "auto" else options.precision
+
+
 def _threads() -> str:
     return str(len(os.sched_getaffinity(0)))
 
@@ -148,5 +162,6 @@ def _fallbacks(machine: Machine, options: Options, rows: int) -> tuple[Fallback,
         found.append(Fallback("short_reference", {"reference_s": str(SHORT_REFERENCE_S)}))
     if machine.device != "cpu":
         precision = cpu_precision() if options.precision == "auto" else options.precision
-        found.append(Fallback("cpu", {"device": "cpu", "precision": precision, "threads": _threads(), "rows": "1"}))
+        reckons = {"precision": precision, "estimator": estimator_precision(precision)}
+        found.append(Fallback("cpu", {"device": "cpu", **reckons, "threads": _threads(), "rows": "1"}))
     return tuple(found)

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,12 @@ from speedd.errors import EngineError
 
 PROBE_S = 300.0
 """The first import of torch from a slow disk takes its time."""
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux says what instructions the processor has."""
+INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+_SIDE = 64
+"""Of the matrices that are multiplied to try a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +94,47 @@ def _boot() -> str:
         return ""
 
 
-def _look(wanted: str) -> Machine:
-    """Try the devices, best first, each with an operation whose result is looked at."""
+def offered() -> Iterator[str]:
+    """Yield the devices that torch says are there, the fastest first."""
     import torch
 
-    available: Mapping[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "cpu": lambda: True,
-    }
-    for device, is_available in available.items():
-        if wanted not in {"auto", device} and device != "cpu":
-            continue
-        try:
-            if is_available() and float((torch.ones(64, 64, device=device) @ torch.ones(64, 64, device=device))[0, 0]):
-                return Machine(device, *_suiting(device))
-        except RuntimeError:
-            continue
+    if torch.cuda.is_available():
+        yield "cuda"
+    if torch.backends.mps.is_available():
+        yield "mps"
+    yield "cpu"
+
+
+def multiplies(device: str) -> bool:
+    """Multiply two matrices on a device and look at the result: a driver that is there may not work."""
+    import torch
+
+    try:
+        ones = torch.ones(_SIDE, _SIDE, device=device)
+        return bool((ones @ ones == _SIDE).all())
+    except RuntimeError:
+        return False
+
+
+def choose(wanted: str, devices: Iterable[str], works: Callable[[str], bool] = multiplies) -> str:
+    """Choose the first device that works, or else the CPU.
+
+    Args:
+        wanted: ``auto``, or the only one that is tried before the CPU.
+        devices: those that there are, the best first.
+        works: tries one.
+    Raises:
+        EngineError: if none works.
+    """
+    for device in devices:
+        if (wanted in {"auto", device} or device == "cpu") and works(device):
+            return device
     raise EngineError("torch cannot multiply two matrices here")
+
+
+def _look(wanted: str) -> Machine:
+    device = choose(wanted, offered())
+    return Machine(device, *_suiting(device))
 
 
 def _suiting(device: str) -> tuple[str, str, int]:
@@ -123,14 +152,25 @@ def _suiting(device: str) -> tuple[str, str, int]:
 def cpu_precision() -> str:
     """Name the fastest precision that this processor has instructions for."""
     flags = _processor_flags()
-    if flags & {"avx512_vnni", "avx_vnni", "amx_int8"}:
+    if flags & INT8_FLAGS:
         return "int8"
-    return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"
+    return "bf16" if flags & BF16_FLAGS else "fp32"
+
+
+def estimator_precision(precision: str) -> str:
+    """Name what S3Gen's estimator reckons in beside a T3 of this precision: ``bf16`` or ``fp32``.
+
+    It knows no 8-bit integers. A CPU that has those (``int8`` is a CPU's) may have no instructions for bf16, and then
+    takes longer over it than over fp32.
+    """
+    if precision != "int8":
+        return precision
+    return "bf16" if _processor_flags() & BF16_FLAGS else "fp32"
 
 
 def _processor_flags() -> set[str]:
     try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+        with CPUINFO.open(encoding="utf-8") as lines:
             return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
     except OSError:
         return set()

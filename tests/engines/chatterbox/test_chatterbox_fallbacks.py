@@ -122,7 +122,8 @@ def test_the_shorter_reference_is_what_a_setting_of_that_length_gives(engine, fo
 
 def test_on_another_device_it_is_loaded_anew(engine, folder):
     threads = engine.info.numerics["threads"]
-    elsewhere = Fallback("cpu", {"device": "cpu", "precision": "bf16", "threads": threads, "rows": "1"})
+    reckons = {"precision": "bf16", "estimator": "bf16"}
+    elsewhere = Fallback("cpu", {"device": "cpu", **reckons, "threads": threads, "rows": "1"})
     engine.info = replace(engine.info, fallbacks=(elsewhere,))
     (work,) = utterances(engine, TEXTS[:1])
     own = digests(spoken(engine, [work]))

@@ -18,7 +18,6 @@ from contextlib import closing, contextmanager
 import pytest
 
 from speedd.engines.chatterbox.budget import ENGLISH, S3GEN_BYTES, S3GenWork
-from speedd.engines.chatterbox.factory import SLOT_TOKENS
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.weights import find_weights
 from speedd.errors import TryAgainError
@@ -36,7 +35,7 @@ from chatterbox_stock import requests_for
 from chatterbox_stock import spoken as said_by
 from chatterbox_tiny_s3gen import snr_db, spoken, voice
 
-from speedd.engines.chatterbox.decoder import Decoder
+from speedd.engines.chatterbox.decoder import Decoder, row_length
 from speedd.engines.chatterbox.generated import FULL
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3
 from speedd.engines.chatterbox.s3gen import S3Gen
@@ -212,7 +211,7 @@ def test_t3_and_its_rows_take_what_the_budget_says(files):
         taken[slots] = torch.cuda.max_memory_allocated() - before
         del decoder
     row_bytes = (taken[12] - taken[4]) / 8  # what is there for all of them falls out
-    counted = ENGLISH.slot_bytes(SLOT_TOKENS)
+    counted = ENGLISH.slot_bytes(row_length(FAMILIES["english"]))
     print(f"\nT3: {weights_bytes / 1e6:.0f} MB, counted {ENGLISH.weight_bytes / 1e6:.0f}")
     print(f"a row: {row_bytes / 1e6:.1f} MB, counted {counted / 1e6:.1f}")
     assert weights_bytes == pytest.approx(ENGLISH.weight_bytes, rel=0.1)
