@@ -200,11 +200,17 @@ class House:
         unfinished.rename(path)
         return path
 
-    def speedd(self, *arguments: object, env: Mapping[str, str] | None = None, wrap: list[str] | None = None) -> Result:
+    def speedd(
+        self,
+        *arguments: object,
+        env: Mapping[str, str] | None = None,
+        wrap: list[str] | None = None,
+        within_s: float = 120,
+    ) -> Result:
         """Run a command of speedd with this house's configuration."""
         command = [*(wrap or []), *SPEEDD, str(arguments[0]), "--config", str(self.config), *map(str, arguments[1:])]
         done = subprocess.run(
-            command, capture_output=True, text=True, env=self._environment(env), cwd=ROOT, timeout=120, check=False
+            command, capture_output=True, text=True, env=self._environment(env), cwd=ROOT, timeout=within_s, check=False
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
