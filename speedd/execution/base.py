@@ -32,7 +32,7 @@ class WorkerStatus:
     rss_bytes: int
     """Resident memory as the worker last reported it; 0 if it is not running."""
     restarts: int
-    """How often it died and was replaced."""
+    """How often it died."""
     in_flight: int
     """Utterances sent to it that are not spoken and stored yet."""
     uncommitted: int
@@ -101,7 +101,7 @@ class Executor(Protocol):
         drops what is left of this run.
 
         Raises:
-            EngineError: if the engine cannot be loaded, or keeps dying without speaking anything.
+            EngineError: if no worker can load the engine, or all keep dying without speaking anything.
             TryAgainError: if a take cannot be stored (disk full, read-only, gone), or the executor is closed. Nothing
                 that was stored is lost.
         """

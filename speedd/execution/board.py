@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from speedd.execution.base import WorkerState, WorkerStatus
 from speedd.execution.etiquette import Manners
+from speedd.execution.restarts import Restarts
 
 if TYPE_CHECKING:
     from speedd.errors import SpeeddError
@@ -28,8 +29,8 @@ class Item:
     run: Run
     slot: Slot | None = None
     """Whose credit it holds."""
-    deaths: int = 0
-    """Workers that died while their engine had it."""
+    died_on: list[Slot] = field(default_factory=list)
+    """Where workers died while their engine had it, once for each death."""
     started_s: float | None = None
     """Monotonic time at which an engine took it."""
 
@@ -69,13 +70,13 @@ class Slot:
     """Monotonic time of `gauge`."""
     tokens_per_s: float = 0.0
     rss_bytes: int = 0
-    restarts: int = 0
+    restarts: Restarts = field(default_factory=Restarts)
     since_s: float = 0.0
     """Monotonic time of the last step forward: started, ready, an answer, or work sent to an idle worker."""
     start_at_s: float = 0.0
     """When it may be filled again."""
     fault: str = ""
-    """Why its worker is about to end, where that is known."""
+    """Why its worker is about to end, where that is known, or has ended. Empty once it is started again."""
     no_room: str = ""
     """Why it had to give up for now: no memory on its device. Empty once it is started again."""
     manners: Manners = Manners.WORK
@@ -85,6 +86,11 @@ class Slot:
     """Whether its worker was told to end, so that others have its memory."""
     warming: str = ""
     """The voice for which its engine gets ready."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has a worker that speaks, or soon will."""
+        return self.child is not None and not self.leaving and self.manners < Manners.PAUSE
 
     def empty(self, state: WorkerState) -> None:
         """Note that its worker is gone."""
@@ -102,7 +108,7 @@ class Slot:
             pid=self.child.pid if self.child else None,
             state=self.state,
             rss_bytes=self.rss_bytes if self.child else 0,
-            restarts=self.restarts,
+            restarts=self.restarts.total,
             in_flight=len(self.outstanding),
             uncommitted=self.uncommitted,
             overdue=overdue,
@@ -119,7 +125,9 @@ class Slot:
     def _note(self) -> str:
         if self.warming:
             return f"getting ready for the voice {self.warming}"
-        return self.polite or (self.no_room if self.state is WorkerState.WAITING else "")
+        if self.polite or self.state is not WorkerState.WAITING:
+            return self.polite
+        return self.no_room or (f"left alone for a while: {self.fault}" if self.restarts.are_vain else "")
 
     def find(self, key: str) -> Item:
         """Find an utterance that the worker has; two of one key sound the same, so either may stand for the other."""

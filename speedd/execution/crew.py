@@ -24,7 +24,7 @@ from speedd.execution.dispatch import Dispatch
 from speedd.execution.etiquette import Etiquette, Manners
 from speedd.execution.messages import Setup, Stop, WorkerLimits
 from speedd.execution.neighbours import Neighbours
-from speedd.execution.restarts import Restarts
+from speedd.execution.restarts import REST_S
 from speedd.execution.takes import discard_partial_files
 from speedd.model import Failed
 
@@ -86,7 +86,6 @@ class Crew:
         self._deadlines = Deadlines(times, info.patient_s_per_char)
         self._clock = clock
         self._slots = [Slot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
-        self._restarts = Restarts()
         self.dispatch = Dispatch(
             board,
             self._slots,
@@ -94,7 +93,6 @@ class Crew:
             takes=takes,
             ahead=limits.ahead,
             deadlines=self._deadlines,
-            restarts=self._restarts,
             clock=clock,
         )
         self._neighbours = Neighbours(etiquette, self._slots, clock)
@@ -201,6 +199,9 @@ class Crew:
         try:
             while slot.child.connection.poll():
                 self.dispatch.hear(slot, slot.child.connection.recv())
+                if slot.restarts.refusal:
+                    self._bury(slot)
+                    return
         except (EOFError, OSError):
             self._bury(slot)
 
@@ -237,26 +238,39 @@ class Crew:
         loading = slot.state is WorkerState.LOADING
         left, slot.leaving = slot.leaving, False
         slot.empty(WorkerState.STOPPED if left else WorkerState.WAITING)
-        if left or slot.no_room:
-            for item in reversed(orphans):
-                if self._board.put_back(item):
-                    item.run.waiting.appendleft(item)
-            if not left:
-                self._wait_for_room(slot)
-            return
-        log.warning("worker.died", worker=slot.index, reason=reason, in_flight=len(orphans))
-        slot.restarts += 1
-        slot.start_at_s = self._clock() + self._restarts.died(loading=loading)
+        innocent = left or slot.no_room or slot.restarts.refusal
         for item in reversed(orphans):
             if self._board.put_back(item):
-                self._judge(item, reason)
-        if self._restarts.are_vain:
-            message = (
-                f"The engine {self._setup.engine} stopped working {self._restarts.deaths} times in a row; "
-                f"the last time {reason}."
-            )
-            self._restarts.forget()
-            self._board.fail_all(EngineError(message, hint="Try: speedd check"))
+                if innocent or item.started_s is None:
+                    item.run.waiting.appendleft(item)
+                else:
+                    self._judge(item, slot, reason)
+        if left:
+            return
+        if slot.no_room:
+            self._wait_for_room(slot)
+            return
+        log.warning("worker.died", worker=slot.index, reason=reason, in_flight=len(orphans))
+        slot.fault = reason
+        back_off_s = slot.restarts.died(loading=loading)
+        slot.start_at_s = self._clock() + back_off_s
+        if slot.restarts.are_vain:
+            self._give_up_on(slot, back_off_s)
+
+    def _give_up_on(self, slot: Slot, back_off_s: float) -> None:
+        """Leave a place to itself for a long while; books are told only if there is no other to work for them."""
+        if not all(other.child is None and other.restarts.are_vain for other in self._slots):
+            slot.start_at_s = self._clock() + REST_S
+            log.warning("worker.set_aside", worker=slot.index, reason=slot.fault, again_in_s=REST_S)
+            return
+        deaths = sum(other.restarts.deaths for other in self._slots)
+        message = (
+            f"The engine {self._setup.engine} stopped working {deaths} times in a row; the last time {slot.fault}."
+        )
+        self._board.fail_all(slot.restarts.refusal or EngineError(message, hint="Try: speedd check"))
+        for other in self._slots:
+            other.restarts.forget()
+            other.start_at_s = self._clock() + back_off_s
 
     def _wait_for_room(self, slot: Slot) -> None:
         """Leave a full device alone for a while; without another worker the books wait as well."""
@@ -267,17 +281,14 @@ class Crew:
             hint = "It goes on by itself when other programs need less memory."
             self._board.fail_all(TryAgainError(message, hint=hint))
 
-    def _judge(self, item: Item, reason: str) -> None:
-        """Decide what becomes of an utterance that a dead worker had."""
-        if item.started_s is None:
-            item.run.waiting.appendleft(item)
-            return
-        item.deaths += 1
-        if item.deaths < DEATHS_TO_FAIL:
+    def _judge(self, item: Item, slot: Slot, reason: str) -> None:
+        """Decide what becomes of an utterance that was in the engine of a dead worker."""
+        item.died_on.append(slot)
+        if len(item.died_on) < DEATHS_TO_FAIL:
             self._board.suspects.appendleft(item)
             return
         self.dispatch.failed += 1
-        text = f"The engine stopped working {item.deaths} times while it spoke this text; the last time {reason}."
+        text = f"The engine stopped working {len(item.died_on)} times while it spoke this text; the last time {reason}."
         self._board.answer(item, Failed(item.utterance.key, text, final=True))
 
     def _end_overdue(self) -> None:

@@ -27,7 +27,6 @@ from speedd.execution.messages import (
     Started,
     Warming,
 )
-from speedd.execution.restarts import Restarts
 from speedd.execution.scheduler import window
 from speedd.model import Failed, Rendered
 
@@ -50,7 +49,6 @@ class Dispatch:
         takes: folder in which takes are stored.
         ahead: utterances beyond its rows that a worker of a GPU engine holds to choose from.
         deadlines: told how long utterances took.
-        restarts: told what came of workers.
         clock: monotonic seconds.
     """
 
@@ -63,7 +61,6 @@ class Dispatch:
         takes: Path,
         ahead: int,
         deadlines: Deadlines,
-        restarts: Restarts,
         clock: Callable[[], float],
     ) -> None:
         self.info = info
@@ -75,7 +72,6 @@ class Dispatch:
         self._takes = takes
         self._ahead = ahead
         self._deadlines = deadlines
-        self._restarts = restarts
         self._clock = clock
 
     @property
@@ -90,27 +86,8 @@ class Dispatch:
 
     def send(self) -> None:
         """Send waiting utterances to workers that may take on more, the least busy first."""
-        while True:
-            slots = [
-                slot
-                for slot in self._slots
-                if slot.state in {WorkerState.IDLE, WorkerState.BUSY}
-                and slot.manners < Manners.PAUSE
-                and not slot.leaving
-                and slot.uncommitted < self._window(slot)
-                and not any(item.deaths for item in slot.outstanding)  # a suspect runs alone
-            ]
-            if not slots:
-                return
-            slot = min(slots, key=lambda slot: len(slot.outstanding))
-            if self._board.suspects:
-                if slot.outstanding:
-                    return  # nothing new starts until a worker is empty
-                item: Item | None = self._board.suspects.popleft()
-            else:
-                item = self._board.next_item()
-            if item is None:
-                return
+        while pair := self._next_pair():
+            item, slot = pair
             if not slot.outstanding:
                 slot.since_s = self._clock()
             slot.state = WorkerState.BUSY
@@ -118,7 +95,37 @@ class Dispatch:
             assert slot.child is not None
             slot.child.send(Speak(item.utterance))
 
+    def _next_pair(self) -> tuple[Item, Slot] | None:
+        """Choose what is spoken next, and where; suspects go first, each to a worker that has nothing else."""
+        slots = [
+            slot
+            for slot in self._slots
+            if slot.is_up
+            and slot.state in {WorkerState.IDLE, WorkerState.BUSY}
+            and slot.uncommitted < self._window(slot)
+            and not any(item.died_on for item in slot.outstanding)  # a suspect runs alone
+        ]
+        for slot in sorted(slots, key=lambda slot: len(slot.outstanding)):
+            suspects = self._board.suspects
+            if suspects and slot.outstanding:
+                return None  # nothing new starts until a worker is empty
+            suspect = next((item for item in suspects if self._may_try(slot, item)), None)
+            if suspect is not None:
+                suspects.remove(suspect)
+                return suspect, slot
+            if (item := self._board.next_item()) is not None:
+                return item, slot
+        return None
+
+    def _may_try(self, slot: Slot, suspect: Item) -> bool:
+        """Whether a suspect may go to a worker: to one where it saw a death only if it has seen one everywhere."""
+        return slot not in suspect.died_on or not any(
+            other.is_up for other in self._slots if other not in suspect.died_on
+        )
+
     def _window(self, slot: Slot) -> int:
+        if slot.restarts.deaths:
+            return 1  # until it has shown that it can speak, no more than one utterance can become suspect there
         rows = slot.gauge.rows_cap if slot.gauge else 1
         if slot.manners is Manners.SHRINK:
             return max(1, rows // 2)
@@ -133,7 +140,7 @@ class Dispatch:
                 slot.rss_bytes = report.rss_bytes
                 slot.since_s = self._clock()
                 self.info = report.info
-                self._restarts.loaded()
+                slot.restarts.loaded()
                 log.info("worker.ready", worker=slot.index, load_s=round(report.load_s, 3), rss_bytes=report.rss_bytes)
             case Warming():
                 slot.warming = report.voice
@@ -147,7 +154,8 @@ class Dispatch:
                 slot.fault = report.reason
                 log.warning("worker.broke", worker=slot.index, reason=report.reason, trace=report.trace)
             case Refused():
-                self._board.fail_all(EngineError(report.message, hint=report.hint))
+                slot.fault = report.message
+                slot.restarts.refusal = EngineError(report.message, hint=report.hint)
             case _:
                 self._hear_of_work(slot, report)
 
@@ -198,7 +206,7 @@ class Dispatch:
         item = slot.find(key)
         slot.outstanding.remove(item)
         slot.since_s = self._clock()
-        self._restarts.answered()
+        slot.restarts.answered()
         if not slot.outstanding:
             slot.state = WorkerState.IDLE
             slot.tokens_per_s = 0.0

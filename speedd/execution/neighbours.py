@@ -56,4 +56,5 @@ class Neighbours:
                 slot.child.send(Stop() if manners is Manners.LEAVE else Release())
                 slot.leaving = manners is Manners.LEAVE
             slot.manners = manners
-        return self._slots[0].polite if all(slot.manners >= Manners.PAUSE for slot in self._slots) else ""
+        able = [slot for slot in self._slots if not slot.restarts.are_vain]
+        return able[0].polite if able and all(slot.manners >= Manners.PAUSE for slot in able) else ""

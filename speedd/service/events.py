@@ -70,6 +70,9 @@ EVENTS: Final[Mapping[str, Event]] = {
     "worker.died": Event("warning", "Worker {worker} ended and is replaced: {reason}"),
     "worker.gave_back": Event("warning", "Worker {worker} gave {chunks} chunks back and speaks them anew: {reason}"),
     "worker.manners": Event("info", "Worker {worker}: {state}; {reason}."),
+    "worker.set_aside": Event(
+        "warning", "Worker {worker} is left alone for a while, and others go on without it: {reason}"
+    ),
     "worker.no_room": Event("warning", "Worker {worker} leaves its device alone for a while: {reason}"),
     "worker.broke": Event("warning", "Worker {worker} met an error of its own: {reason}"),
     "worker.released": Event("debug", "Worker {worker} was idle and gave its memory back."),

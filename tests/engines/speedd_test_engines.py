@@ -18,7 +18,9 @@ is answered with `Failed` by every one of them. What else they do:
 - ``mishap``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
   SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
-- ``card``: says on which graphics card it was told to speak.
+- ``card``: says on which graphics card it was told to speak. SPEEDD_TEST_CARD_FAULT names what is wrong with one of
+  them: ``load 1`` (it dies while loading on card 1), ``refuse 1`` (it says that it cannot be loaded), ``work 1``
+  (it loads, and dies in each text).
 - ``no_numbers``: a sample of every take is not a number.
 - ``counting``: speaks 4 at once, a token for each character, in SPEEDD_TEST_SLOW_S seconds (0.05); dies once on a text
   that holds ``KILL`` as ``mishap`` does.
@@ -225,7 +227,15 @@ class OnCard(Slow):
         return replace(super().budget(), used_bytes=1 << 30)
 
     def speak(self, utterance):
+        if card_fault() == "work":
+            os._exit(3)
         return replace(super().speak(utterance), stop_reason=f"on card {os.environ['CUDA_VISIBLE_DEVICES']}")
+
+
+def card_fault():
+    """What is wrong with the card of this process, if anything is."""
+    fault, _, card = os.environ.get("SPEEDD_TEST_CARD_FAULT", "").partition(" ")
+    return fault if card == os.environ["CUDA_VISIBLE_DEVICES"] else ""
 
 
 class NoNumbers(Tone):
@@ -346,9 +356,10 @@ class Factory:
         )
 
     def load(self, options):
-        if self.engine is None:
+        fault = card_fault() if self.engine is OnCard else ""
+        if self.engine is None or fault == "refuse":
             raise EngineError("The model is not there.", hint="Fetch it.")
-        if self.engine is os._exit:
+        if self.engine is os._exit or fault == "load":
             sys.stdout.flush()
             os._exit(4)
         if self.engine is Mishap:

@@ -9,7 +9,7 @@ from speedd.config import GpuSettings
 from speedd.engines import find
 from speedd.engines.base import Budget
 from speedd.execution.base import WorkerState
-from speedd.execution.board import Board
+from speedd.execution.board import Board, Slot
 from speedd.execution.crew import Crew
 from speedd.execution.deadlines import PoolTimes
 from speedd.execution.etiquette import Etiquette
@@ -58,7 +58,7 @@ def wait_for_turn(crew, *texts):
 def suspect(crew, run, text):
     crew._board.add(run, utterance(crew.dispatch.info, text))
     item = run.waiting.pop()
-    item.deaths = 1
+    item.died_on.append(Slot(2))
     crew._board.suspects.append(item)
     return item
 
@@ -106,7 +106,7 @@ def test_what_was_not_in_the_engine_when_it_died_is_not_charged(crew):
     first.started_s = 0.0
     slot.child = SimpleNamespace(bury=lambda: "it ended", pid=1)
     crew._bury(slot)
-    assert (first.deaths, second.deaths) == (1, 0)
+    assert (first.died_on, second.died_on) == ([slot], [])
     assert list(crew._board.suspects) == [first]
     assert list(run.waiting) == [second]
     assert (slot.uncommitted, slot.state, run.held) == (0, WorkerState.WAITING, 1)

@@ -1,6 +1,7 @@
 """What goes wrong in an engine and on its device costs time, and nothing else."""
 
 from functools import partial
+from itertools import islice
 
 import pytest
 from execution_pools import results, utterance, utterances
@@ -120,3 +121,24 @@ def test_a_sample_that_is_no_number_twice_is_reported(pool, trace):
     work = utterances(narrators.info, 2)
     assert not any(answer.finite for answer in results(narrators, work).values())
     assert len(trace()) == 4
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("fault", "deaths"), [("load 1", 5), ("work 1", 4), ("refuse 1", 1)])
+def test_a_card_at_fault_leaves_all_to_the_other(pool, monkeypatch, fault, deaths):
+    monkeypatch.setenv("SPEEDD_TEST_CARD_FAULT", fault)
+    narrators = pool("card", workers=2, cards=("0", "1"))
+
+    def source():
+        work = iter(utterances(narrators.info, 5000))
+        while narrators.status().workers[1].restarts < deaths:
+            yield next(work)
+        yield from islice(work, 10)
+
+    work = []
+    answers = [one for batch in narrators.run(work.append(one) or one for one in source()) for one in batch]
+    assert sorted(answer.key for answer in answers) == sorted(one.key for one in work)
+    assert all(isinstance(answer, Rendered) and answer.stop_reason == "on card 0" for answer in answers)
+    well, ill = narrators.status().workers
+    assert (well.restarts, well.note, well.card, ill.card) == (0, "", "0", "1")
+    assert ill.note.startswith("left alone for a while: ") == (fault != "work 1")

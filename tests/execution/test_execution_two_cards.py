@@ -1,7 +1,7 @@
 """Two cards on a virtual clock: the pool's own board and crew, workers that are lists of what was sent to them."""
 
 import heapq
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from execution_pools import utterance
@@ -9,31 +9,54 @@ from execution_pools import utterance
 from speedd.config import GpuSettings
 from speedd.engines import find
 from speedd.engines.base import Budget
+from speedd.errors import EngineError
+from speedd.execution import crew
 from speedd.execution.base import WorkerState
 from speedd.execution.board import Board
 from speedd.execution.crew import Crew
 from speedd.execution.deadlines import PoolTimes
 from speedd.execution.etiquette import Etiquette
-from speedd.execution.messages import Done, Gauge, Returned, Started, WorkerLimits
+from speedd.execution.messages import Done, Gauge, Ready, Refused, Returned, Setup, Started, WorkerLimits
+from speedd.execution.restarts import FAILED_STARTS_TO_GIVE_UP, FRUITLESS_DEATHS_TO_GIVE_UP, LONGEST_BACK_OFF_S, REST_S
 from speedd.model import Rendered
 
 ROWS = 16
 S_PER_CHAR = 0.02
+LOAD_S = 2.0
 
 
 class PretendedWorker:
-    """Speaks up to so many rows at once, each as long as its text takes."""
+    """Speaks up to so many rows at once, each as long as its text takes, unless its card is at fault."""
 
     pid = 1
+    connection = None
 
     def __init__(self, bench, slot):
         self.bench, self.slot = bench, slot
+        self.fault = bench.faults.get(slot.index)
         self.waiting, self.running = [], []
         self.alive = True
+        bench.starts[slot.index].append(bench.clock)
+        if self.fault == "dies at load":
+            bench.plan(LOAD_S / 2, self.die)
+        elif self.fault == "refuses":
+            bench.plan(LOAD_S / 2, self.refuse)
+        else:
+            bench.plan(LOAD_S, bench.hear, self, Ready(bench.info, self.gauge(), LOAD_S, 1))
 
     def send(self, order):
         self.waiting.append(order.utterance)
         self.start()
+        if self.fault == "dies at work" and len(self.waiting) + len(self.running) == 1:
+            self.bench.plan(0.1, self.die)
+
+    def die(self):
+        if self.alive:
+            self.bench.crew._bury(self.slot)
+
+    def refuse(self):
+        self.bench.hear(self, Refused("There is no such card.", "Look at the cable."))
+        self.die()
 
     def start(self):
         while self.waiting and len(self.running) < ROWS:
@@ -46,6 +69,7 @@ class PretendedWorker:
         if not self.alive:
             return
         self.running.remove(utterance)
+        self.bench.spoken.append((utterance.key, self.slot.index))
         self.start()
         facts = Rendered(utterance.key, 1, 1, 0.0, 0.0, True, 0.1, "end", 1, self.slot.index)
         self.bench.say(self, Done(facts, self.gauge()))
@@ -59,9 +83,13 @@ class PretendedWorker:
 
 
 class Bench:
-    """Runs a crew by hand: dispatch, let time pass, hear, commit."""
+    """Runs a crew by hand: start workers, dispatch, let time pass, hear, commit."""
 
     def __init__(self, folder, workers):
+        self.faults = {}
+        """What is wrong with a card: ``dies at load``, ``dies at work`` or ``refuses``."""
+        self.starts = [[] for _ in range(workers)]
+        self.spoken = []
         self.clock = 0.0
         self.events, self.ties = [], count()
         self.board = Board()
@@ -82,9 +110,17 @@ class Bench:
             clock=lambda: self.clock,
         )
         self.slots = self.crew._slots
-        for slot in self.slots:
-            slot.child, slot.state = PretendedWorker(self, slot), WorkerState.IDLE
-            slot.gauge = slot.child.gauge()
+
+    def load(self):
+        """Let all workers load their engines."""
+        self.crew._expected = len(self.slots)
+        self.crew._start_workers()
+        while any(slot.state is not WorkerState.IDLE for slot in self.slots):
+            self.step()
+
+    def child(self, setup, **_):
+        assert isinstance(setup, Setup)
+        return PretendedWorker(self, self.slots[setup.index])
 
     def plan(self, after_s, event, *data):
         heapq.heappush(self.events, (self.clock + after_s, next(self.ties), event, data))
@@ -97,9 +133,22 @@ class Bench:
         if worker.alive:
             self.crew.dispatch.hear(worker.slot, report)
 
-    def kill(self, index):
-        self.crew._bury(self.slots[index])
-        self.slots[index].start_at_s = float("inf")  # the card is gone for good
+    def break_card(self, index, fault):
+        """From now on whatever works there dies."""
+        self.faults[index] = fault
+        self.slots[index].child.die()
+
+    def step(self):
+        """Let time pass until something happens, or a worker may be started."""
+        with self.board.lock:
+            self.crew._start_workers()
+            self.crew.dispatch.send()
+            awaited_s = self.crew._timeout_s()
+            if awaited_s is not None and (not self.events or self.clock + awaited_s < self.events[0][0]):
+                self.clock += awaited_s
+                return
+            self.clock, _, event, data = heapq.heappop(self.events)
+            event(*data)
 
     def run(self, chunks):
         """Speak so many chunks; return who spoke what and how long it took."""
@@ -110,24 +159,25 @@ class Bench:
         while len(answers) < chunks:
             while unspoken and len(run.waiting) < self.crew.dispatch.places:
                 self.board.add(run, unspoken.pop())
-            self.crew.dispatch.send()
-            self.clock, _, event, data = heapq.heappop(self.events)
-            with self.board.lock:
-                event(*data)
+            self.step()
+            if run.error:
+                raise run.error
             for answer, item in run.ready:
                 answers.append(answer)
                 self.board.release(item)
             run.ready.clear()
         assert len({answer.key for answer in answers}) == chunks
+        self.board.close(run)
         return answers
 
 
 @pytest.fixture
-def bench(tmp_path):
+def bench(tmp_path, monkeypatch):
     made = []
 
     def make(workers):
         made.append(Bench(tmp_path, workers))
+        monkeypatch.setattr(crew, "Child", made[-1].child)
         return made[-1]
 
     yield make
@@ -138,24 +188,100 @@ def bench(tmp_path):
 
 
 def test_two_cards_speak_almost_twice_as_fast_as_one(bench):
-    one, two = bench(1), bench(2)
+    one = bench(1)
     one.run(2000)
+    two = bench(2)
     two.run(2000)
     assert one.clock / two.clock >= 1.9
 
 
-def test_one_card_dies_and_the_other_takes_all(bench):
+def test_a_card_that_dies_in_mid_work_and_at_each_load_from_then_on_leaves_all_to_the_other(bench):
     two = bench(2)
-    two.plan(5.0, two.kill, 1)
-    answers = two.run(600)
-    assert {answer.worker for answer in answers} == {0, 1}
-    assert {answer.worker for answer in answers[-300:]} == {0}
+    two.plan(5.0, two.break_card, 1, "dies at load")
+    answers = two.run(2500)
+    assert all(isinstance(answer, Rendered) for answer in answers)
+    assert {answer.worker for answer in answers[:100]} == {0, 1}
+    assert {answer.worker for answer in answers[-2000:]} == {0}
+    assert len(two.spoken) == len(answers)
+    assert len(two.starts[0]) == 1
+    assert len(two.starts[1]) == 1 + FAILED_STARTS_TO_GIVE_UP
     assert not two.board.suspects
     assert two.slots[0].uncommitted == two.slots[1].uncommitted == 0
+    status = two.crew.status()[1]
+    assert (status.state, status.note) == (WorkerState.WAITING, "left alone for a while: it was killed")
+
+
+def test_a_card_that_loads_and_dies_at_each_chunk_fails_none_of_them(bench):
+    two = bench(2)
+    two.faults[1] = "dies at work"
+    answers = two.run(6000)
+    assert all(isinstance(answer, Rendered) for answer in answers)
+    assert {index for _, index in two.spoken} == {0}
+    assert len(two.spoken) == len(answers)
+    starts_s = two.starts[1]
+    assert len(two.starts[0]) == 1
+    assert len(starts_s) in {FRUITLESS_DEATHS_TO_GIVE_UP, FRUITLESS_DEATHS_TO_GIVE_UP + 1}
+    waits_s = [after_s - before_s for before_s, after_s in pairwise(starts_s[:FRUITLESS_DEATHS_TO_GIVE_UP])]
+    assert waits_s[-1] >= LONGEST_BACK_OFF_S > 10 > waits_s[0]
+    assert two.crew.status()[1].note
+
+
+def test_it_costs_the_card_that_is_well_next_to_nothing(bench):
+    alone = bench(1)
+    alone.run(6000)
+    two = bench(2)
+    two.faults[1] = "dies at work"
+    two.run(6000)
+    assert two.clock <= 1.1 * alone.clock
+
+
+@pytest.mark.parametrize("fault", ["dies at load", "dies at work", "refuses"])
+def test_a_card_that_was_given_up_on_is_tried_again_later_and_works_if_it_is_well(bench, fault):
+    two = bench(2)
+    two.faults[1] = fault
+    two.run(6000)
+    del two.faults[1]
+    two.spoken.clear()
+    two.clock += REST_S
+    two.run(2000)
+    assert {index for _, index in two.spoken} == {0, 1}
+    assert two.crew.status()[1].note == ""
+
+
+def test_a_card_whose_engine_refuses_is_set_aside_and_no_book_fails(bench):
+    two = bench(2)
+    two.faults[1] = "refuses"
+    answers = two.run(600)
+    assert {answer.worker for answer in answers} == {0}
+    assert len(two.starts[1]) == 1
+    assert two.crew.status()[1].note == "left alone for a while: There is no such card."
+
+
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        (["dies at load"], r"stopped working 5 times in a row; the last time it was killed\. Try"),
+        (["dies at load", "dies at load"], r"stopped working 10 times in a row"),
+        (["refuses"], r"There is no such card\. Look at the cable\."),
+        (["dies at load", "refuses"], r"stopped working 6 times in a row"),
+        (["refuses", "refuses"], r"There is no such card\. Look at the cable\."),
+    ],
+)
+def test_only_when_every_card_was_given_up_on_the_book_fails_and_the_next_one_tries_anew(bench, faults, told):
+    cards = bench(len(faults))
+    cards.faults.update(enumerate(faults))
+    with pytest.raises(EngineError, match=told):
+        cards.run(100)
+    cards.board.close(cards.board.runs[0])
+    cards.faults.clear()
+    began_s = cards.clock
+    cards.run(100)
+    assert cards.clock < began_s + REST_S
 
 
 def test_what_an_engine_gave_back_is_no_suspect_when_it_dies(bench):
     one = bench(1)
+    one.load()
     run = one.board.open()
     for number in range(3):
         one.board.add(run, utterance(one.info, f"Text {number}."))
