@@ -20,13 +20,12 @@ from speedd.engines.chatterbox.cache import HeadWatch, KvCache
 from speedd.engines.chatterbox.families import START_SPEECH, STOP_SPEECH, Family
 from speedd.engines.chatterbox.guards import Guard, TraceEntry
 from speedd.engines.chatterbox.prompts import Prompts
+from speedd.engines.chatterbox.row_state import BACK, MAX_SPEECH_TOKENS, PLACE, TAIL, RowState
 from speedd.engines.chatterbox.t3 import T3
 from speedd.engines.chatterbox.voices import Conditioning
 from speedd.model import Style
 
 MAX_TEXT_TOKENS = 400
-MAX_SPEECH_TOKENS = 1000
-"""As stock has it: 40 s."""
 GUIDED_PREFIX = 1 + 32 + 1
 """Speaker, perceiver and emotion."""
 SPAN = 64
@@ -37,8 +36,6 @@ _JUMP_BACK, _JUMP_AHEAD = -4, 7
 """A position that leaves this reach of the one before is no step of reading (stock's bounds)."""
 _BACK_MARGIN = 5
 """The last tokens of a text, which may be looked at again after it is finished."""
-_PLACE, _BACK, _TAIL = 0, 1, 2
-"""Columns of what is noted of the alignment; the tail has one for each of the last tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,7 @@ class Decoder:
         self._rows: list[_Row | None] = [None] * slots
         self.decoded = 0
         """Speech tokens of all rows so far."""
-        self._state = _State(
+        self._state = RowState(
             slots,
             t3.vocabulary,
             t3.device,
@@ -263,9 +260,9 @@ class Decoder:
         state.complete |= state.place >= end
         reach = torch.arange(self._guards.end_reach, device=attention.device)
         last = (state.text_at + end)[:, None] + reach
-        state.look[:, _PLACE] = state.place.float()
-        state.look[:, _BACK] = reachable.masked_fill(at >= state.text_tokens[:, None] - _BACK_MARGIN, 0.0).amax(1)
-        state.look[:, _TAIL:] = reachable.gather(1, last.clamp(0, span - 1))
+        state.look[:, PLACE] = state.place.float()
+        state.look[:, BACK] = reachable.masked_fill(at >= state.text_tokens[:, None] - _BACK_MARGIN, 0.0).amax(1)
+        state.look[:, TAIL:] = reachable.gather(1, last.clamp(0, span - 1))
 
     def _text_at(self, start: int, text_tokens: int) -> int:
         """Where the text begins in a row of which ``start`` positions are filled."""
@@ -306,8 +303,8 @@ class Decoder:
         row.tokens.append(token)
         entry = TraceEntry(token)
         if look is not None:
-            row.positions.append(int(look[_PLACE]))
-            entry = TraceEntry(token, int(look[_PLACE]), tuple(look[_TAIL:]), look[_BACK])
+            row.positions.append(int(look[PLACE]))
+            entry = TraceEntry(token, int(look[PLACE]), tuple(look[TAIL:]), look[BACK])
         reason = row.guard.judge(entry) if self._guarded else ""
         return reason or (guards.CAP if len(row.tokens) >= row.request.cap else "")
 
@@ -326,93 +323,3 @@ def _allowed(vocabulary: int, device: str, guarded: bool) -> Tensor:
     """Which tokens may be drawn: sounds and the end. Stock allows all, and drops what is no sound afterwards."""
     tokens = torch.arange(vocabulary, device=device)
     return (tokens < START_SPEECH) | (tokens == STOP_SPEECH) if guarded else tokens >= 0
-
-
-class _State:
-    """What the device knows of all rows: static tensors, one entry per slot."""
-
-    def __init__(self, slots: int, vocabulary: int, device: str, *, allowed: Tensor, reach: int) -> None:
-        def whole(*size: int, value: int = 0) -> Tensor:
-            return torch.full(size or (slots,), value, dtype=torch.int64, device=device)
-
-        self.allowed = allowed
-        self.parameters = sampling.RowParameters.neutral(slots, device)
-        self.any_top_p = False
-        self.token = whole(value=START_SPEECH)
-        self.taken = whole()
-        self.filled = whole()
-        self.cap = whole()
-        self.seed = whole(value=-1)
-        self.text_at = whole()
-        self.text_tokens = whole()
-        self.place = whole()
-        self.done = torch.ones(slots, dtype=torch.bool, device=device)
-        self.complete = torch.zeros(slots, dtype=torch.bool, device=device)
-        self.seen = torch.zeros(slots, vocabulary, dtype=torch.bool, device=device)
-        self.tokens = whole(slots, MAX_SPEECH_TOKENS + 1)
-        self.look = torch.zeros(slots, _TAIL + reach, device=device)
-        self.looks = torch.zeros(slots, MAX_SPEECH_TOKENS + 1, _TAIL + reach, device=device)
-        self._slots = torch.arange(slots, device=device)
-
-    def begin(self, slot: int, request: Request, filled: int, text_tokens: int, text_at: int) -> None:
-        """Set a row up for an utterance."""
-        style = request.style
-        self.parameters.set(
-            slot,
-            cfg_weight=style.cfg_weight,
-            temperature=style.temperature,
-            min_p=style.min_p,
-            top_p=style.top_p,
-            repetition_penalty=style.repetition_penalty,
-        )
-        for values, value in (
-            (self.token, START_SPEECH),
-            (self.taken, 0),
-            (self.filled, filled),
-            (self.cap, min(request.cap, MAX_SPEECH_TOKENS)),
-            (self.seed, request.seed),
-            (self.text_at, text_at),
-            (self.text_tokens, text_tokens),
-            (self.place, 0),
-        ):
-            values[slot] = value
-        self.complete[slot] = False
-        self.seen[slot] = False
-        self.seen[slot, START_SPEECH] = True
-        self.done[slot] = False
-
-    def end(self, slot: int) -> None:
-        """Let a row idle at the beginning of its slot."""
-        self.done[slot] = True
-        self.filled[slot] = self.taken[slot] = 0
-        self.seed[slot] = -1
-
-    def note(self, token: Tensor, finite: Tensor, *, forget_start: bool) -> None:
-        """Write down what a step drew; rows that are done stay as they are."""
-        live = ~self.done & finite
-        at = self._slots, self.taken
-        self.tokens[at] = torch.where(live, token, self.tokens[at])
-        self.looks[at] = torch.where(live[:, None], self.look, self.looks[at])
-        if forget_start:  # stock counts the start token for the first token alone
-            self.seen[:, START_SPEECH] = False
-        seen = self._slots, token
-        self.seen[seen] = self.seen[seen] | live
-        self.token.copy_(torch.where(live, token, self.token))
-        self.taken += live
-        self.filled += live
-        self.done |= ~finite | (token == STOP_SPEECH) | (self.taken >= self.cap)
-
-    def copy(self) -> list[Tensor]:
-        """Copy all that a step changes."""
-        return [values.clone() for values in self._changing()]
-
-    def restore(self, kept: list[Tensor]) -> None:
-        """Put back what `copy` gave."""
-        for values, value in zip(self._changing(), kept, strict=True):
-            values.copy_(value)
-
-    def _changing(self) -> list[Tensor]:
-        return [
-            *(self.token, self.taken, self.filled, self.place, self.done, self.complete),
-            *(self.seen, self.tokens, self.look, self.looks),
-        ]

@@ -1,0 +1,117 @@
+"""What the device knows of T3's rows while they are decoded. Its tensors never move, so that a step can be replayed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from speedd.engines.chatterbox import sampling
+from speedd.engines.chatterbox.families import START_SPEECH, STOP_SPEECH
+
+if TYPE_CHECKING:
+    from speedd.engines.chatterbox.decoder import Request
+
+MAX_SPEECH_TOKENS = 1000
+"""As stock has it: 40 s."""
+PLACE, BACK, TAIL = 0, 1, 2
+"""Columns of what is noted of the alignment; the tail has one for each of the last tokens."""
+
+
+class RowState:
+    """Static tensors, one entry per slot.
+
+    Args:
+        slots: how many.
+        vocabulary: tokens that T3 knows.
+        device: where they lie.
+        allowed: which tokens may be drawn, bool ``[vocabulary]``.
+        reach: how many of a text's last tokens are looked at for its end.
+    """
+
+    def __init__(self, slots: int, vocabulary: int, device: str, *, allowed: Tensor, reach: int) -> None:
+        def whole(*size: int, value: int = 0) -> Tensor:
+            return torch.full(size or (slots,), value, dtype=torch.int64, device=device)
+
+        self.allowed = allowed
+        self.parameters = sampling.RowParameters.neutral(slots, device)
+        self.any_top_p = False
+        self.token = whole(value=START_SPEECH)
+        self.taken = whole()
+        self.filled = whole()
+        self.cap = whole()
+        self.seed = whole(value=-1)
+        self.text_at = whole()
+        self.text_tokens = whole()
+        self.place = whole()
+        self.done = torch.ones(slots, dtype=torch.bool, device=device)
+        self.complete = torch.zeros(slots, dtype=torch.bool, device=device)
+        self.seen = torch.zeros(slots, vocabulary, dtype=torch.bool, device=device)
+        self.tokens = whole(slots, MAX_SPEECH_TOKENS + 1)
+        self.look = torch.zeros(slots, TAIL + reach, device=device)
+        self.looks = torch.zeros(slots, MAX_SPEECH_TOKENS + 1, TAIL + reach, device=device)
+        self._slots = torch.arange(slots, device=device)
+
+    def begin(self, slot: int, request: Request, filled: int, text_tokens: int, text_at: int) -> None:
+        """Set a row up for an utterance."""
+        style = request.style
+        self.parameters.set(
+            slot,
+            cfg_weight=style.cfg_weight,
+            temperature=style.temperature,
+            min_p=style.min_p,
+            top_p=style.top_p,
+            repetition_penalty=style.repetition_penalty,
+        )
+        for values, value in (
+            (self.token, START_SPEECH),
+            (self.taken, 0),
+            (self.filled, filled),
+            (self.cap, min(request.cap, MAX_SPEECH_TOKENS)),
+            (self.seed, request.seed),
+            (self.text_at, text_at),
+            (self.text_tokens, text_tokens),
+            (self.place, 0),
+        ):
+            values[slot] = value
+        self.complete[slot] = False
+        self.seen[slot] = False
+        self.seen[slot, START_SPEECH] = True
+        self.done[slot] = False
+
+    def end(self, slot: int) -> None:
+        """Let a row idle at the beginning of its slot."""
+        self.done[slot] = True
+        self.filled[slot] = self.taken[slot] = 0
+        self.seed[slot] = -1
+
+    def note(self, token: Tensor, finite: Tensor, *, forget_start: bool) -> None:
+        """Write down what a step drew; rows that are done stay as they are."""
+        live = ~self.done & finite
+        at = self._slots, self.taken
+        self.tokens[at] = torch.where(live, token, self.tokens[at])
+        self.looks[at] = torch.where(live[:, None], self.look, self.looks[at])
+        if forget_start:  # stock counts the start token for the first token alone
+            self.seen[:, START_SPEECH] = False
+        seen = self._slots, token
+        self.seen[seen] = self.seen[seen] | live
+        self.token.copy_(torch.where(live, token, self.token))
+        self.taken += live
+        self.filled += live
+        self.done |= ~finite | (token == STOP_SPEECH) | (self.taken >= self.cap)
+
+    def copy(self) -> list[Tensor]:
+        """Copy all that a step changes."""
+        return [values.clone() for values in self._changing()]
+
+    def restore(self, kept: list[Tensor]) -> None:
+        """Put back what `copy` gave."""
+        for values, value in zip(self._changing(), kept, strict=True):
+            values.copy_(value)
+
+    def _changing(self) -> list[Tensor]:
+        return [
+            *(self.token, self.taken, self.filled, self.place, self.done, self.complete),
+            *(self.seen, self.tokens, self.look, self.looks),
+        ]
