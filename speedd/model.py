@@ -245,6 +245,8 @@ class Style:
     repetition_penalty: float = 1.2
     speed: float = 1.0
     """1.0 is the voice's own pace, 2.0 twice as fast."""
+    top_k: int = 0
+    """Of how many of the likeliest tokens one is drawn, 1 for the likeliest itself; 0: as the model does."""
 
 
 @dataclass(frozen=True, slots=True)

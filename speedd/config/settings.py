@@ -100,6 +100,7 @@ class StyleSettings(Section):
     min_p: Annotated[float, Field(ge=0.02, le=0.3)] | None = None
     top_p: Annotated[float, Field(ge=0.01, le=1.0)] | None = None
     repetition_penalty: Annotated[float, Field(ge=1.0, le=2.0)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=10_000)] | None = None
 
 
 class SensitivitySettings(Section):

@@ -44,8 +44,8 @@ class Entries:
     chunks: tuple[Entry, ...]
     """In the order of their index, those of one index in the order of the file."""
     warnings: tuple[str, ...]
-    styled: bool
-    """Whether any of them says how it is to be spoken."""
+    styled: frozenset[str]
+    """What any of them says of how it is to be spoken, as keys of `PARAMETERS`."""
 
 
 def read_entries(document: JsonText, speech: SpeechSettings) -> Entries:
@@ -67,7 +67,7 @@ def read_entries(document: JsonText, speech: SpeechSettings) -> Entries:
         voice=_voice(header, document.comments),
         chunks=tuple(entry for _, entry in indexed),
         warnings=tuple(reader.warnings()),
-        styled=reader.styled,
+        styled=frozenset(reader.styled),
     )
 
 
@@ -115,7 +115,7 @@ class _EntryReader:
     def __init__(self, speech: SpeechSettings) -> None:
         self._speech = speech
         self._bent: dict[str, tuple[int, str]] = {}
-        self.styled = False
+        self.styled: set[str] = set()
 
     def read(self, number: int, item: Any) -> tuple[int, Entry]:
         """Read one chunk; ``number`` is its place in the file, from 1. Returns its index with it."""
@@ -205,17 +205,17 @@ class _EntryReader:
             return style
         if not isinstance(params, dict):
             raise _refused(number, f"its tts_params is {_kind(params)}, not an object")
-        given = {}
+        given: dict[str, Any] = {}
         for field in fields(Style):
             parameter = PARAMETERS.get(field.name)
             value = _number(number, params, field.name) if parameter else None
             if parameter is None or value is None:
                 continue
-            self.styled = True
+            self.styled.add(field.name)
             given[field.name] = parameter.clamped(value)
             if given[field.name] != value:
-                span = f"{parameter.least:g} to {parameter.most:g}"
-                self._bend(number, f"{field.name} is out of range; the nearest of {span} is used", f"{value:g}")
+                what = f"{field.name} is out of range; the nearest of {parameter.span} is used"
+                self._bend(number, what, f"{value:g}")
         return replace(style, **given)
 
     def _bend(self, number: int, what: str, value: str) -> None:

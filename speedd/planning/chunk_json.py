@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from speedd.config import SpeechSettings
-from speedd.model import Book, Chunk, Metadata, Notation, Plan, Quote, Segment, TextLimits
+from speedd.model import Book, Chunk, Metadata, Notation, Plan, Quote, Segment, Style, TextLimits
 from speedd.planning.chunk_chapters import Chapters, find_chapters
 from speedd.planning.chunk_entries import Entries, read_entries
 from speedd.planning.dialogue import Dialogue
@@ -133,8 +133,8 @@ def voice_from_log(path: Path) -> str:
 
 
 def _unused_style(entries: Entries, style_fields: Collection[str]) -> Iterator[str]:
-    unused = [name for name in PARAMETERS if name not in style_fields]
-    if entries.styled and unused:
+    unused = [name for name in PARAMETERS if name in entries.styled and name not in style_fields]
+    if unused:
         yield f"The engine does not use what the chunks say of {', '.join(unused)}."
 
 
@@ -211,7 +211,7 @@ def _record(chunk: Chunk, title: str | None) -> dict[str, Any]:
         "boundary_type": chunk.boundary.value,
         "sentiment_compound": chunk.sentiment_compound,
         "sentiment_raw": chunk.sentiment_raw,
-        "tts_params": {name: getattr(chunk.style, name) for name in PARAMETERS},
+        "tts_params": _params(chunk.style),
     }
     if chunk.dialogue:
         record["dialogue"] = [asdict(quote) for quote in chunk.dialogue]
@@ -222,6 +222,11 @@ def _record(chunk: Chunk, title: str | None) -> dict[str, Any]:
     if _is_ours(given.get("dialogue")):  # it follows from the text, which somebody may have edited
         merged["dialogue"] = record.get("dialogue", [])
     return merged
+
+
+def _params(style: Style) -> dict[str, float]:
+    """What a chunk says of its style: of 0, which stands for the model's own, nothing."""
+    return {name: value for name in PARAMETERS if (value := getattr(style, name))}
 
 
 def _is_ours(dialogue: Any) -> bool:

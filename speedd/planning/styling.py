@@ -27,11 +27,17 @@ class Parameter:
     base: float
     least: float
     most: float
-    digits: int
+    digits: int | None
+    """None for whole numbers."""
 
     def clamped(self, value: float) -> float:
         """The nearest value that is in range."""
-        return max(self.least, min(self.most, value))
+        return max(self.least, min(self.most, value if self.digits is not None else round(value)))
+
+    @property
+    def span(self) -> str:
+        """Its range, in words."""
+        return ("" if self.digits is not None else "the whole numbers ") + f"{self.least:g} to {self.most:g}"
 
 
 PARAMETERS: Mapping[str, Parameter] = {
@@ -41,8 +47,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     "min_p": Parameter(0.05, 0.02, 0.3, 3),
     "top_p": Parameter(1.0, 0.01, 1.0, 2),
     "repetition_penalty": Parameter(1.2, 1.0, 2.0, 1),
+    "top_k": Parameter(0, 0, 10_000, None),
 }
 """By the names that `Style` and ``tts_params`` share."""
+UNMOVED = frozenset({"top_k"})
+"""Parameters that sentiment does not move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +91,11 @@ def style_for(compound: float, speech: SpeechSettings) -> Style:
     """The style of a chunk with this smoothed sentiment, in [-1, 1]."""
     at = compound if follows_sentiment(speech) else 0.0
     preset = PRESETS[speech.preset].bases
-    values = {}
+    values: dict[str, Any] = {}
     for name, parameter in PARAMETERS.items():
         asked = getattr(speech.style, name)
         base = preset.get(name, parameter.base) if asked is None else asked
-        value = base + at * getattr(speech.sensitivity, name)
+        value = base if name in UNMOVED else base + at * getattr(speech.sensitivity, name)
         values[name] = round(parameter.clamped(value), parameter.digits)
     return Style(**values, speed=speech.speed)
 

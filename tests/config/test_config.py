@@ -65,7 +65,7 @@ def test_the_commented_file_says_the_defaults(tmp_path):
     defaults = dict(dotted(load(tmp_path).model_dump(mode="json")))
     assert (said.pop("speech.vader"), defaults.pop("speech.vader")) == (True, None)  # TOML knows no "as the preset"
     preset = {"exaggeration": 0.5, "cfg_weight": 0.5, "temperature": 0.85, "min_p": 0.05, "top_p": 1.0}
-    for name, base in (preset | {"repetition_penalty": 1.2}).items():
+    for name, base in (preset | {"repetition_penalty": 1.2, "top_k": 0}).items():
         assert (said.pop(f"speech.style.{name}"), defaults.pop(f"speech.style.{name}")) == (base, None)
     for key in [key for key in said if key.startswith("paths.")]:
         assert said.pop(key).replace("~", HOME["HOME"]) == defaults.pop(key)

@@ -43,6 +43,7 @@ def key(info=INFO, **changes):
         {"style": Style(speed=1.1)},
         {"seed": 8},
         {"language": "de"},
+        {"info": dataclasses.replace(INFO, style_fields=("speed", "top_k"))},
         {"info": dataclasses.replace(INFO, name="other")},
         {"info": dataclasses.replace(INFO, version="2")},
         {"info": dataclasses.replace(INFO, model_digest="n")},
@@ -59,6 +60,7 @@ def test_all_that_shapes_the_audio_is_in_the_key(changes):
 def test_what_does_not_shape_the_audio_is_not_in_the_key():
     assert key(voice=Voice("a name given by the user", "d")) == key()
     assert key(style=Style(temperature=0.1, exaggeration=0.9)) == key()
+    assert key(style=Style(top_k=7)) == key()
     assert key(style=Style(speed=1)) == key(style=Style(speed=1.0))
     assert key(info=dataclasses.replace(INFO, numerics={"fft_backend": "numpy", "threads": "1"})) == key()
     assert key(info=dataclasses.replace(INFO, limits=TextLimits(1, 2))) == key()

@@ -35,7 +35,7 @@ def test_a_chunk_comes_back_as_it_was_planned(ledger):
         pause_ms=150,
         sentiment_raw=-0.25,
         sentiment_compound=0.5,
-        style=Style(exaggeration=0.61, speed=1.2),
+        style=Style(exaggeration=0.61, speed=1.2, top_k=5),
         dialogue=(Quote(0, 7, new_speaker=True), Quote(8, 12, opens=True, closes=False)),
         record={"index": 7, "mine": {"deep": [1, None]}},
     )

@@ -60,7 +60,7 @@ def essence(plan):
 
 
 def test_everything_in_a_chunk_is_honoured(read):
-    params = {"exaggeration": 0.6, "cfg_weight": 0.4, "temperature": 0.7, "min_p": 0.1, "top_p": 0.9}
+    params = {"exaggeration": 0.6, "cfg_weight": 0.4, "temperature": 0.7, "min_p": 0.1, "top_p": 0.9, "top_k": 50}
     chunk = {
         "index": 0,
         "text": "So it was. Then?  It ended,",
@@ -161,13 +161,24 @@ def test_values_out_of_range_are_clamped_in_use_and_kept_in_the_file(read):
     assert back[1]["boundary_type"] == "cliff"
 
 
+def test_of_how_many_tokens_one_is_drawn_travels_in_the_file(read):
+    asked = [50, 0, None, 50.7, -2]
+    plan = read([{"text": "a", "tts_params": {"top_k": k}} for k in asked])
+    assert [c.style.top_k for c in plan.chunks] == [50, 0, 0, 51, 0]
+    (warning,) = plan.warnings
+    assert warning.startswith("top_k is out of range; the nearest of the whole numbers 0 to 10000 is used, in 2 chunks")
+    plan = plan_book(Book(Metadata(), (chapter("", "Hi."),)), limits=ONE, speech=SpeechSettings(style={"top_k": 7}))
+    again = json.loads(written(plan))
+    assert again[1]["tts_params"]["top_k"] == 7
+    assert [c.style.top_k for c in read(again).chunks] == [7]
+
+
 def test_style_that_the_engine_cannot_use_is_one_warning(tmp_path):
     path = tmp_path / "chunks.json"
-    path.write_text(json.dumps([{"text": "a", "tts_params": {"min_p": 0.1}}] * 3))
+    said = {"min_p": 0.1, "temperature": 0.8, "exaggeration": 0.3}
+    path.write_text(json.dumps([{"text": "a", "tts_params": said}] * 3))
     plan = read_chunk_json(path, book=None, name="x", limits=ONE, speech=SPEECH, style_fields=("speed", "temperature"))
-    assert plan.warnings == (
-        "The engine does not use what the chunks say of exaggeration, cfg_weight, min_p, top_p, repetition_penalty.",
-    )
+    assert plan.warnings == ("The engine does not use what the chunks say of exaggeration, min_p.",)
     path.write_text(json.dumps([{"text": "a"}]))
     assert read_chunk_json(path, book=None, name="x", limits=ONE, speech=SPEECH, style_fields=()).warnings == ()
 

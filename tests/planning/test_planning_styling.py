@@ -25,7 +25,7 @@ def test_the_default_preset_gives_the_older_tools_figures_to_the_last_digit(shar
         raw, compound = sentiment.next(chunk["text"])
         assert (raw, compound) == (chunk["sentiment_raw"], chunk["sentiment_compound"])
         made = style_for(compound, SpeechSettings())
-        assert {name: getattr(made, name) for name in PARAMETERS} == chunk["tts_params"]
+        assert {name: getattr(made, name) for name in PARAMETERS} == chunk["tts_params"] | {"top_k": 0}
     assert len(chunks) == 1567
 
 
@@ -72,6 +72,12 @@ def test_bases_and_sensitivities_can_be_set_one_by_one():
     asked = {"style": {"temperature": 1.0, "top_p": 0.9}, "sensitivity": {"cfg_weight": -0.2, "top_p": -0.5}}
     assert style(0.0, preset="narration", **asked) == (0.55, 0.5, 1.0, 0.05, 0.9, 1.2)
     assert style(0.5, preset="narration", **asked) == (0.65, 0.4, 1.15, 0.055, 0.65, 1.2)
+
+
+def test_of_how_many_tokens_one_is_drawn_is_a_whole_number_that_no_mood_moves():
+    assert [style_for(mood, SpeechSettings(style={"top_k": 40})).top_k for mood in (-1.0, 0.0, 1.0)] == [40] * 3
+    assert isinstance(style_for(0.5, SpeechSettings(style={"top_k": 40})).top_k, int)
+    assert style_for(1.0, SpeechSettings()).top_k == 0  # as the model does
 
 
 def test_speed_comes_from_the_settings():

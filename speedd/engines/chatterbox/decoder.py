@@ -126,7 +126,7 @@ class Decoder:
         )
         on_gpu = t3.device == "cuda"
         self._steps = GPU_STEPS if on_gpu else 1
-        self._graphs: dict[tuple[int, bool], torch.cuda.CUDAGraph] | None = (
+        self._graphs: dict[tuple[int, bool, int], torch.cuda.CUDAGraph] | None = (
             {} if (on_gpu if graphs is None else graphs) else None
         )
 
@@ -148,9 +148,12 @@ class Decoder:
             text = torch.tensor(request.text, device=self._t3.device)
             exaggeration = request.style.exaggeration if self._t3.family.guidance else 0.0
             start = self._prompts.write(slot * self._rows_each, request.voice, exaggeration, text)
-            self._state.begin(slot, request, start, len(request.text), self._text_at(start, len(request.text)))
+            text_at = self._text_at(start, len(request.text))
+            self._state.begin(slot, request, start, text_at, self._top_k(request.style))
         self._rows[slot] = _Row(request, Guard(self._guards, len(request.text)), start)
-        self._state.any_top_p = any(row.request.style.top_p < 1 for row in self._rows if row)
+        styles = [row.request.style for row in self._rows if row]
+        self._state.any_top_p = any(style.top_p < 1 for style in styles)
+        self._state.top_k_reach = sampling.reach_of_top_k(map(self._top_k, styles), self._t3.vocabulary)
 
     def advance(self) -> list[Spoken]:
         """Take a few steps and return what ended."""
@@ -178,7 +181,7 @@ class Decoder:
         if self._graphs is None:
             self._step(span)
             return
-        key = span, self._state.any_top_p
+        key = span, self._state.any_top_p, self._state.top_k_reach
         if key in self._graphs:
             self._graphs[key].replay()
         else:
@@ -237,8 +240,8 @@ class Decoder:
             x = sampling.kept_by_min_p(x, p.min_p)
         else:
             x = x / p.temperature
-        if family.top_k:
-            x = sampling.kept_by_top_k(x, family.top_k)
+        if state.top_k_reach:
+            x = sampling.kept_by_top_k(x, p.top_k, state.top_k_reach)
         if state.any_top_p:
             x = sampling.kept_by_top_p(x, p.top_p)
         if not family.guidance:
@@ -263,6 +266,9 @@ class Decoder:
         state.look[:, PLACE] = state.place.float()
         state.look[:, BACK] = reachable.masked_fill(at >= state.text_tokens[:, None] - _BACK_MARGIN, 0.0).amax(1)
         state.look[:, TAIL:] = reachable.gather(1, last.clamp(0, span - 1))
+
+    def _top_k(self, style: Style) -> int:
+        return style.top_k or self._t3.family.top_k or sampling.ALL_TOKENS
 
     def _text_at(self, start: int, text_tokens: int) -> int:
         """Where the text begins in a row of which ``start`` positions are filled."""

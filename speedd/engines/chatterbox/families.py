@@ -105,11 +105,12 @@ class Family:
         "min_p",
         "top_p",
         "repetition_penalty",
+        "top_k",
     )
     guidance: bool = True
     """Classifier-free guidance: each utterance is spoken with and without its text, and the difference counts."""
     top_k: int = 0
-    """Only so many tokens are drawn from; 0: all."""
+    """Only so many tokens are drawn from where the style does not say; 0: all."""
     speaker_prompt_tokens: int = 150
     """How many speech tokens of the sample T3 is shown."""
     speaker_prompt_s: float = 6.0
@@ -176,7 +177,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                         more=_HUGGING_FACE_TOKENIZER,
                     ),
                     backbone="gpt2",
-                    style_fields=("temperature", "top_p", "repetition_penalty"),
+                    style_fields=("temperature", "top_p", "repetition_penalty", "top_k"),
                     guidance=False,
                     top_k=1000,
                     speaker_prompt_tokens=375,

@@ -37,6 +37,8 @@ class RowState:
         self.allowed = allowed
         self.parameters = sampling.RowParameters.neutral(slots, device)
         self.any_top_p = False
+        self.top_k_reach = 0
+        """As `sampling.reach_of_top_k` has it."""
         self.token = whole(value=START_SPEECH)
         self.taken = whole()
         self.filled = whole()
@@ -53,8 +55,8 @@ class RowState:
         self.looks = torch.zeros(slots, MAX_SPEECH_TOKENS + 1, TAIL + reach, device=device)
         self._slots = torch.arange(slots, device=device)
 
-    def begin(self, slot: int, request: Request, filled: int, text_tokens: int, text_at: int) -> None:
-        """Set a row up for an utterance."""
+    def begin(self, slot: int, request: Request, filled: int, text_at: int, top_k: int) -> None:
+        """Set a row up for an utterance of which so much is filled; its text begins at ``text_at``."""
         style = request.style
         self.parameters.set(
             slot,
@@ -63,6 +65,7 @@ class RowState:
             min_p=style.min_p,
             top_p=style.top_p,
             repetition_penalty=style.repetition_penalty,
+            top_k=top_k,
         )
         for values, value in (
             (self.token, START_SPEECH),
@@ -71,7 +74,7 @@ class RowState:
             (self.cap, min(request.cap, MAX_SPEECH_TOKENS)),
             (self.seed, request.seed),
             (self.text_at, text_at),
-            (self.text_tokens, text_tokens),
+            (self.text_tokens, len(request.text)),
             (self.place, 0),
         ):
             values[slot] = value

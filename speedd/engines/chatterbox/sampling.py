@@ -7,7 +7,7 @@ depends on the row's seed and step alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,20 +18,25 @@ Draw: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Takes probabilities ``[rows, tokens]``, seeds and steps ``[rows]``; returns a token for each row."""
 
 
+ALL_TOKENS = 1 << 31
+"""A ``top_k`` that drops nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowParameters:
-    """What each row is sampled by: float32 ``[rows, 1]``."""
+    """What each row is sampled by: float32 ``[rows, 1]``, but for ``top_k``, which is int64."""
 
     cfg_weight: Tensor
     temperature: Tensor
     min_p: Tensor
     top_p: Tensor
     repetition_penalty: Tensor
+    top_k: Tensor
 
     @classmethod
     def neutral(cls, rows: int, device: str) -> RowParameters:
         """Parameters of idle rows."""
-        return cls(*(torch.full((rows, 1), value, device=device) for value in (0.0, 1.0, 0.0, 1.0, 1.0)))
+        return cls(*(torch.full((rows, 1), value, device=device) for value in (0.0, 1.0, 0.0, 1.0, 1.0, ALL_TOKENS)))
 
     def set(self, row: int, **values: float) -> None:
         """Set a row's parameters."""
@@ -57,10 +62,24 @@ def kept_by_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
     return logits.masked_fill(shares < min_p * shares.amax(-1, keepdim=True), -math.inf)
 
 
-def kept_by_top_k(logits: Tensor, k: int) -> Tensor:
-    """Drop all but the ``k`` likeliest tokens."""
-    k = min(k, logits.size(-1))
-    return logits.masked_fill(logits < logits.topk(k, -1).values[:, -1:], -math.inf)
+def reach_of_top_k(ks: Iterable[int], tokens: int) -> int:
+    """Say how far down the likeliest tokens must be known for rows that keep so many each: 0 if none drops any.
+
+    Args:
+        ks: of each row.
+        tokens: that there are.
+    Returns:
+        A power of two, or all tokens: each is another CUDA graph.
+    """
+    widest = max((k for k in ks if k < tokens), default=0)
+    return min(tokens, 1 << (widest - 1).bit_length()) if widest else 0
+
+
+def kept_by_top_k(logits: Tensor, top_k: Tensor, reach: int) -> Tensor:
+    """Drop all but the ``top_k`` likeliest tokens of each row; rows that keep more than ``reach`` stay whole."""
+    likeliest = logits.topk(reach, -1).values
+    least = likeliest.gather(1, top_k.clamp_max(reach) - 1)
+    return logits.masked_fill((logits < least) & (top_k <= reach), -math.inf)
 
 
 def kept_by_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
