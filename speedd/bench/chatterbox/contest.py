@@ -101,12 +101,15 @@ def run_chatterbox(plan: Plan, *, tell: Tell = lambda _: None) -> dict[str, Any]
             disturbed = ran.others_s > DISTURBED * ran.wall_s * machine.cores()
             return {**ran.said, "others_s": round(ran.others_s, 1), "disturbed": disturbed}
 
-        def run(program: str, model: str, what: str) -> dict[str, Any]:
-            tell(f"{program} of {model}, {what}")
-            said = obeyed(program, plan.order(folder, model, what))
+        def run(program: str, model: str, what: str, reference_s: float = REFERENCES_S[0]) -> dict[str, Any]:
+            tell(f"{program} of {model}, {what}, reference of {reference_s:g} s")
+            said = obeyed(program, replace(plan.order(folder, model, what), reference_s=reference_s))
             if said.get(OUT_OF_MEMORY):
                 raise EngineError(f"The {plan.device} device has no room for the {program} of {model}, {what}.")
             return {"name": what, **said}
+
+        def run_engine(model: str) -> dict[str, Any]:
+            return {f"{seconds:g}": run("engine", model, fastest, seconds) for seconds in REFERENCES_S}
 
         def run_rows(program: str, order: Order) -> dict[str, Any]:
             limit = f" of {order.memory_gb} GB" if order.memory_gb else ""
@@ -116,11 +119,11 @@ def run_chatterbox(plan: Plan, *, tell: Tell = lambda _: None) -> dict[str, Any]
         report: dict[str, Any] = {"machine": machine.describe(folder), "plan": asdict(replace(plan, weights=None))}
         report["t3"] = [run("t3", "english", what) for what in (STOCK, *plan.precisions)]
         report["s3gen"] = [run("s3gen", "english", what) for what in (STOCK, fastest)]
-        report["engine"] = run("engine", "english", fastest)
+        report["engine"] = run_engine("english")
         report["nano"] = {
             "t3": run("t3", "nano", fastest),
             "s3gen": run("s3gen", "nano", fastest),
-            "engine": run("engine", "nano", fastest),
+            "engine": run_engine("nano"),
         }
         report["figures"] = figures(report, plan)
         if device is not None:
@@ -155,33 +158,27 @@ def figures(report: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Work out the ratios that a report's measurements give."""
     stock, *ours = report["t3"]
     stock_s3gen, s3gen = report["s3gen"]
-    chunk_s = plan.tokens / TOKENS_PER_SECOND
-    long_s, short_s = (f"{seconds:g}" for seconds in REFERENCES_S)
-    t3_s = ours[-1]["seconds"] / plan.chunks
+    long_s = f"{REFERENCES_S[0]:g}"
     stock_s = stock["seconds"] / plan.stock_chunks + stock_s3gen["chunk"][long_s]
-    engine_s = report["engine"]["seconds"] / plan.chunks
+    chunk_s = {name: one["seconds"] / plan.chunks for name, one in report["engine"].items()}
+    engine, nano = report["engine"][long_s], report["nano"]["engine"][long_s]
     parts = {
         **{f"T3, {one['name']}": one for one in ours},
         "S3Gen": s3gen,
-        "whole engine": report["engine"],
-        "whole engine, nano": report["nano"]["engine"],
+        "whole engine": engine,
+        "whole engine, nano": nano,
     }
     on_card = {"T3, stock": stock, "S3Gen, stock": stock_s3gen, **parts}
     return {
         "t3": {one["name"]: one["tokens_per_s"] / stock["tokens_per_s"] for one in ours},
         "estimator": stock_s3gen["estimator_step"] / s3gen["estimator_step"],
-        "chunk_s": {"stock": stock_s, "engine": engine_s, **{s: t3_s + s3gen["chunk"][s] for s in (long_s, short_s)}},
-        "chunk": {
-            "engine": stock_s / engine_s,
-            **{s: stock_s / (t3_s + s3gen["chunk"][s]) for s in (long_s, short_s)},
-        },
-        "engine_realtime": report["engine"]["audio_s"] / report["engine"]["seconds"],
-        "nano_realtime": report["nano"]["engine"]["audio_s"] / report["nano"]["engine"]["seconds"],
-        "nano_realtime_short_reference": chunk_s
-        / (report["nano"]["t3"]["seconds"] / plan.chunks + report["nano"]["s3gen"]["chunk"][short_s]),
+        "chunk_s": {STOCK: stock_s, **chunk_s},
+        "chunk": {name: stock_s / seconds for name, seconds in chunk_s.items()},
+        "realtime": {name: one["audio_s"] / one["seconds"] for name, one in report["engine"].items()},
+        "nano_realtime": {name: one["audio_s"] / one["seconds"] for name, one in report["nano"]["engine"].items()},
         "shares": {
-            "english": _shares(ours[-1], s3gen, report["engine"], plan),
-            "nano": _shares(report["nano"]["t3"], report["nano"]["s3gen"], report["nano"]["engine"], plan),
+            "english": _shares(ours[-1], s3gen, engine, plan),
+            "nano": _shares(report["nano"]["t3"], report["nano"]["s3gen"], nano, plan),
         },
         "peak_mb": {name: one["peak_mb"] for name, one in parts.items()},
         "peak_device_mb": {name: one["peak_device_mb"] for name, one in on_card.items() if "peak_device_mb" in one},
@@ -194,7 +191,7 @@ def _stock_realtime(report: dict[str, Any], plan: Plan) -> dict[str, float]:
     return {
         "t3": report["t3"][0]["tokens_per_s"] / TOKENS_PER_SECOND,
         "s3gen": chunk_s / report["s3gen"][0]["chunk"][f"{REFERENCES_S[0]:g}"],
-        "engine": chunk_s / report["figures"]["chunk_s"]["stock"],
+        "engine": chunk_s / report["figures"]["chunk_s"][STOCK],
     }
 
 

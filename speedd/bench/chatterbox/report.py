@@ -21,7 +21,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield f"  {row['name']:6}{chunks:4} chunks {row['tokens_per_s']:8.1f} tokens/s{ratio}{_note(row)}"
     yield ""
     stock, ours = report["s3gen"]
-    yield f"S3Gen, flow estimator in bf16, {plan['tokens'] / TOKENS_PER_SECOND:g} s of speech:"
+    yield f"S3Gen, flow estimator in {ours['estimator']}, {plan['tokens'] / TOKENS_PER_SECOND:g} s of speech:"
     yield (
         f"  a step of the flow: stock {stock['estimator_step']:.3f} s, ours {ours['estimator_step']:.3f} s:"
         f" {found['estimator']:.2f} × stock{_note(stock)}{_note(ours)}"
@@ -32,23 +32,19 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield f"  a chunk, reference of {name} s: {beside}ours {ours['chunk'][name]:.2f} s"
     yield "  profile: " + ", ".join(f"{one['operation']} {one['share']:.0%}" for one in ours["profile"])
     yield ""
-    yield f"A whole chunk, {plan['chunks']} side by side in T3 ({report['engine']['name']}):"
-    whole_s, ratios = found["chunk_s"], found["chunk"]
-    longest, shortest = (f"{seconds:g}" for seconds in REFERENCES_S)
-    yield f"  stock, reference of {longest} s: {whole_s['stock']:.1f} s"
-    yield (
-        f"  the engine, reference of {longest} s: {whole_s['engine']:.2f} s, {ratios['engine']:.1f} × stock,"
-        f" {found['engine_realtime']:.2f} × realtime{_note(report['engine'])}"
-    )
-    for name in (longest, shortest):
-        yield f"  T3 and S3Gen added up, reference of {name} s: {whole_s[name]:.2f} s, {ratios[name]:.1f} × stock"
-    yield f"  into what it goes: {_shares(found['shares']['english'])}"
+    yield f"A whole chunk, {plan['chunks']} side by side in T3 ({ours['name']}):"
+    yield f"  stock, reference of {REFERENCES_S[0]:g} s: {found['chunk_s'][STOCK]:.1f} s"
+    for name, engine in report["engine"].items():
+        yield (
+            f"  the engine, reference of {name} s: {found['chunk_s'][name]:.2f} s, {found['chunk'][name]:.1f} × stock,"
+            f" {found['realtime'][name]:.2f} × realtime{_note(engine)}"
+        )
+    yield f"  into what it goes with {REFERENCES_S[0]:g} s: {_shares(found['shares']['english'])}"
     yield ""
     yield "Nano, T3 and mean flow:"
-    note = _note(report["nano"]["engine"])
-    yield f"  the engine, reference of {longest} s: {found['nano_realtime']:.2f} × realtime{note}"
-    yield f"  T3 and S3Gen added up, reference of {shortest} s: {found['nano_realtime_short_reference']:.2f} × realtime"
-    yield f"  into what it goes: {_shares(found['shares']['nano'])}"
+    for name, engine in report["nano"]["engine"].items():
+        yield f"  the engine, reference of {name} s: {found['nano_realtime'][name]:.2f} × realtime{_note(engine)}"
+    yield f"  into what it goes with {REFERENCES_S[0]:g} s: {_shares(found['shares']['nano'])}"
     profiled = report["nano"]["s3gen"]["profile"]
     yield "  profile of S3Gen: " + ", ".join(f"{one['operation']} {one['share']:.0%}" for one in profiled)
     yield ""

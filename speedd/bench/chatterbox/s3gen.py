@@ -12,6 +12,7 @@ from speedd.bench.chatterbox.order import REFERENCES_S, STOCK, TOKENS_PER_SECOND
 from speedd.bench.chatterbox.program import obey, timed_s
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.loading import load_s3gen
+from speedd.engines.chatterbox.probe import estimator_precision
 from speedd.engines.chatterbox.s3gen import SPEECH_TOKENS, S3Gen, SpeechRow
 from speedd.engines.chatterbox.weights import find_weights
 
@@ -26,7 +27,8 @@ def measure(order: Order) -> dict[str, Any]:
 
     Returns:
         Seconds: ``estimator_step`` (on the long reference and a chunk) and ``chunk`` by length of reference; of ours
-        also ``stages`` of a chunk and ``profile``, the operations of torch that take the most.
+        also what the ``estimator`` reckons in, ``stages`` of a chunk and ``profile``, the operations of torch that take
+        the most.
     """
     torch.manual_seed(0)
     weights = find_weights(FAMILIES[order.model], order.folder, "", {})
@@ -37,7 +39,8 @@ def measure(order: Order) -> dict[str, Any]:
 
 
 def _ours(model: Any, row: SpeechRow, order: Order, steps: int) -> dict[str, Any]:
-    dtype = torch.float32 if order.what == "fp32" else torch.bfloat16
+    estimator = estimator_precision(order.what)
+    dtype = torch.bfloat16 if estimator == "bf16" else torch.float32
     by_reference = {
         f"{seconds:g}": S3Gen.from_model(
             model, device=order.device, estimator_dtype=dtype, reference_s=seconds, steps=steps
@@ -48,6 +51,7 @@ def _ours(model: Any, row: SpeechRow, order: Order, steps: int) -> dict[str, Any
     with torch.inference_mode():
         stages = {name: best_s(run, order) for name, run in _stages(ours, row)}
         return {
+            "estimator": estimator,
             "estimator_step": stages["estimator_step"],
             "chunk": {name: best_s(lambda: made.render([row]), order) for name, made in by_reference.items()},  # noqa: B023 - run at once
             "stages": stages,
