@@ -72,7 +72,7 @@ class Slot:
     rss_bytes: int = 0
     restarts: Restarts = field(default_factory=Restarts)
     since_s: float = 0.0
-    """Monotonic time of the last step forward: started, ready, an answer, or work sent to an idle worker."""
+    """Monotonic time of the last step: started, ready, an answer, work sent to an idle worker, or that it ends."""
     start_at_s: float = 0.0
     """When it may be filled again."""
     fault: str = ""
@@ -90,7 +90,7 @@ class Slot:
     @property
     def is_up(self) -> bool:
         """Whether it has a worker that speaks, or soon will."""
-        return self.child is not None and not self.leaving and self.manners < Manners.PAUSE
+        return self.child is not None and not (self.fault or self.leaving) and self.manners < Manners.PAUSE
 
     def empty(self, state: WorkerState) -> None:
         """Note that its worker is gone."""

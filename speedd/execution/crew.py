@@ -293,8 +293,8 @@ class Crew:
 
     def _end_overdue(self) -> None:
         for slot in self._slots:
-            if slot.child is not None and not slot.fault and self._clock() > self._deadlines.of(slot):
-                slot.fault = f"it had not answered after {self._clock() - slot.since_s:.0f} s"
+            if slot.child is not None and self._clock() > self._deadlines.of(slot):
+                slot.fault = slot.fault or f"it had not answered after {self._clock() - slot.since_s:.0f} s"
                 slot.child.kill()
 
     def _release_idle(self) -> None:

@@ -21,6 +21,8 @@ class PoolTimes:
     """What an engine has at least, from the moment it takes an utterance until its take is stored; longer texts and
     slower engines get more (see `Pace`)."""
     load_s: float = 600.0
+    end_s: float = 10.0
+    """From when a worker is known to end, with nothing in its engine, until it is gone: torch takes a second or two."""
     heartbeat_s: float = 1.0
     idle_release_s: float = 600.0
     """Workers without work for so long are ended: only that gives their memory back."""
@@ -44,11 +46,13 @@ class Deadlines:
 
     def of(self, slot: Slot) -> float:
         """Say when a worker must have shown something, on the monotonic clock; infinite if it owes nothing."""
+        started = [(item, item.started_s) for item in slot.outstanding if item.started_s is not None]
+        if slot.fault or (slot.leaving and not started):
+            return slot.since_s + self._times.end_s
         if slot.state is WorkerState.LOADING:
             return slot.since_s + self._times.load_s
         if not slot.outstanding:
             return math.inf
-        started = [(item, item.started_s) for item in slot.outstanding if item.started_s is not None]
         if not started:
             return slot.since_s + self._allowed_s(slot.outstanding[0])
         return min(since_s + self._allowed_s(item) for item, since_s in started)

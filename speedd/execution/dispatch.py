@@ -149,15 +149,20 @@ class Dispatch:
                 slot.rss_bytes = report.rss_bytes
                 self._read(slot, report.gauge)
             case NoRoom():
-                slot.fault = slot.no_room = report.reason
+                slot.no_room = report.reason
+                self._end(slot, report.reason)
             case Broken():
-                slot.fault = report.reason
+                self._end(slot, report.reason)
                 log.warning("worker.broke", worker=slot.index, reason=report.reason, trace=report.trace)
             case Refused():
-                slot.fault = report.message
+                self._end(slot, report.message)
                 slot.restarts.refusal = EngineError(report.message, hint=report.hint)
             case _:
                 self._hear_of_work(slot, report)
+
+    def _end(self, slot: Slot, fault: str) -> None:
+        slot.fault = fault
+        slot.since_s = self._clock()
 
     def _hear_of_work(self, slot: Slot, report: object) -> None:
         match report:

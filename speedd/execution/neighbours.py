@@ -55,6 +55,7 @@ class Neighbours:
             if slot.child is not None and manners > slot.manners:
                 slot.child.send(Stop() if manners is Manners.LEAVE else Release())
                 slot.leaving = manners is Manners.LEAVE
+                slot.since_s = self._clock() if slot.leaving else slot.since_s
             slot.manners = manners
         able = [slot for slot in self._slots if not slot.restarts.are_vain]
         return able[0].polite if able and all(slot.manners >= Manners.PAUSE for slot in able) else ""

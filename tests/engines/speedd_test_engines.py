@@ -22,6 +22,8 @@ is answered with `Failed` by every one of them. What else they do:
   them: ``load 1`` (it dies while loading on card 1), ``refuse 1`` (it says that it cannot be loaded), ``work 1``
   (it loads, and dies in each text).
 - ``no_numbers``: a sample of every take is not a number.
+- ``clinging``: sleeps as ``slow`` does; ``FULL`` is raised each time. It does not end: SPEEDD_TEST_CLINGS says where it
+  stays, in ``close``, or at the process's ``exit``; with ``load`` it has no room while loading, and stays at the exit.
 - ``counting``: speaks 4 at once, a token for each character, in SPEEDD_TEST_SLOW_S seconds (0.05); dies once on a text
   that holds ``KILL`` as ``mishap`` does.
 - ``bulky``: 8 at once, a minute of samples each in no time, and a disk that takes SPEEDD_TEST_SLOW_S seconds (0.05)
@@ -32,6 +34,7 @@ is answered with `Failed` by every one of them. What else they do:
 With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted there: a file per process, a key a line.
 """
 
+import atexit
 import os
 import re
 import signal
@@ -282,6 +285,22 @@ def due(mishap, rows):
     return False
 
 
+class Clinging(Slow):
+    def speak(self, utterance):
+        if holds(utterance, "FULL"):
+            raise DeviceFullError("There is not enough memory.")
+        return super().speak(utterance)
+
+    def close(self):
+        if os.environ["SPEEDD_TEST_CLINGS"] == "close":
+            sleep_for_ever()
+
+
+def sleep_for_ever():
+    while True:
+        time.sleep(3600)
+
+
 class Counting(OomAtRows):
     claimed_rows = has_rows = 4
 
@@ -366,6 +385,10 @@ class Factory:
             with suppress(FileNotFoundError):
                 (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "load").unlink()
                 os._exit(4)
+        if self.engine is Clinging and (where := os.environ["SPEEDD_TEST_CLINGS"]) != "close":
+            atexit.register(sleep_for_ever)
+            if where == "load":
+                raise DeviceFullError("There is not enough memory.")
         return self.engine(self.describe(options))
 
 
@@ -383,6 +406,7 @@ TIGHT = Factory("tight", Tight, device="test", fallbacks=(Fallback("smaller"), F
 CARD = Factory("card", OnCard, device="cuda")
 NO_NUMBERS = Factory("no_numbers", NoNumbers)
 MISHAP = Factory("mishap", Mishap, device="test")
+CLINGING = Factory("clinging", Clinging)
 COUNTING = Factory("counting", Counting, device="test")
 BULKY = Factory("bulky", Bulky, device="test")
 CRASH_IN_BATCH = Factory("crash_in_batch", CrashInBatch, device="test")

@@ -1,0 +1,57 @@
+"""Workers that are to end and do not: they are ended, and their memory comes back."""
+
+from datetime import UTC, datetime
+
+import pytest
+from execution_pools import results, utterance, utterances
+from speedd_house import wait_until
+
+from speedd.config import GpuSettings
+from speedd.errors import TryAgainError
+from speedd.execution.etiquette import Etiquette, QuietHours
+from speedd.execution.pool import PoolTimes
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(60)]
+
+SOON = PoolTimes(end_s=0.2)
+
+
+@pytest.mark.parametrize("where", ["close", "exit"])
+def test_a_worker_that_has_no_room_and_hangs_at_its_end_is_ended(pool, monkeypatch, where):
+    monkeypatch.setenv("SPEEDD_TEST_CLINGS", where)
+    narrators = pool("clinging", workers=1, times=SOON)
+    work = utterances(narrators.info, 6)
+    with pytest.raises(TryAgainError, match="no room on its device"):
+        results(narrators, [utterance(narrators.info, "FULL"), *work])
+    (worker,) = narrators.status().workers
+    assert (worker.pid, worker.restarts) == (None, 0)
+    narrators._crew._slots[0].start_at_s = 0.0
+    assert len(results(narrators, work)) == len(work)
+
+
+def test_a_worker_that_has_no_room_at_load_and_hangs_at_its_end_is_ended(pool, monkeypatch):
+    monkeypatch.setenv("SPEEDD_TEST_CLINGS", "load")
+    narrators = pool("clinging", workers=1, times=SOON)
+    with pytest.raises(TryAgainError, match="no room on its device"):
+        results(narrators, utterances(narrators.info, 3))
+    assert narrators.status().workers[0].pid is None
+
+
+@pytest.mark.parametrize("where", ["close", "exit"])
+def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(pool, monkeypatch, where):
+    monkeypatch.setenv("SPEEDD_TEST_CLINGS", where)
+    monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)
+    hour = [12]
+    etiquette = Etiquette(
+        GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, hour[0], tzinfo=UTC)
+    )
+    narrators = pool("clinging", times=SOON, etiquette=etiquette)
+    work = utterances(narrators.info, 40)
+    run = narrators.run(work)
+    answered = list(next(run))
+    hour[0] = 20
+    wait_until(lambda: not any(worker.pid for worker in narrators.status().workers))
+    hour[0] = 0
+    answered += [one for batch in run for one in batch]
+    assert sorted(one.key for one in answered) == sorted(one.key for one in work)
+    assert sum(worker.restarts for worker in narrators.status().workers) == 0
