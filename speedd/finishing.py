@@ -227,6 +227,8 @@ class Finishing:
                 name=info.name,
                 version=info.version,
                 model_digest=info.model_digest,
+                revision=info.revision,
+                files=dict(info.files),
                 device=info.device,
                 numerics=dict(info.numerics),
             ),

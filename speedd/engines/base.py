@@ -48,6 +48,10 @@ class EngineInfo:
     """Ways to need less memory, the mildest first; an engine that has some is `Retreating`."""
     shares_cores: bool = True
     """For an engine on a CPU: whether several workers, each on one core, are better than one that uses them all."""
+    revision: str = ""
+    """Which of the published versions of the model's files it is (a commit), where that is known."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of each of the model's files, hex, by name, where `model_digest` comes from several."""
     patient_s_per_char: float = 0.025
     """Before anything is measured: what a text may take per character, with all that is spoken beside it."""
 

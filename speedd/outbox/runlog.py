@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal, TextIO
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 SCHEMA_NAME = "run-log.schema.json"
 
 _CHUNKS_LINE = '  "chunks": [\n'
@@ -72,6 +72,8 @@ class EngineLog(_Entry):
     name: str
     version: str
     model_digest: str = Field(description="SHA-256 over the files of the model, hex.")
+    revision: str = Field(default="", description="The published version of the model's files; empty if unknown.")
+    files: dict[str, Sha256] = Field(default={}, description="SHA-256 of each of the model's files, hex, by name.")
     device: str = Field(description="Such as cpu or cuda:0.")
     numerics: dict[str, str] = Field(description="What else decides the bits: dtype, steps, threads, FFT back-end …")
 
@@ -188,7 +190,7 @@ class ChunkLog(_Entry):
 class RunLog(_Entry):
     """All but the chunks, which `write_run_log` adds as they come."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     job_id: str
     edition: int = Field(default=1, ge=1, description="1, or more where changed settings made the job anew.")
     run_id: str = Field(default="", description="The run of the program, as its own log calls it.")

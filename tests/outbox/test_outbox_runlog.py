@@ -96,7 +96,7 @@ def test_a_log_keeps_to_the_schema(count):
     validator.check_schema(shipped_schema())
     validator.validate(log)
     assert [one["index"] for one in log["chunks"]] == list(range(count))
-    assert log["schema_version"] == 2
+    assert log["schema_version"] == 3
     assert log["source"]["name"] == "Büch\u2028 🐉"
     assert log["loudness"]["true_peak_dbtp"] is None
     assert log["started_at"] == "2026-01-02T01:04:05Z"
@@ -112,7 +112,7 @@ def test_a_log_of_a_refused_source_keeps_to_the_schema():
 
 def test_a_log_that_says_more_or_less_is_no_log_of_ours():
     log = json.loads(written(head(), [chunk(0)]))
-    for broken in (log | {"extra": 1}, {k: v for k, v in log.items() if k != "chunks"}, log | {"schema_version": 1}):
+    for broken in (log | {"extra": 1}, {k: v for k, v in log.items() if k != "chunks"}, log | {"schema_version": 2}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, shipped_schema())
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from speedd.engines.chatterbox.families import Family
 from speedd.engines.chatterbox.options import read_options
-from speedd.engines.chatterbox.weights import file_digests, find_weights, write_whole
+from speedd.engines.chatterbox.weights import (
+    DIGESTS,
+    Weights,
+    cached,
+    fault_of,
+    file_digests,
+    find_weights,
+    write_whole,
+)
 from speedd.errors import EngineError, UsageError
-
-RECORD = "weights.json"
-"""In the state folder: which revision was fetched, and the SHA-256 of every file."""
 
 
 def download(options: Mapping[str, Any]) -> str:
-    """Fetch the model that the settings name, and write down what came.
+    """Fetch the model that the settings name, what of it is damaged once more, and write down what came.
 
     Args:
         options: as the factory gets them.
@@ -37,16 +44,26 @@ def download(options: Mapping[str, Any]) -> str:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
         raise EngineError(f"Nothing can be fetched: {error}.", hint="Install speedd[chatterbox] first.") from error
-    files = read.family.files
-    wanted = [*files.needed, *files.more]
+    files, state = read.family.files, read.state_folder
+    notes = state / DIGESTS if state else None
+
+    def fetch(names: Iterable[str], *, anew: bool) -> None:
+        snapshot_download(
+            read.family.repository, revision=read.revision, allow_patterns=list(names), force_download=anew
+        )
+
     try:
-        snapshot_download(read.family.repository, revision=read.revision, allow_patterns=wanted)
+        fetch([*files.needed, *files.more], anew=False)
+        there = Weights(read.family, *cached(read.family, read.revision, os.environ))
+        damaged = {path.name for path in there.present if fault_of(path)}
+        damaged |= set(changed_since(noted(state, there), file_digests(there, notes, anew=True)))
+        if damaged:  # what lies in the cache is not looked at when it is fetched once more
+            fetch(damaged, anew=True)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         first = str(error).strip().splitlines() or [type(error).__name__]
         raise EngineError(f"{read.family.repository} cannot be fetched: {first[0]}", hint="Try again later.") from error
     weights = find_weights(read.family, None, read.revision, os.environ)
-    state = read.state_folder
-    digests = file_digests(weights, state / "digests.json" if state else None)
+    digests = file_digests(weights, notes)
     if state:
         record = {
             "model": read.family.name,
@@ -55,9 +72,28 @@ def download(options: Mapping[str, Any]) -> str:
             "revision": weights.revision,
             "sha256": digests,
         }
-        write_whole(state / RECORD, json.dumps(record, indent=1).encode())
+        write_whole(record_path(state, read.family), json.dumps(record, indent=1).encode())
     told = f"{read.family.repository} at {weights.revision}, {len(digests)} files"
     return told + (_fetch_segmenter() if "zh" in read.family.languages else "")
+
+
+def record_path(state: Path, family: Family) -> Path:
+    """Where it is noted which revision of a model was fetched, and the SHA-256 of every file."""
+    return state / f"weights-{family.name}.json"
+
+
+def noted(state: Path | None, weights: Weights) -> Mapping[str, str]:
+    """Return what `download` noted of a model's files, by name; nothing if it did not fetch this revision."""
+    try:
+        record = json.loads(record_path(state, weights.family).read_text(encoding="utf-8")) if state else {}
+    except (OSError, ValueError):
+        return {}
+    return record.get("sha256", {}) if record.get("revision") == weights.revision else {}
+
+
+def changed_since(noted: Mapping[str, str], digests: Mapping[str, str]) -> list[str]:
+    """Name the files that are no longer what was noted."""
+    return [name for name, digest in digests.items() if noted.get(name, digest) != digest]
 
 
 def _fetch_segmenter() -> str:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from speedd.engines.base import EngineInfo, Fallback
 from speedd.engines.chatterbox.budget import Needs, fixed_bytes, number_bytes, t3_size
+from speedd.engines.chatterbox.download import changed_since, noted
 from speedd.engines.chatterbox.options import Options, read_options
 from speedd.engines.chatterbox.probe import Machine, cpu_precision, estimator_precision, probe
 from speedd.engines.chatterbox.text import text_tools
-from speedd.engines.chatterbox.weights import Weights, find_weights, model_digest
+from speedd.engines.chatterbox.weights import DIGESTS, Weights, file_digests, find_weights, model_digest
 from speedd.errors import EngineError
 from speedd.model import TextLimits, Voice
 
@@ -86,7 +87,14 @@ class ChatterboxFactory:
         folder = Path(options.weights).expanduser() if options.weights else None
         weights = find_weights(family, folder, options.revision, os.environ)
         state = options.state_folder
-        digest = model_digest(weights, state / "digests.json" if state else None)
+        digests = file_digests(weights, state / DIGESTS if state else None)
+        if changed := changed_since(noted(state, weights), digests):
+            raise EngineError(
+                f"{', '.join(changed)} in {weights.folder} is not what `speedd check --download` fetched: it is"
+                " damaged, or somebody changed it.",
+                hint="Run that command again. Weights of your own belong in a folder: [chatterbox] weights.",
+            )
+        digest = model_digest(digests)
         found = probe(options.device, state)
         machine = replace(found, precision=_precision(found, options))
         on_cpu = machine.device == "cpu"
@@ -116,6 +124,8 @@ class ChatterboxFactory:
             device=machine.device,
             fallbacks=_fallbacks(machine, options, rows),
             shares_cores=machine.device != "cpu",
+            revision=weights.revision,
+            files=digests,
             patient_s_per_char=PATIENT_S_PER_CHAR[machine.device],
         )
         return info, weights

@@ -20,6 +20,8 @@ from speedd.errors import EngineError
 
 DECLARATION = "speedd.json"
 """Beside generated weights: says that they were generated, and their shape where tensors do not tell it."""
+DIGESTS = "digests.json"
+"""In the state folder: the SHA-256 of every file, by what it looked like when it was read."""
 _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000
 
@@ -57,7 +59,7 @@ def find_weights(family: Family, folder: Path | None, revision: str, environment
     """
     commit, fetch = "", "Put the published files into the folder that [chatterbox] weights names."
     if folder is None:
-        folder, commit = _cached(family, revision, environment)
+        folder, commit = cached(family, revision, environment)
         fetch = "Fetch them again with `speedd check --download`."
     missing = [name for name in family.files.needed if not (folder / name).is_file()]
     if missing:
@@ -96,22 +98,22 @@ def fault_of(path: Path) -> str:
     return ""
 
 
-def model_digest(weights: Weights, notes: Path | None) -> str:
+def model_digest(digests: Mapping[str, str]) -> str:
+    """Return the SHA-256 over the names of a model's files and what `file_digests` says of them, hex."""
+    told = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def file_digests(weights: Weights, notes: Path | None, *, anew: bool = False) -> dict[str, str]:
     """Digest a model's files.
 
     Args:
         weights: the files.
         notes: a file that remembers digests by size and time of change, so that gigabytes are read once; None: none.
+        anew: whether to read them whatever is remembered: a disk that loses a bit changes neither size nor time.
     Returns:
-        SHA-256 over the names and SHA-256 of the files, hex.
+        The SHA-256 of each file that counts, hex, by its name.
     """
-    digests = file_digests(weights, notes)
-    told = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
-    return hashlib.sha256(told.encode()).hexdigest()
-
-
-def file_digests(weights: Weights, notes: Path | None) -> dict[str, str]:
-    """Return the SHA-256 of each file that counts, by its name; see `model_digest`."""
     known = _read_notes(notes)
     digests: dict[str, str] = {}
     fresh: dict[str, list[str]] = {}
@@ -120,7 +122,7 @@ def file_digests(weights: Weights, notes: Path | None) -> dict[str, str]:
         status = real.stat()
         stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
         noted = known.get(str(real), ["", ""])
-        digests[path.name] = noted[1] if noted[0] == stamp else _digest(real)
+        digests[path.name] = noted[1] if noted[0] == stamp and not anew else _digest(real)
         fresh[str(real)] = [stamp, digests[path.name]]
     if notes is not None and any(known.get(key) != value for key, value in fresh.items()):
         write_whole(notes, json.dumps({**known, **fresh}, indent=1).encode())
@@ -143,7 +145,12 @@ def write_whole(path: Path, data: bytes) -> None:
         part.replace(path)
 
 
-def _cached(family: Family, revision: str, environment: Mapping[str, str]) -> tuple[Path, str]:
+def cached(family: Family, revision: str, environment: Mapping[str, str]) -> tuple[Path, str]:
+    """Return the folder in which the Hugging Face cache has a revision, and its commit.
+
+    Raises:
+        EngineError: if it has none.
+    """
     repository = hub_cache(environment) / f"models--{family.repository.replace('/', '--')}"
     reference = repository / "refs" / revision
     with suppress(OSError):

@@ -1,5 +1,6 @@
 """Books through the program with ``engine = "chatterbox"`` on tiny weights: every stage real, the sound meaningless."""
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -57,7 +58,8 @@ def cues(book: Audiobook) -> list[tuple[float, float, str]]:
 
 
 def test_a_book_is_narrated(house: House, checkpoint):
-    configure(house, checkpoint("english", mean_tokens=90))
+    weights = checkpoint("english", mean_tokens=90)
+    configure(house, weights)
     house.drop("Sea.txt", TEXT)
     ran = house.once()
     assert ran.code == 0, ran.err
@@ -65,6 +67,9 @@ def test_a_book_is_narrated(house: House, checkpoint):
     assert log["engine"]["name"] == "chatterbox"
     assert log["engine"]["numerics"]["precision"] == "fp32"
     assert len(log["engine"]["model_digest"]) == 64
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in weights.iterdir()}
+    assert log["engine"]["files"] == found
+    assert log["engine"]["revision"] == ""  # a folder of one's own
     assert len(log["chunks"]) >= 3
     assert "The harbour lay so still" in captions
     said = [take for chunk in log["chunks"] for take in chunk["takes"]]

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.errors import EngineError
 from speedd.model import Failed, Style, Take, Voice
 
@@ -223,21 +222,6 @@ def test_a_missing_tensor_is_named(folder, tmp_path, name, tensor):
     save_file(tensors, copy / name)
     with pytest.raises(EngineError, match=tensor.replace(".", r"\.")):
         load(copy)
-
-
-def test_other_weights_have_another_digest_and_are_read_once(folder, tmp_path, monkeypatch):
-    from speedd.engines.chatterbox import weights as module  # noqa: PLC0415
-
-    copy, state = damaged(folder, tmp_path), tmp_path / "state"
-    given = {"chatterbox": {"weights": str(copy), "device": "cpu", "state": str(state)}}
-    first = ChatterboxFactory().describe(given)
-    read = []
-    monkeypatch.setattr(module, "_digest", lambda path: read.append(path.name) or "0" * 64)
-    assert ChatterboxFactory().describe(given) == first
-    assert read == []
-    (copy / "tokenizer.json").write_text((folder / "tokenizer.json").read_text() + "\n")
-    assert ChatterboxFactory().describe(given).model_digest != first.model_digest
-    assert read == ["tokenizer.json"]
 
 
 def test_v3_is_loaded_by_its_own_file_and_has_the_shapes_of_v2(checkpoint):

@@ -1,10 +1,5 @@
 """Whatever somebody drops as a voice is read, or refused with the reason; and the model hears what stock hears."""
 
-import json
-import os
-import shutil
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import soundfile
@@ -12,7 +7,7 @@ import soundfile
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.sample import RATE_HZ, read_sample
 from speedd.engines.chatterbox.weights import find_weights
-from speedd.errors import EngineError, UsageError
+from speedd.errors import EngineError
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
@@ -129,33 +124,3 @@ def test_conditioning_is_what_stock_prepares_of_the_same_file(checkpoint, tmp_pa
     torch.testing.assert_close(ours.speaker, stock.conds.t3.speaker_emb, rtol=exact, atol=exact)
     for name, tensor in ours.reference.items():
         torch.testing.assert_close(tensor, stock.conds.gen[name], rtol=exact, atol=exact, msg=name)
-
-
-def test_what_is_fetched_is_written_down_and_found_offline(checkpoint, tmp_path, monkeypatch):
-    import huggingface_hub  # noqa: PLC0415
-
-    from speedd.engines.chatterbox import ChatterboxFactory  # noqa: PLC0415
-    from speedd.engines.chatterbox.download import download  # noqa: PLC0415
-
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-
-    def fetch(repository, *, revision, allow_patterns):
-        folder = tmp_path / "hub" / "hub" / f"models--{repository.replace('/', '--')}"
-        shutil.copytree(checkpoint("english", mean_tokens=40), folder / "snapshots" / commit)
-        (folder / "refs").mkdir()
-        (folder / "refs" / revision).write_text(commit)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
-    state = tmp_path / "state"
-    shutil.copytree(os.environ["SPEEDD_TEST_CHATTERBOX_STATE"], state)
-    given = {"chatterbox": {"state": str(state), "device": "cpu"}}
-    with pytest.raises(EngineError, match="check --download"):
-        ChatterboxFactory().describe(given)
-    assert commit in download(given)
-    record = json.loads((state / "weights.json").read_text())
-    assert SimpleNamespace(**record).revision == commit
-    assert set(record["sha256"]) >= {"t3_cfg.safetensors", "conds.pt", "tokenizer.json"}
-    assert ChatterboxFactory().describe(given).name == "chatterbox"
-    with pytest.raises(UsageError, match="are to lie in"):
-        download({"chatterbox": {"weights": "/somewhere"}})
