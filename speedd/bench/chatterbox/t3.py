@@ -12,10 +12,11 @@ import torch
 
 from speedd.bench.chatterbox.order import STOCK, Order
 from speedd.bench.chatterbox.program import obey, timed_s
-from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Decoder, Request
+from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Decoder
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.loading import load_t3
 from speedd.engines.chatterbox.quiet import quietly
+from speedd.engines.chatterbox.request import Request
 from speedd.engines.chatterbox.t3 import TensorFile
 from speedd.engines.chatterbox.text import TextTokenizer
 from speedd.engines.chatterbox.voices import Conditioning, read_conditioning

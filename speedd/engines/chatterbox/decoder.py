@@ -7,7 +7,6 @@ On a GPU a step is recorded once for each span of the cache as a CUDA graph and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,9 +19,9 @@ from speedd.engines.chatterbox.cache import HeadWatch, KvCache
 from speedd.engines.chatterbox.families import START_SPEECH, STOP_SPEECH, Family
 from speedd.engines.chatterbox.guards import Guard, TraceEntry
 from speedd.engines.chatterbox.prompts import Prompts
+from speedd.engines.chatterbox.request import Request, Spoken
 from speedd.engines.chatterbox.row_state import BACK, MAX_SPEECH_TOKENS, PLACE, TAIL, RowState
 from speedd.engines.chatterbox.t3 import T3
-from speedd.engines.chatterbox.voices import Conditioning
 from speedd.model import Style
 
 MAX_TEXT_TOKENS = 400
@@ -36,32 +35,6 @@ _JUMP_BACK, _JUMP_AHEAD = -4, 7
 """A position that leaves this reach of the one before is no step of reading (stock's bounds)."""
 _BACK_MARGIN = 5
 """The last tokens of a text, which may be looked at again after it is finished."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be spoken."""
-
-    key: str
-    text: Sequence[int]
-    voice: Conditioning
-    style: Style
-    seed: int
-    cap: int
-    """Speech tokens at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """What T3 said."""
-
-    request: Request
-    tokens: tuple[int, ...]
-    """Speech tokens, without the one that ends them."""
-    reason: str
-    """Why it stopped; see `guards`."""
-    positions: tuple[int, ...] = ()
-    """In the text, at each token; empty for models without alignment heads."""
 
 
 @dataclass(slots=True)
@@ -126,9 +99,10 @@ class Decoder:
         )
         on_gpu = t3.device == "cuda"
         self._steps = GPU_STEPS if on_gpu else 1
-        self._graphs: dict[tuple[int, bool, int], torch.cuda.CUDAGraph] | None = (
-            {} if (on_gpu if graphs is None else graphs) else None
-        )
+        recorded = on_gpu if graphs is None else graphs
+        self._graphs: dict[tuple[int, bool, int], torch.cuda.CUDAGraph] | None = {} if recorded else None
+        # Nothing that a graph computes is needed once it has been replayed, so all of them work in the same memory.
+        self._graph_pool = torch.cuda.graph_pool_handle() if recorded else None
 
     @property
     def free(self) -> int:
@@ -200,7 +174,7 @@ class Decoder:
         torch.cuda.current_stream().wait_stream(side)
         self._state.restore(kept)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self._graph_pool):
             self._step(span)
         graph.replay()  # recording computes nothing
         return graph

@@ -23,9 +23,10 @@ from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
 from speedd.engines.chatterbox import guards
 from speedd.engines.chatterbox.arrangement import Models, arranged, give_back
 from speedd.engines.chatterbox.budget import BEST_SPEECH_S, PATIENCE_ROWS, CardMemory
-from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Decoder, Request, Spoken
+from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Decoder
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3, load_voice_encoder
+from speedd.engines.chatterbox.request import Request, Spoken
 from speedd.engines.chatterbox.row_state import MAX_SPEECH_TOKENS
 from speedd.engines.chatterbox.s3gen import SpeechRow
 from speedd.engines.chatterbox.s3gen_buckets import FinishedRows

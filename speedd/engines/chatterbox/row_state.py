@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from speedd.engines.chatterbox import sampling
 from speedd.engines.chatterbox.families import START_SPEECH, STOP_SPEECH
-
-if TYPE_CHECKING:
-    from speedd.engines.chatterbox.decoder import Request
+from speedd.engines.chatterbox.request import Request
 
 MAX_SPEECH_TOKENS = 1000
 """As stock has it: 40 s."""

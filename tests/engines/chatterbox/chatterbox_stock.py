@@ -10,8 +10,9 @@ from chatterbox.models.t3 import llama_configs, t3
 from chatterbox.models.t3.modules import cond_enc
 from chatterbox.models.tokenizers import tokenizer as stock_tokenizer
 
-from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Request
+from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS
 from speedd.engines.chatterbox.generated import SmallS3Gen
+from speedd.engines.chatterbox.request import Request
 from speedd.engines.chatterbox.text import TextTokenizer
 from speedd.engines.chatterbox.voices import read_conditioning
 

@@ -14,8 +14,9 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_stock import spoken  # noqa: E402
 
-from speedd.engines.chatterbox.decoder import Decoder, Request, row_length  # noqa: E402
+from speedd.engines.chatterbox.decoder import Decoder, row_length  # noqa: E402
 from speedd.engines.chatterbox.generated import TINY  # noqa: E402
+from speedd.engines.chatterbox.request import Request  # noqa: E402
 from speedd.engines.chatterbox.t3 import T3, TensorFile  # noqa: E402
 from speedd.engines.chatterbox.voices import read_conditioning  # noqa: E402
 
