@@ -190,7 +190,8 @@ class EngineFactory(Protocol):
 
         Raises:
             EngineError: if it cannot be loaded.
-            DeviceFullError: if the device has no room for it now.
+            DeviceFullError: if the device has no room for it now. An engine that is `Retreating` says so in
+                `Engine.prewarm` instead, and loads it there as soon as its fallbacks make room: here none can be taken.
         """
 
 

@@ -112,21 +112,27 @@ def _make_ready(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, line: 
         DeviceFullError: if there is no room for that.
         UnusableVoiceError: if the engine cannot speak with it.
     """
-    if thrift.is_due:
-        thrift.settle()
-        desk.cool()
-    if desk.is_warm(voice):
+    due = thrift.is_due
+    if desk.is_warm(voice) and not due:
         return
     line.send(Warming(voice.name))
+    try:
+        if due:
+            thrift.settle()
+            desk.cool()
+        _prewarm(engine, voice)
+    finally:
+        line.send(Warming(""))
+    desk.warmed(voice)
+
+
+def _prewarm(engine: Engine, voice: Voice) -> None:
     try:
         engine.prewarm(voice)
     except DeviceFullError:
         raise
     except EngineError as error:
         raise UnusableVoiceError(error.message, hint=error.hint) from error
-    finally:
-        line.send(Warming(""))
-    desk.warmed(voice)
 
 
 def _speak(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line) -> None:

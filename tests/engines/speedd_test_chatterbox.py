@@ -3,7 +3,8 @@
 On a text that holds one of these words it goes wrong once (a folder that SPEEDD_TEST_MISHAPS names remembers that):
 ``OOM``, ``NAN``, ``HANG`` and ``KILL`` in T3's transformer, a few tokens into the text; ``FLOWOOM``, ``FLOWNAN``,
 ``FLOWHANG`` and ``FLOWKILL`` in S3Gen's estimator. Its first load is killed half way if the folder holds ``load``.
-``LARGE`` finds no room in S3Gen unless the reference is short.
+``LARGE`` finds no room in S3Gen unless the reference is short; while the folder holds ``full``, neither does S3Gen
+itself.
 """
 
 import os
@@ -140,6 +141,14 @@ class Factory:
         if (death := Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "load").exists():
             death.unlink()
             arrangement.load_s3gen = lambda *_, **__: kill()
+        from_model = arrangement.S3Gen.from_model
+
+        def tight(model, **settings):
+            if settings["reference_s"] > SHORT_S and (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "full").exists():
+                raise out_of_memory()
+            return from_model(model, **settings)
+
+        arrangement.S3Gen.from_model = tight
         return ChatterboxWithMishaps(find("chatterbox").load(options))
 
 

@@ -15,6 +15,7 @@ is answered with `Failed` by every one of them. What else they do:
 - ``oom_at_rows``: claims 8 rows, has memory for 3: a larger batch runs out of it.
 - ``tight``: likewise; and a text that holds ``BIG``, ``LARGE`` or ``HUGE`` needs one, two or three fallbacks (it has
   two: ``smaller``, which keeps the bits, and ``whisper``, which does not), the voice ``Cosine`` one.
+- ``cramped``: as ``tight``, and while SPEEDD_TEST_MISHAPS holds ``full`` it cannot speak at all without both of them.
 - ``mishap``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
   SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
@@ -225,6 +226,13 @@ class Tight(OomAtRows):
         return super().wave(utterance) * (0.5 if "whisper" in self.holding else 1)
 
 
+class Cramped(Tight):
+    def prewarm(self, voice):
+        if len(self.holding) < len(self.info.fallbacks) and (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "full").exists():
+            raise DeviceFullError("There is no room for the model.")
+        super().prewarm(voice)
+
+
 class OnCard(Slow):
     def budget(self):
         return replace(super().budget(), used_bytes=1 << 30)
@@ -403,6 +411,7 @@ CRASH_ON_CHUNK = Factory("crash_on_chunk", CrashOnChunk)
 HANG = Factory("hang", Hang)
 OOM_AT_ROWS = Factory("oom_at_rows", OomAtRows, device="test")
 TIGHT = Factory("tight", Tight, device="test", fallbacks=(Fallback("smaller"), Fallback("whisper", {"gain": "half"})))
+CRAMPED = Factory("cramped", Cramped, device="test", fallbacks=TIGHT.fallbacks)
 CARD = Factory("card", OnCard, device="cuda")
 NO_NUMBERS = Factory("no_numbers", NoNumbers)
 MISHAP = Factory("mishap", Mishap, device="test")

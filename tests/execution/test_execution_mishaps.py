@@ -142,3 +142,25 @@ def test_a_card_at_fault_leaves_all_to_the_other(pool, monkeypatch, fault, death
     well, ill = narrators.status().workers
     assert (well.restarts, well.note, well.card, ill.card) == (0, "", "0", "1")
     assert ill.note.startswith("left alone for a while: ") == (fault != "work 1")
+
+
+def test_without_room_for_the_model_one_fallback_after_the_other_is_taken_and_dropped_when_there_is_some(pool, mishaps):
+    (mishaps / "full").touch()
+    narrators = pool("cramped", limits=WorkerLimits(quiet_s=0.0))
+    work = utterances(narrators.info, 12)
+    for one in work[:2]:  # after the first it tries to do without them, in vain
+        (answer,) = (answer for batch in narrators.run([one]) for answer in batch)
+        assert (answer.key, answer.fallback) == (fallback_key(one.key, "gain=half"), "gain=half")
+    (mishaps / "full").unlink()
+    answers = [answer for batch in narrators.run(work[2:]) for answer in batch]
+    assert answers[-1].fallback == ""
+    assert sorted(answer.utterance_key for answer in answers) == sorted(one.key for one in work[2:])
+    (worker,) = narrators.status().workers
+    assert (worker.restarts, worker.fallbacks) == (0, ())
+
+
+def test_without_room_for_the_model_and_without_fallbacks_the_book_waits(pool, mishaps):
+    (mishaps / "full").touch()
+    narrators = pool("cramped", limits=WorkerLimits(fallbacks=()))
+    with pytest.raises(TryAgainError, match="no room on its device: There is no room for the model"):
+        list(narrators.run(utterances(narrators.info, 3)))

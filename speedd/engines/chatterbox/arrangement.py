@@ -78,6 +78,11 @@ class _Part(Generic[T]):
     def __init__(self) -> None:
         self._kept: tuple[Hashable, T] | None = None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it was made and not dropped."""
+        return self._kept is not None
+
     def drop_unless(self, key: Hashable) -> None:
         """Let go of it if it is another one."""
         if self._kept is not None and self._kept[0] != key:
@@ -98,10 +103,6 @@ class Models:
         weights: their files.
         arrangement: how they are to stand at first.
         reserve_bytes: memory of a GPU that stays free for others.
-
-    Raises:
-        EngineError: if the weights cannot be loaded.
-        DeviceFullError: if the device has no room for them.
     """
 
     def __init__(self, weights: Weights, arrangement: Arrangement, *, reserve_bytes: int) -> None:
@@ -115,7 +116,6 @@ class Models:
         self.share = Share(arrangement.rows, arrangement.s3gen_rows)
         """What of that there was room for."""
         _use_threads(arrangement.threads)
-        self.set_up()
 
     @property
     def needs(self) -> Needs:
@@ -145,9 +145,9 @@ class Models:
         """Set the models up in another way. What had been admitted to the decoder is lost.
 
         Raises:
-            DeviceFullError: if there is no room for that: then they stand as before.
+            DeviceFullError: if there is no room for that: then they stand as before, if they did.
         """
-        before = self.arrangement
+        before, stood = self.arrangement, self._stand
         try:
             self._change_to(wanted)
         except DeviceFullError as error:
@@ -155,20 +155,30 @@ class Models:
         else:
             return
         # What was half set up hangs on the first exception until that is gone.
-        with suppress(DeviceFullError):
-            self._change_to(before)
+        self._want(before)
+        if stood:
+            with suppress(DeviceFullError):
+                self.set_up()
         raise failure
 
     def _change_to(self, wanted: Arrangement) -> None:
+        self._want(wanted)
+        self.set_up()
+
+    def _want(self, wanted: Arrangement) -> None:
         if wanted.threads != self.arrangement.threads:
             _use_threads(wanted.threads)
         self.arrangement = wanted
-        self.set_up()
+
+    @property
+    def _stand(self) -> bool:
+        return self._decoder.is_there and self._s3gen.is_there
 
     def set_up(self) -> tuple[Decoder, S3Gen]:
         """Load what is wanted and is not there.
 
         Raises:
+            EngineError: if the weights cannot be loaded.
             DeviceFullError: if there is no room for it.
         """
         want = self.arrangement
@@ -180,7 +190,9 @@ class Models:
         try:
             ready = self._s3gen.get(s3gen, self._make_s3gen)  # first: while it is read there is twice as much of it
             made = self._decoder.get(decoder, self._make_decoder)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not means_full(error):
+                raise
             raise DeviceFullError(
                 f"The {want.device} device has no room for Chatterbox {self._weights.family.name}.",
                 hint="Free some of its memory.",
@@ -226,6 +238,12 @@ class Models:
             reference_s=want.reference_s,
             steps=self._weights.family.flow_steps,
         )
+
+
+def means_full(error: RuntimeError) -> bool:
+    """Whether an error of torch says that its device is full; CUDA's context and libraries have words of their own."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in said or "alloc_failed" in said
 
 
 def give_back() -> None:

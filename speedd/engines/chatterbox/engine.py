@@ -21,7 +21,7 @@ import torch
 
 from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
 from speedd.engines.chatterbox import guards
-from speedd.engines.chatterbox.arrangement import Models, arranged, give_back
+from speedd.engines.chatterbox.arrangement import Models, arranged, give_back, means_full
 from speedd.engines.chatterbox.budget import BEST_SPEECH_S, PATIENCE_ROWS, CardMemory
 from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Decoder
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
@@ -61,7 +61,7 @@ class _Finished:
 
 
 class ChatterboxEngine:
-    """A loaded Chatterbox.
+    """A loaded Chatterbox; on a device without room for it, one that is loaded as soon as there is some.
 
     Args:
         info: what it is, as the factory described it.
@@ -69,7 +69,6 @@ class ChatterboxEngine:
         options: its settings.
     Raises:
         EngineError: if the weights cannot be loaded.
-        DeviceFullError: if the device has no room for them.
     """
 
     def __init__(self, info: EngineInfo, weights: Weights, options: Options) -> None:
@@ -91,14 +90,18 @@ class ChatterboxEngine:
         )
         self._in_hand: dict[str, _InHand] = {}
         self._tokens = 0
-        self.prewarm(info.voices[0])
+        with suppress(DeviceFullError):  # `prewarm` says it again, and then a fallback can be taken
+            self._models.set_up()
+        self._voices.get(info.voices[0])
 
     def prewarm(self, voice: Voice) -> None:
-        """Listen to a voice, unless that was done before.
+        """Listen to a voice, unless that was done before, with the model loaded.
 
         Raises:
             EngineError: if its sample cannot be used; says why.
+            DeviceFullError: if the device has no room for the model.
         """
+        self._models.set_up()
         self._voices.get(voice)
 
     def budget(self) -> Budget:
@@ -130,7 +133,9 @@ class ChatterboxEngine:
         decoder = self._models.decoder
         try:
             yield from self._speak(source, decoder)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not means_full(error):
+                raise
             raise DeviceFullError("The device ran out of memory in the middle of a step.") from error
         finally:
             decoder.drop()
@@ -262,7 +267,12 @@ class ChatterboxEngine:
 
 
 def _card_memory() -> CardMemory:
-    free_bytes = int(torch.cuda.mem_get_info()[0])
+    try:
+        free_bytes = int(torch.cuda.mem_get_info()[0])
+    except RuntimeError as error:
+        if not means_full(error):
+            raise
+        return CardMemory(0, 0, 0)  # too full even to ask
     return CardMemory(free_bytes, torch.cuda.memory_reserved(), torch.cuda.memory_allocated())
 
 

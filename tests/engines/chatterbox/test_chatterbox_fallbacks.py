@@ -10,7 +10,7 @@ from speedd.engines.base import Fallback, OutOfMemory, Retreating
 from speedd.engines.chatterbox.factory import _fallbacks
 from speedd.engines.chatterbox.options import Options
 from speedd.engines.chatterbox.probe import Machine
-from speedd.errors import DeviceFullError
+from speedd.errors import DeviceFullError, TryAgainError
 from speedd.execution import WorkerPool
 from speedd.execution.messages import WorkerLimits
 from speedd.execution.takes import chunk_seed, fallback_key, take_key, take_path
@@ -192,43 +192,94 @@ def test_what_can_be_done_without_depends_on_what_there_is():
     assert _fallbacks(cpu, Options(reference_s=2.0), 1) == ()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported at some other API call.",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuFFT error: CUFFT_ALLOC_FAILED",
+    ],
+)
+def test_a_card_too_full_for_cuda_itself_is_full_and_nothing_worse(engine, monkeypatch, words):
+    def tight(*arguments, **named):
+        raise RuntimeError(words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arrangement, "Decoder", tight)
+        with pytest.raises(DeviceFullError, match="has no room"):
+            engine.fall_back(("micro_batch",))
+    work = utterances(engine, TEXTS[:1])
+    monkeypatch.setattr(engine._models.decoder, "advance", tight)
+    with pytest.raises(DeviceFullError, match="in the middle of a step"):
+        list(engine.synthesize(Company(work)))
+
+
 # --- in a worker -----------------------------------------------------------------------------------------------------
 
 
-def test_a_take_that_was_made_with_less_is_another_take_and_says_so(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(tmp_path))
-    options = {
-        "chatterbox": {
-            "model": "english",
-            "weights": str(folder),
-            "rows": 2,
-            "device": "cpu",
-            "precision": "fp32",
-            "watermark": False,
-            "state": os.environ["SPEEDD_TEST_CHATTERBOX_STATE"],
-        }
-    }
-    pool = WorkerPool(
-        "chatterbox_with_mishaps", options, takes=tmp_path, workers=1, limits=WorkerLimits(quiet_s=1000.0)
-    )
-    try:
-        info = pool.info
-        texts = ["It was a small thing to say.", "And then something LARGE came in.", "After that all was quiet again."]
-        work = []
-        for text in texts:
-            seed = chunk_seed(0, text, 0, 0)
-            key = take_key(info, text=text, voice=info.voices[0], style=Style(), seed=seed, language="en")
-            work.append(Utterance(key, text, info.voices[0], Style(), seed))
-        found = {}
-        for one in work:
-            for batch in pool.run([one]):
-                found |= {answer.utterance_key: answer for answer in batch}
-        first, large, last = (found[one.key] for one in work)
-        assert (first.key, first.fallback) == (work[0].key, "")
-        assert large.fallback == "reference_s=3.0, rows=1"
-        assert large.key == fallback_key(work[1].key, large.fallback)
-        assert last.fallback == large.fallback  # it is not quiet yet
-        assert all(take_path(tmp_path, answer.key).exists() for answer in found.values())
-        assert pool.status().workers[0].fallbacks == ("micro_batch", "short_reference")
-    finally:
-        pool.close()
+@pytest.fixture
+def pool(folder, tmp_path, mishaps):
+    """Makes pools of one worker with the real engine, in which things go wrong on demand."""
+    made = []
+
+    def make(**limits):
+        state = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
+        options = {"model": "english", "weights": str(folder), "rows": 2, "device": "cpu", "precision": "fp32"}
+        made.append(
+            WorkerPool(
+                "chatterbox_with_mishaps",
+                {"chatterbox": {**options, "watermark": False, "state": state}},
+                takes=tmp_path,
+                workers=1,
+                limits=WorkerLimits(**limits),
+            )
+        )
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def one_by_one(pool, texts):
+    """Speak one text after the other; yield each utterance with its answer."""
+    info = pool.info
+    for text in texts:
+        seed = chunk_seed(0, text, 0, 0)
+        key = take_key(info, text=text, voice=info.voices[0], style=Style(), seed=seed, language="en")
+        (answer,) = (one for batch in pool.run([Utterance(key, text, info.voices[0], Style(), seed)]) for one in batch)
+        yield key, answer
+
+
+def test_a_take_that_was_made_with_less_is_another_take_and_says_so(pool, tmp_path):
+    narrators = pool(quiet_s=1000.0)
+    texts = ["It was a small thing to say.", "And then something LARGE came in.", "After that all was quiet again."]
+    (key, first), (large_key, large), (_, last) = one_by_one(narrators, texts)
+    assert (first.key, first.fallback) == (key, "")
+    assert large.fallback == "reference_s=3.0, rows=1"
+    assert large.key == fallback_key(large_key, large.fallback)
+    assert last.fallback == large.fallback  # it is not quiet yet
+    assert all(take_path(tmp_path, answer.key).exists() for answer in (first, large, last))
+    assert narrators.status().workers[0].fallbacks == ("micro_batch", "short_reference")
+
+
+def test_a_device_without_room_for_the_model_takes_one_fallback_after_the_other_and_comes_back(pool, mishaps):
+    (mishaps / "full").touch()
+    narrators = pool(quiet_s=0.0)
+    texts = [f"Nobody came to the door that night, {number} of them said." for number in range(5)]
+    answers = one_by_one(narrators, texts)
+    for _ in range(2):  # each time it tries to do without, in vain
+        key, answer = next(answers)
+        assert answer.fallback == "reference_s=3.0, rows=1"
+        assert answer.key == fallback_key(key, answer.fallback)
+    (mishaps / "full").unlink()
+    assert [answer.fallback for _, answer in answers][-1] == ""
+    (worker,) = narrators.status().workers
+    assert (worker.restarts, worker.fallbacks) == (0, ())
+
+
+def test_a_device_without_room_for_the_model_and_no_fallback_is_waited_for(pool, mishaps):
+    (mishaps / "full").touch()
+    narrators = pool(fallbacks=())
+    with pytest.raises(TryAgainError, match="no room on its device: The cpu device has no room for Chatterbox english"):
+        list(one_by_one(narrators, ["Nobody came to the door that night."]))

@@ -56,11 +56,17 @@ def test_slots_that_do_not_fit_are_halved_until_they_do_and_nothing_sounds_diffe
     assert digests(spoken(tight, utterances(tight))) == own
 
 
-def test_a_device_without_room_for_one_slot_says_so(folder, model, monkeypatch):
-    asked = full_above(monkeypatch, 0)
-    with pytest.raises(DeviceFullError, match="no room"):
-        load(folder, model=model, rows=4)
-    assert len(asked) == 3
+def test_a_device_without_room_for_one_slot_says_so_and_is_loaded_when_there_is_some(folder, model, monkeypatch):
+    with monkeypatch.context() as patch:
+        asked = full_above(patch, 0)
+        engine = load(folder, model=model, rows=4)
+        assert len(asked) == 3
+        with pytest.raises(DeviceFullError, match="no room"):
+            engine.prewarm(engine.info.voices[0])
+        assert engine.budget().rows >= 1
+    engine.prewarm(engine.info.voices[0])
+    own = digests(spoken(load(folder, model=model, rows=4), utterances(engine)))
+    assert digests(spoken(engine, utterances(engine))) == own
 
 
 def test_what_fitted_once_is_no_more_than_that_until_it_is_set_up_anew(folder, model, monkeypatch):
