@@ -50,7 +50,10 @@ class SpeeddError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        between = "\n" if "\n" in self.message else " "  # after a list, advice has a line of its own
+        return f"{self.message}{between}{self.hint}"
 
 
 class UsageError(SpeeddError):
