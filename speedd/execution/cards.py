@@ -24,7 +24,7 @@ class CardUse:
     total: int
     free: int
     ours: int
-    """What our worker on it holds."""
+    """What our workers on it hold."""
 
     @property
     def others(self) -> float:
@@ -35,14 +35,13 @@ class CardUse:
 class Cards(Protocol):
     """Looks at cards."""
 
-    def look(self, card: str, pid: int | None, told_bytes: int = 0) -> CardUse | None:
+    def look(self, card: str, workers: Mapping[int, int]) -> CardUse | None:
         """Say how a card is used.
 
         Args:
             card: as ``CUDA_VISIBLE_DEVICES`` names it: a number or a UUID.
-            pid: of our worker on it; None if it has none.
-            told_bytes: what the worker says it has taken, for where the driver does not know our processes; 0 if it
-                says nothing.
+            workers: ours on it, by their pids. With each what it says it has taken, for where the driver does not know
+                our processes; 0 if it says nothing.
         Returns:
             None if that cannot be told.
         """
@@ -69,7 +68,7 @@ class NvmlCards:
             return
         self._nvml = pynvml
 
-    def look(self, card: str, pid: int | None, told_bytes: int = 0) -> CardUse | None:
+    def look(self, card: str, workers: Mapping[int, int]) -> CardUse | None:
         """Say how a card is used; see `Cards`."""
         nvml = self._nvml
         if nvml is None:
@@ -81,11 +80,13 @@ class NvmlCards:
             held = {one.pid: one.usedGpuMemory for one in nvml.nvmlDeviceGetComputeRunningProcesses(handle)}
         except nvml.NVMLError:
             return None
-        ours = held.get(pid) if pid else 0
-        if ours is None:  # in a container the driver knows our processes by other numbers
-            if not told_bytes:
-                return None
-            ours = told_bytes + CONTEXT_BYTES
+        seen = [held[pid] for pid in workers if held.get(pid) is not None]
+        if seen or not workers:  # who is not seen beside those that are has taken nothing yet
+            ours = sum(seen)
+        elif all(workers.values()):  # in a container the driver knows our processes by other numbers
+            ours = sum(workers.values()) + len(workers) * CONTEXT_BYTES
+        else:
+            return None
         return CardUse(int(memory.total), int(memory.free), int(ours))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from enum import IntEnum
@@ -57,7 +57,7 @@ class QuietHours:
 
 
 class Etiquette:
-    """Decides for each worker; it becomes politer at once and bolder only after a calm while.
+    """Decides for each card; workers become politer at once and bolder only after a calm while.
 
     Args:
         settings: from which share of a card in others' use a worker shrinks, pauses and leaves.
@@ -84,18 +84,17 @@ class Etiquette:
         """Whether there is anything to look at, for workers on graphics cards or for others."""
         return self._quiet is not None or (on_cards and self._cards is not None)
 
-    def judge(self, card: str, pid: int | None, now_s: float, told_bytes: int = 0) -> tuple[Manners, str]:
-        """Say what the worker on a card may do, and why if not all.
+    def judge(self, card: str, workers: Mapping[int, int], now_s: float) -> tuple[Manners, str]:
+        """Say what the workers on a card may do, and why if not all.
 
         Args:
-            card: its card; empty for a CPU worker.
-            pid: of the worker; None if it does not run.
+            card: their card; empty for CPU workers.
+            workers: those that run, as `Cards.look` wants them.
             now_s: monotonic clock.
-            told_bytes: what the worker says it has taken of the card.
         """
         if self._quiet is not None and self._quiet.cover(self._now().time()):
             return Manners.LEAVE, f"quiet hours until {self._quiet.end:%H:%M}"
-        use = self._cards.look(card, pid, told_bytes) if self._cards is not None and card else None
+        use = self._cards.look(card, workers) if self._cards is not None and card else None
         others = use.others if use else 0.0
         wanted = self._wanted(others)
         held, until_s = self._held.get(card, (Manners.WORK, -math.inf))

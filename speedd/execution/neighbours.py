@@ -43,10 +43,13 @@ class Neighbours:
         if self._clock() < self.due_s:
             return ""
         self._look_at_s = self._clock() + LOOK_S
+        workers: dict[str, dict[int, int]] = {slot.card: {} for slot in self._slots}
         for slot in self._slots:
-            pid = slot.child.pid if slot.child else None
-            told_bytes = slot.gauge.budget.used_bytes if slot.gauge else 0
-            manners, slot.polite = self._etiquette.judge(slot.card, pid, self._clock(), told_bytes)
+            if slot.child is not None:
+                workers[slot.card][slot.child.pid] = slot.gauge.budget.used_bytes if slot.gauge else 0
+        verdicts = {card: self._etiquette.judge(card, ours, self._clock()) for card, ours in workers.items()}
+        for slot in self._slots:
+            manners, slot.polite = verdicts[slot.card]
             if manners is slot.manners:
                 continue
             log.info(

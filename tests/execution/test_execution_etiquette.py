@@ -17,16 +17,16 @@ GIB = 1 << 30
 
 
 class PretendedCards:
-    """A card of 10 GiB; ``others`` is what other programs use of it, in GiB."""
+    """Cards of 10 GiB; ``others`` is what other programs use of each, in GiB. A worker of ours uses 2."""
 
     others = 0.0
 
     def __init__(self):
         self.told_bytes = set()
 
-    def look(self, card, pid, told_bytes):
-        self.told_bytes.add(told_bytes)
-        ours = 2 * GIB if pid else 0
+    def look(self, card, workers):
+        self.told_bytes.update(workers.values())
+        ours = 2 * GIB * len(workers)
         return CardUse(10 * GIB, int(10 * GIB - ours - self.others * GIB), ours)
 
 
@@ -40,22 +40,22 @@ def test_the_more_others_use_the_more_it_gives_way_and_it_comes_back_only_after_
     said = []
     for now_s, others in [(0, 0), (1, 6), (2, 8), (3, 9.5), (4, 0), (CALM_S, 0), (CALM_S + 4, 0), (CALM_S + 5, 6)]:
         cards.others = others
-        said.append(etiquette.judge("0", 42 if others < 9 else None, now_s)[0].name)
+        said.append(etiquette.judge("0", {42: 0} if others < 9 else {}, now_s)[0].name)
     assert said == ["WORK", "SHRINK", "PAUSE", "LEAVE", "LEAVE", "LEAVE", "WORK", "SHRINK"]
 
 
 def test_our_own_memory_is_not_held_against_us(cards):
     cards.others = 4
-    assert Etiquette(GpuSettings(), cards=cards).judge("0", 42, 0) == (Manners.WORK, "")
+    assert Etiquette(GpuSettings(), cards=cards).judge("0", {42: 0}, 0) == (Manners.WORK, "")
 
 
 def test_what_cannot_be_told_is_no_reason_to_stop():
     class Blind:
-        def look(self, card, pid, told_bytes):
+        def look(self, card, workers):
             return None
 
-    assert Etiquette(GpuSettings(), cards=Blind()).judge("0", 42, 0)[0] is Manners.WORK
-    assert NvmlCards().look("99", None) is None
+    assert Etiquette(GpuSettings(), cards=Blind()).judge("0", {42: 0}, 0)[0] is Manners.WORK
+    assert NvmlCards().look("99", {}) is None
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,27 @@ def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
         cards.others = 0
         seen = {one.stop_reason for batch in run for one in batch}
         assert seen == {"on card 7", "on card 8"}
+    finally:
+        pool.close()
+
+
+def test_workers_that_share_a_card_are_no_others_to_each_other(tmp_path, monkeypatch):
+    """Four of them have 8 of its 10 GiB: were three of them others to the fourth, fewer chunks would run."""
+    monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)
+    seen = []
+
+    class Shared(PretendedCards):
+        def look(self, card, workers):
+            seen.append(sorted(workers))
+            in_use = 2 * GIB * sum(slot.child is not None for slot in pool._crew._slots)
+            return CardUse(10 * GIB, 10 * GIB - in_use, 2 * GIB * len(workers))
+
+    etiquette = Etiquette(GpuSettings(), cards=Shared())
+    pool = WorkerPool("card", {}, takes=tmp_path, workers=4, cards=("7",), etiquette=etiquette)
+    try:
+        for _ in pool.run(utterances(pool.info, 80)):
+            assert {slot.manners for slot in pool._crew._slots} == {Manners.WORK}
+        assert sorted(worker.pid for worker in pool.status().workers) in seen
     finally:
         pool.close()
 

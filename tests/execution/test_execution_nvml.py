@@ -14,6 +14,7 @@ from speedd.execution.cards import CONTEXT_BYTES
 pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
 
 PID = 4711
+OTHER = 1
 ASK = """
 import json, sys
 import structlog
@@ -24,9 +25,10 @@ from speedd.execution.cards import NvmlCards
 from speedd.execution.etiquette import Etiquette
 cards = NvmlCards()
 said = []
-for card, pid, *told in json.loads(sys.argv[1]):
-    use = cards.look(card, pid, *told)
-    manners = Etiquette(GpuSettings(), cards=cards).judge(card, pid, 0.0, *told)[0]
+for card, workers in json.loads(sys.argv[1]):
+    workers = {int(pid): told_bytes for pid, told_bytes in workers.items()}
+    use = cards.look(card, workers)
+    manners = Etiquette(GpuSettings(), cards=cards).judge(card, workers, 0.0)[0]
     said.append([use and round(use.others, 3), manners.name])
 print(json.dumps(said))
 """
@@ -54,25 +56,36 @@ def ask(*looks, library=None, wrong="", more=""):
 
 
 def test_what_others_use_is_all_that_is_not_free_and_not_ours(library):
-    seen, logged = ask(["0", PID], ["0", None], ["1", None], ["GPU-1", None], library=library)
+    seen, logged = ask(["0", {PID: 0}], ["0", {}], ["1", {}], ["GPU-1", {}], library=library)
     assert seen == [[0.625, "SHRINK"], [0.875, "PAUSE"], [0.25, "WORK"], [0.25, "WORK"]]
     assert logged == []
 
 
+def test_all_of_our_workers_on_a_card_are_ours_and_one_that_has_nothing_yet_hides_nobody(library):
+    seen, _ = ask(["0", {PID: 0, OTHER: 0}], ["0", {PID: 0, 99: 0}], library=library)
+    assert seen == [[0.0, "WORK"], [0.625, "SHRINK"]]
+
+
+def test_in_a_container_all_of_them_must_have_said_what_they_have(library):
+    told = 2**30 - CONTEXT_BYTES
+    seen, _ = ask(["0", {PID: told, 99: told}], ["0", {PID: told, 99: 0}], library=library, wrong="container")
+    assert seen == [[0.625, "SHRINK"], [None, "WORK"]]
+
+
 @pytest.mark.parametrize("wrong", ["lost", "container"])
 def test_what_the_driver_cannot_tell_is_no_reason_to_stop(library, wrong):
-    assert ask(["0", PID], library=library, wrong=wrong) == ([[None, "WORK"]], [])
+    assert ask(["0", {PID: 0}], library=library, wrong=wrong) == ([[None, "WORK"]], [])
 
 
 @pytest.mark.parametrize("pid", [PID, 99])
 def test_in_a_container_what_the_worker_says_of_itself_counts(library, pid):
     told = 2 * 2**30 - CONTEXT_BYTES
-    seen, _ = ask(["0", pid, told], ["0", pid, 0], library=library, wrong="container")
+    seen, _ = ask(["0", {pid: told}], ["0", {pid: 0}], library=library, wrong="container")
     assert seen == [[0.625, "SHRINK"], [None, "WORK"]]
 
 
 def test_a_card_that_is_not_there_and_a_worker_that_is_not_seen(library):
-    assert ask(["2", None], ["GPU-9", None], ["0", 99], library=library) == ([[None, "WORK"]] * 3, [])
+    assert ask(["2", {}], ["GPU-9", {}], ["0", {99: 0}], library=library) == ([[None, "WORK"]] * 3, [])
 
 
 @pytest.mark.parametrize(
@@ -86,7 +99,7 @@ def test_a_card_that_is_not_there_and_a_worker_that_is_not_seen(library):
 def test_without_the_extra_or_a_driver_there_is_one_quiet_line(request, given, reason):
     if "wrong" in given:
         given = {**given, "library": request.getfixturevalue("library")}
-    seen, (line,) = ask(["0", PID], ["0", None], **given)
+    seen, (line,) = ask(["0", {PID: 0}], ["0", {}], **given)
     assert seen == [[None, "WORK"]] * 2
     assert line["event"] == "cards.unwatched"
     assert line["reason"].startswith(reason)
