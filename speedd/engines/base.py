@@ -156,8 +156,15 @@ class Engine(Protocol):
 class Thrifty(Protocol):
     """An engine that keeps memory it does not use, and can let go of it."""
 
-    def release_memory(self) -> None:
-        """Give memory that is not in use back to the device. Called between two answers of `Engine.synthesize`."""
+    def release_memory(self, *, shrink: bool = False) -> None:
+        """Give memory that is not in use back to the device.
+
+        Called between two answers of `Engine.synthesize`, and while it is not running: then room for rows is not in use
+        either. It is taken anew when `synthesize` is called, for as many rows as then fit.
+
+        Args:
+            shrink: others need memory: until it is called again, half of that.
+        """
 
 
 @runtime_checkable

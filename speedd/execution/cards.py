@@ -27,9 +27,14 @@ class CardUse:
     """What our workers on it hold."""
 
     @property
+    def others_bytes(self) -> int:
+        """What other programs use."""
+        return max(0, self.total - self.free - self.ours)
+
+    @property
     def others(self) -> float:
         """The share of the card that other programs use, 0 to 1."""
-        return max(0, self.total - self.free - self.ours) / max(1, self.total)
+        return self.others_bytes / max(1, self.total)
 
 
 class Cards(Protocol):

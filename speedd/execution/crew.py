@@ -22,7 +22,7 @@ from speedd.execution.child import Child
 from speedd.execution.deadlines import Deadlines, PoolTimes
 from speedd.execution.dispatch import Dispatch
 from speedd.execution.etiquette import Etiquette, Manners
-from speedd.execution.messages import Setup, Stop, WorkerLimits
+from speedd.execution.messages import Release, Setup, Stop, WorkerLimits
 from speedd.execution.neighbours import Neighbours
 from speedd.execution.restarts import REST_S
 from speedd.execution.takes import discard_partial_files
@@ -185,9 +185,7 @@ class Crew:
         moments = [self._deadlines.of(slot) for slot in self._slots if slot.child]
         if self._board.waiting:
             moments += [slot.start_at_s for slot in self._slots if slot.child is None and slot.start_at_s > now_s]
-        if not self._board.runs:
-            release_s = self._times.idle_release_s
-            moments += [slot.since_s + release_s for slot in self._slots if slot.state is WorkerState.IDLE]
+        moments += [self._idle_since_s(slot) + self._times.idle_release_s for slot in self._slots]
         if self._board.runs or any(slot.child for slot in self._slots):
             moments.append(self._neighbours.due_s)
         soonest_s = min(moments, default=math.inf)
@@ -225,6 +223,8 @@ class Crew:
                 slot.state = WorkerState.LOADING
                 slot.since_s = self._clock()
                 slot.fault = slot.no_room = ""
+                if slot.manners is Manners.SHRINK:
+                    slot.child.send(Release(shrink=True))
                 alive += 1
                 log.debug("worker.started", worker=slot.index, pid=slot.child.pid)
 
@@ -298,14 +298,16 @@ class Crew:
                 slot.child.kill()
 
     def _release_idle(self) -> None:
-        if self._board.runs:
-            return
         for slot in self._slots:
-            idle_since_s = slot.since_s if slot.state is WorkerState.IDLE else math.inf
-            if slot.child is not None and self._clock() >= idle_since_s + self._times.idle_release_s:
+            if slot.child is not None and self._clock() >= self._idle_since_s(slot) + self._times.idle_release_s:
                 slot.child.bury()
                 slot.empty(WorkerState.STOPPED)
                 log.debug("worker.released", worker=slot.index)
+
+    def _idle_since_s(self, slot: Slot) -> float:
+        """Since when a worker has had no work and will not have any soon; infinite if that is not so."""
+        waits = self._board.runs and slot.manners < Manners.PAUSE
+        return slot.since_s if slot.state is WorkerState.IDLE and not waits else math.inf
 
     def _stop_all(self) -> None:
         """End the workers: those that speak after a moment, whatever they do."""

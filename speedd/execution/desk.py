@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from speedd.execution.messages import Gauge, Returned, Started
+from speedd.execution.messages import Gauge, Release, Returned, Started
 from speedd.execution.scheduler import Waiting, choose, room_bytes, row_cost_bytes
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ class Desk:
         self._running: dict[str, Entry] = {}
         self._warm: set[str] = set()
         self._stopping = False
+        self._release: Release | None = None
         self.busy = threading.Event()
-        self.release_wanted = threading.Event()
-        """Set when the engine is to give back memory that it does not use."""
 
     def add(self, utterance: Utterance) -> None:
         """Put an utterance in the queue."""
@@ -64,6 +63,13 @@ class Desk:
             self.busy.set()
             self._changed.notify()
 
+    def release(self, order: Release) -> None:
+        """Have the engine emptied, and memory given back."""
+        if self._thrift.can_release:
+            with self._changed:
+                self._release = order
+                self._changed.notify()
+
     def stop(self) -> None:
         """Give out nothing more."""
         with self._changed:
@@ -71,12 +77,19 @@ class Desk:
             self._waiting.clear()
             self._changed.notify()
 
-    def next_voice(self) -> Voice | None:
-        """Wait for an utterance and say in which voice it is to be spoken; None if there will be none."""
+    def next_task(self) -> Voice | Release | None:
+        """Wait until there is something to do while the engine is empty; None if there will be nothing.
+
+        Returns:
+            What was ordered about memory, or in which voice the next utterance is to be spoken.
+        """
         with self._changed:
-            while not (self._waiting or self._stopping):
+            while not (self._waiting or self._stopping or self._release):
                 self._changed.wait()
-            return None if self._stopping else self._waiting[0].utterance.voice
+            if self._stopping:
+                return None
+            order, self._release = self._release, None
+            return order or self._waiting[0].utterance.voice
 
     def is_warm(self, voice: Voice) -> bool:
         """Whether the engine was prewarmed with a voice since its fallbacks changed."""
@@ -147,7 +160,7 @@ class Desk:
     def take(self, max_rows: int, *, block: bool) -> list[Utterance]:
         """Hand out what fits the engine's budget; `scheduler.choose` says what."""
         with self._changed:
-            while not self._waiting and block and not self._stopping:
+            while block and not (self._waiting or self._stopping or self._release):
                 self._changed.wait()
             if not self._waiting or self._ends():
                 return []
@@ -187,6 +200,8 @@ class Desk:
             self.busy.clear()
 
     def _ends(self) -> bool:
+        if self._release:
+            return True
         if self._waiting:
             return self._thrift.is_due or self._waiting[0].utterance.voice.digest not in self._warm
         return self._stopping

@@ -9,7 +9,7 @@ from datetime import datetime, time
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from speedd.execution.cards import Cards
+from speedd.execution.cards import Cards, CardUse
 
 if TYPE_CHECKING:
     from speedd.config import GpuSettings
@@ -79,6 +79,8 @@ class Etiquette:
         self._quiet = quiet
         self._now = now
         self._held: dict[str, tuple[Manners, float]] = {}
+        self._least_bytes: dict[str, int] = {}
+        """The least that others have used of a card since our workers took what was free there."""
 
     def is_needed(self, on_cards: bool) -> bool:
         """Whether there is anything to look at, for workers on graphics cards or for others."""
@@ -95,20 +97,29 @@ class Etiquette:
         if self._quiet is not None and self._quiet.cover(self._now().time()):
             return Manners.LEAVE, f"quiet hours until {self._quiet.end:%H:%M}"
         use = self._cards.look(card, workers) if self._cards is not None and card else None
-        others = use.others if use else 0.0
-        wanted = self._wanted(others)
+        wanted = self._wanted(card, use, workers) if use else Manners.WORK
         held, until_s = self._held.get(card, (Manners.WORK, -math.inf))
+        if wanted < held and now_s >= until_s:
+            self._least_bytes.pop(card, None)  # what is free now will be taken
         if wanted >= held or now_s >= until_s:
-            held = wanted
-        if wanted >= held:
-            until_s = now_s + CALM_S
+            held, until_s = wanted, now_s + CALM_S
         self._held[card] = held, until_s
-        return held, f"other programs use {others:.0%} of the card" if held else ""
+        return held, f"other programs use {use.others if use else 0:.0%} of the card" if held else ""
 
-    def _wanted(self, others: float) -> Manners:
+    def _wanted(self, card: str, use: CardUse, workers: Mapping[int, int]) -> Manners:
         settings = self._settings
-        if others > settings.leave_above:
+        if use.others > settings.leave_above:
             return Manners.LEAVE
-        if others > settings.pause_above:
+        if use.others > settings.pause_above:
             return Manners.PAUSE
-        return Manners.SHRINK if others > settings.shrink_above else Manners.WORK
+        squeezed = self._is_squeezed(card, use, workers)
+        return Manners.SHRINK if squeezed or use.others > settings.shrink_above else Manners.WORK
+
+    def _is_squeezed(self, card: str, use: CardUse, workers: Mapping[int, int]) -> bool:
+        """Whether others have taken of the reserve: of a card that is ours but for that they can never use much."""
+        if not workers:
+            self._least_bytes.pop(card, None)
+            return False
+        least_bytes = self._least_bytes[card] = min(use.others_bytes, self._least_bytes.get(card, use.others_bytes))
+        reserve_bytes = self._settings.reserve_mb * 2**20
+        return use.free < reserve_bytes and use.others_bytes - least_bytes > reserve_bytes // 2

@@ -52,7 +52,10 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give memory back that is not in use: others need it."""
+    """Finish what is in the engine, and give back the memory that it keeps; what rows need is taken anew for them."""
+
+    shrink: bool
+    """Whether others need memory: then room for half as many rows is taken, else for as many as fit."""
 
 
 @dataclass(frozen=True, slots=True)

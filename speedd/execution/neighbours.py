@@ -13,6 +13,7 @@ from speedd.execution.messages import Release, Stop
 
 if TYPE_CHECKING:
     from speedd.execution.board import Slot
+    from speedd.execution.child import Child
 
 log = structlog.get_logger()
 
@@ -38,6 +39,15 @@ class Neighbours:
         """When it looks again, on the monotonic clock; infinite if there is nothing to look at."""
         return self._look_at_s if self._needed else math.inf
 
+    def _tell(self, slot: Slot, child: Child, manners: Manners) -> None:
+        """Tell a worker what its new manners ask of it."""
+        if manners is Manners.LEAVE:
+            child.send(Stop())
+            slot.leaving = True
+            slot.since_s = self._clock()
+        elif manners > slot.manners or manners is Manners.WORK:
+            child.send(Release(shrink=manners is not Manners.WORK))
+
     def mind(self) -> str:
         """Make room for others, or take it back; say why nobody may begin anything, if nobody may."""
         if self._clock() < self.due_s:
@@ -55,10 +65,8 @@ class Neighbours:
             log.info(
                 "worker.manners", worker=slot.index, state=manners.name.lower(), reason=slot.polite or "all is free"
             )
-            if slot.child is not None and manners > slot.manners:
-                slot.child.send(Stop() if manners is Manners.LEAVE else Release())
-                slot.leaving = manners is Manners.LEAVE
-                slot.since_s = self._clock() if slot.leaving else slot.since_s
+            if slot.child is not None and not slot.leaving:
+                self._tell(slot, slot.child, manners)
             slot.manners = manners
         able = [slot for slot in self._slots if not slot.restarts.are_vain]
         return able[0].polite if able and all(slot.manners >= Manners.PAUSE for slot in able) else ""

@@ -29,6 +29,7 @@ class Thrift:
         self._clock = clock
         self._numerics = {one.name: one.numerics for one in allowed}
         self._throttle = Throttle(tuple(one.name for one in allowed), quiet_s=limits.quiet_s)
+        self._shrink = False
         self.holding: tuple[str, ...] = ()
         """The fallbacks that hold in the engine."""
 
@@ -71,10 +72,19 @@ class Thrift:
     def run_out(self, rows: int) -> Answer:
         """Give way after so many rows were too many."""
         answer = self._throttle.run_out(rows, self._clock())
-        self.release()
+        self._release()
         return answer
 
-    def release(self) -> None:
-        """Give memory back that is not in use."""
+    @property
+    def can_release(self) -> bool:
+        """Whether the engine keeps anything that it could give back."""
+        return isinstance(self._engine, Thrifty)
+
+    def give_way(self, *, shrink: bool) -> None:
+        """Give memory back, and take half as much from now on, or as much as fits. Nothing may be in the engine."""
+        self._shrink = shrink
+        self._release()
+
+    def _release(self) -> None:
         if isinstance(self._engine, Thrifty):
-            self._engine.release_memory()
+            self._engine.release_memory(shrink=self._shrink)

@@ -22,7 +22,7 @@ from speedd.engines.base import OutOfMemory, find
 from speedd.errors import DeviceFullError, EngineError
 from speedd.execution.desk import Desk
 from speedd.execution.line import Line
-from speedd.execution.messages import Done, Heartbeat, NoRoom, Ready, Refused, Setup, Speak, Stop, Warming
+from speedd.execution.messages import Done, Heartbeat, NoRoom, Ready, Refused, Release, Setup, Speak, Stop, Warming
 from speedd.execution.store import Store
 from speedd.execution.tether import tie_to_parent
 from speedd.execution.thrift import Thrift
@@ -82,9 +82,20 @@ def _work(setup: Setup, line: Line) -> None:
     threading.Thread(target=_receive, args=(desk, line), name="orders", daemon=True).start()
     threading.Thread(target=_beat, args=(desk, line, setup.heartbeat_s), name="heartbeat", daemon=True).start()
     line.send(Ready(engine.info, desk.gauge(), time.monotonic() - began_s, rss_bytes()))
-    while (voice := desk.next_voice()) is not None:
+    _serve(engine, desk, thrift, store, line)
+    store.finish()
+    engine.close()
+
+
+def _serve(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line) -> None:
+    """Do what there is to do, until there is nothing more or no room for any of it."""
+    while (task := desk.next_task()) is not None:
+        if isinstance(task, Release):
+            thrift.give_way(shrink=task.shrink)
+            line.send(Heartbeat(rss_bytes(), desk.gauge()))
+            continue
         try:
-            _make_ready(engine, voice, desk, thrift, line)
+            _make_ready(engine, task, desk, thrift, line)
             _speak(engine, desk, thrift, store, line)
         except DeviceFullError as error:
             in_hand = desk.in_hand
@@ -93,12 +104,10 @@ def _work(setup: Setup, line: Line) -> None:
                 desk.give_back(in_hand, OUT_OF_MEMORY)
             if order is Answer.GIVE_UP:
                 line.send(NoRoom(error.message))
-                break
+                return
         except UnusableVoiceError as error:
-            for utterance in desk.reject(voice):
+            for utterance in desk.reject(task):
                 line.send(Done(Failed(utterance.key, str(error)), desk.gauge()))
-    store.finish()
-    engine.close()
 
 
 class UnusableVoiceError(EngineError):
@@ -143,9 +152,6 @@ def _speak(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line)
     """
     answers = engine.synthesize(desk)
     for answer in answers:
-        if desk.release_wanted.is_set():
-            desk.release_wanted.clear()
-            thrift.release()
         match answer:
             case OutOfMemory():
                 order = thrift.run_out(len(desk.in_hand))
@@ -167,8 +173,8 @@ def _receive(desk: Desk, line: Line) -> None:
         while not isinstance(order := line.receive(), Stop):
             if isinstance(order, Speak):
                 desk.add(order.utterance)
-            else:
-                desk.release_wanted.set()
+            elif isinstance(order, Release):
+                desk.release(order)
         desk.stop()
         line.receive()
     except EOFError:

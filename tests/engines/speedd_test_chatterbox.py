@@ -138,17 +138,19 @@ class Factory:
         import_quietly()
         from speedd.engines.chatterbox import arrangement  # noqa: PLC0415
 
-        if (death := Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "load").exists():
-            death.unlink()
+        mishaps = Path(os.environ["SPEEDD_TEST_MISHAPS"])
+        if (mishaps / "load").exists():
+            (mishaps / "load").unlink()
             arrangement.load_s3gen = lambda *_, **__: kill()
-        from_model = arrangement.S3Gen.from_model
+        if (mishaps / "full").exists():
+            from_model = arrangement.S3Gen.from_model
 
-        def tight(model, **settings):
-            if settings["reference_s"] > SHORT_S and (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "full").exists():
-                raise out_of_memory()
-            return from_model(model, **settings)
+            def tight(model, **settings):
+                if settings["reference_s"] > SHORT_S and (mishaps / "full").exists():
+                    raise out_of_memory()
+                return from_model(model, **settings)
 
-        arrangement.S3Gen.from_model = tight
+            arrangement.S3Gen.from_model = tight
         return ChatterboxWithMishaps(find("chatterbox").load(options))
 
 

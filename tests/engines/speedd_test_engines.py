@@ -22,6 +22,9 @@ is answered with `Failed` by every one of them. What else they do:
 - ``card``: says on which graphics card it was told to speak. SPEEDD_TEST_CARD_FAULT names what is wrong with one of
   them: ``load 1`` (it dies while loading on card 1), ``refuse 1`` (it says that it cannot be loaded), ``work 1``
   (it loads, and dies in each text).
+- ``roomy``: on a card; speaks 8 at once in SPEEDD_TEST_SLOW_S seconds (0.05), and 4 after giving memory back because
+  others need it. A file ``released`` in SPEEDD_TEST_MISHAPS says when that was (``shrink``, or ``all`` when it may have
+  all again) and how many it had in hand.
 - ``no_numbers``: a sample of every take is not a number.
 - ``clinging``: sleeps as ``slow`` does; ``FULL`` is raised each time. It does not end: SPEEDD_TEST_CLINGS says where it
   stays, in ``close``, or at the process's ``exit``; with ``load`` it has no room while loading, and stays at the exit.
@@ -202,7 +205,7 @@ class Tight(OomAtRows):
         super().__init__(info)
         self.holding = ()
 
-    def release_memory(self):
+    def release_memory(self, *, shrink=False):
         pass
 
     def fall_back(self, names):
@@ -241,6 +244,29 @@ class OnCard(Slow):
         if card_fault() == "work":
             os._exit(3)
         return replace(super().speak(utterance), stop_reason=f"on card {os.environ['CUDA_VISIBLE_DEVICES']}")
+
+
+class Roomy(OomAtRows):
+    claimed_rows = has_rows = 8
+
+    def __init__(self, info):
+        super().__init__(info)
+        self.in_hand = 0
+
+    def budget(self):
+        return replace(super().budget(), used_bytes=self.claimed_rows << 30)
+
+    def batch(self, rows):
+        self.in_hand = len(rows)
+        time.sleep(float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05")))
+        for answer in super().batch(rows):
+            yield answer
+            self.in_hand -= 1
+
+    def release_memory(self, *, shrink=False):
+        self.claimed_rows = 4 if shrink else 8
+        with (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "released").open("a") as file:
+            file.write(f"{'shrink' if shrink else 'all'} {self.in_hand}\n")
 
 
 def card_fault():
@@ -413,6 +439,7 @@ OOM_AT_ROWS = Factory("oom_at_rows", OomAtRows, device="test")
 TIGHT = Factory("tight", Tight, device="test", fallbacks=(Fallback("smaller"), Fallback("whisper", {"gain": "half"})))
 CRAMPED = Factory("cramped", Cramped, device="test", fallbacks=TIGHT.fallbacks)
 CARD = Factory("card", OnCard, device="cuda")
+ROOMY = Factory("roomy", Roomy, device="cuda")
 NO_NUMBERS = Factory("no_numbers", NoNumbers)
 MISHAP = Factory("mishap", Mishap, device="test")
 CLINGING = Factory("clinging", Clinging)

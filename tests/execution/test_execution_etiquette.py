@@ -11,7 +11,7 @@ from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
 from speedd.execution.cards import CardUse, NvmlCards, visible_cards
 from speedd.execution.etiquette import CALM_S, Etiquette, Manners, QuietHours
-from speedd.execution.pool import WorkerPool
+from speedd.execution.pool import PoolTimes, WorkerPool
 
 GIB = 1 << 30
 
@@ -141,6 +141,106 @@ def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
         assert seen == {"on card 7", "on card 8"}
     finally:
         pool.close()
+
+
+@pytest.fixture
+def released(mishaps):
+    """Says what the engine ``roomy`` gave back."""
+    return lambda: (mishaps / "released").read_text().splitlines() if (mishaps / "released").exists() else []
+
+
+@pytest.fixture
+def roomy(tmp_path, cards, monkeypatch, mishaps):
+    """A worker on a card that is looked at often."""
+    monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.etiquette.CALM_S", 0.0)
+    pool = WorkerPool("roomy", {}, takes=tmp_path, cards=("7",), etiquette=Etiquette(GpuSettings(), cards=cards))
+    yield pool
+    pool.close()
+
+
+def test_a_worker_without_work_gives_memory_back_at_once_and_may_take_it_again(roomy, cards, released):
+    results(roomy, utterances(roomy.info, 4))
+    assert released() == []
+    for others, said, rows, used in ((6, "shrink 0", 4, 4 * GIB), (0, "all 0", 8, 8 * GIB)):
+        cards.others = others
+        wait_until(lambda said=said: released()[-1:] == [said])
+        wait_until(lambda used=used: roomy.status().workers[0].used_bytes == used)
+        assert roomy.status().workers[0].rows_cap == rows
+    assert len(released()) == 2
+    results(roomy, utterances(roomy.info, 4, text="And more"))
+
+
+def test_a_worker_at_work_empties_its_engine_first_and_loses_nothing(roomy, cards, released):
+    work = utterances(roomy.info, 200)
+    answered = []
+    for batch in roomy.run(work):
+        answered += batch
+        if len(answered) > 30 and not released():
+            cards.others = 6
+        if released() == ["shrink 0"]:
+            cards.others = 0
+    assert sorted(one.key for one in answered) == sorted(one.key for one in work)
+    assert released() == ["shrink 0", "all 0"]
+    assert roomy.status().workers[0].restarts == 0
+
+
+def test_one_that_comes_back_to_a_card_that_others_still_need_takes_half(roomy, cards, released, monkeypatch):
+    monkeypatch.setattr("speedd.execution.pool.LOOK_S", 0.2)
+    cards.others = 9.5
+    run = roomy.run(utterances(roomy.info, 40))
+    assert list(next(run)) == []
+    cards.others = 6
+    assert len([one for batch in run for one in batch]) == 40
+    assert released() == ["shrink 0"]
+
+
+def test_one_that_pauses_for_long_leaves_although_there_is_work(tmp_path, cards, monkeypatch):
+    monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.etiquette.CALM_S", 0.0)
+    times = PoolTimes(idle_release_s=0.1)
+    etiquette = Etiquette(GpuSettings(), cards=cards)
+    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7",), etiquette=etiquette, times=times)
+    try:
+        run = pool.run(utterances(pool.info, 60))
+        answered = list(next(run))
+        cards.others = 8
+        wait_until(lambda: pool.status().workers[0].pid is None)
+        assert "other programs use 80%" in pool.status().workers[0].note
+        cards.others = 0
+        assert len(answered) + len([one for batch in run for one in batch]) == 60
+    finally:
+        pool.close()
+
+
+def test_others_that_take_of_the_reserve_are_given_more_and_those_who_were_there_before_are_not():
+    """A card of 10 GiB that is ours but for 1 GiB: others can never use half of it."""
+
+    class Nearly(PretendedCards):
+        ours, others = 8.0, 1.5
+
+        def look(self, card, workers):
+            ours = int(self.ours * GIB) if workers else 0
+            return CardUse(10 * GIB, int(10 * GIB - ours - self.others * GIB), ours)
+
+    cards = Nearly()
+    etiquette = Etiquette(GpuSettings(reserve_mb=512), cards=cards)
+    steps = [
+        (8.2, 1.5, Manners.WORK),  # what is short of the reserve was taken by ourselves
+        (8.0, 1.7, Manners.WORK),
+        (8.0, 1.9, Manners.SHRINK),
+        (4.0, 1.9, Manners.SHRINK),  # no calm while yet
+        (4.0, 2.5, Manners.WORK),  # it takes what is left again, from now on
+        (7.2, 2.5, Manners.WORK),
+        (7.0, 2.9, Manners.SHRINK),
+    ]
+    for turn, (ours, others, manners) in enumerate(steps):
+        cards.ours, cards.others = ours, others
+        now_s = turn + (CALM_S if turn > 3 else 0)
+        assert etiquette.judge("0", {42: 0}, now_s)[0] is manners, (turn, ours, others)
+    assert etiquette.judge("0", {}, 1000)[0] is Manners.WORK  # a worker that starts now finds them there
+    cards.ours = 4.9
+    assert etiquette.judge("0", {43: 0}, 2000)[0] is Manners.WORK
 
 
 def test_workers_that_share_a_card_are_no_others_to_each_other(tmp_path, monkeypatch):

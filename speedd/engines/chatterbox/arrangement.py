@@ -88,6 +88,10 @@ class _Part(Generic[T]):
         if self._kept is not None and self._kept[0] != key:
             self._kept = None
 
+    def drop(self) -> None:
+        """Let go of it."""
+        self._kept = None
+
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return it; make it if it is not there."""
         self.drop_unless(key)
@@ -115,6 +119,7 @@ class Models:
         """What is wanted. A device that is too full even for that gets it when something of it is asked for."""
         self.share = Share(arrangement.rows, arrangement.s3gen_rows)
         """What of that there was room for."""
+        self._half = False
         _use_threads(arrangement.threads)
 
     @property
@@ -174,6 +179,15 @@ class Models:
     def _stand(self) -> bool:
         return self._decoder.is_there and self._s3gen.is_there
 
+    def release_slots(self, *, half: bool) -> None:
+        """Let go of the room for T3's rows; it is taken anew when the decoder is asked for.
+
+        Args:
+            half: from then on no more than half as many as fit.
+        """
+        self._half = half
+        self._decoder.drop()
+
     def set_up(self) -> tuple[Decoder, S3Gen]:
         """Load what is wanted and is not there.
 
@@ -207,7 +221,7 @@ class Models:
             (want.device, want.precision),
             lambda: load_t3(self._weights, precision=want.precision, device=want.device),
         )
-        share = self._fitting(want)
+        share = self._fitting(want).half if self._half else self._fitting(want)
         decoder = None
         while decoder is None and share.slots > 1:
             # What did not fit hangs on the exception until that is gone: only then is there room to try with less.

@@ -89,6 +89,7 @@ class ChatterboxEngine:
             self._listener,
         )
         self._in_hand: dict[str, _InHand] = {}
+        self._speaking = False
         self._tokens = 0
         with suppress(DeviceFullError):  # `prewarm` says it again, and then a fallback can be taken
             self._models.set_up()
@@ -119,8 +120,10 @@ class ChatterboxEngine:
             tokens=self._tokens,
         )
 
-    def release_memory(self) -> None:
-        """Give memory that is not in use back to the device."""
+    def release_memory(self, *, shrink: bool = False) -> None:
+        """Give memory that is not in use back to the device; see `Thrifty`."""
+        if not self._speaking:
+            self._models.release_slots(half=shrink)
         give_back()
 
     def fall_back(self, names: tuple[str, ...]) -> None:
@@ -131,6 +134,7 @@ class ChatterboxEngine:
     def synthesize(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
         """Speak what the source gives until it is closed; see `Engine.synthesize`."""
         decoder = self._models.decoder
+        self._speaking = True
         try:
             yield from self._speak(source, decoder)
         except RuntimeError as error:
@@ -138,6 +142,7 @@ class ChatterboxEngine:
                 raise
             raise DeviceFullError("The device ran out of memory in the middle of a step.") from error
         finally:
+            self._speaking = False
             decoder.drop()
             self._in_hand.clear()
             self._marking.clear()

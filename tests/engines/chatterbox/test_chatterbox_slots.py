@@ -1,6 +1,7 @@
 """A device without room for all slots: fewer are taken, and what they say sounds the same."""
 
 import os
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from speedd.errors import DeviceFullError
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
-from chatterbox_tiny_engine import digests, load, spoken, utterances  # noqa: E402
+from chatterbox_tiny_engine import Company, digests, load, spoken, utterances  # noqa: E402
 
 from speedd.engines.chatterbox import decoder as decoding  # noqa: E402
 from speedd.engines.chatterbox.arrangement import arranged  # noqa: E402
@@ -79,6 +80,30 @@ def test_what_fitted_once_is_no_more_than_that_until_it_is_set_up_anew(folder, m
     engine.fall_back(("micro_batch",))
     engine.fall_back(())
     assert engine.budget().rows == 4
+
+
+def test_slots_that_nobody_needs_come_back_and_half_of_them_is_enough_where_others_need_memory(folder, model):
+    engine = load(folder, model=model, rows=4)
+    own = digests(spoken(engine, utterances(engine)))
+    for shrink, rows in ((True, 2), (False, 4)):
+        cache = weakref.ref(engine._models.decoder._cache)
+        engine.release_memory(shrink=shrink)
+        assert cache() is None
+        assert digests(spoken(engine, utterances(engine))) == own
+        assert engine.budget().rows == rows
+
+
+def test_slots_in_which_something_is_spoken_stay(folder, model):
+    engine = load(folder, model=model, rows=4)
+    own = digests(spoken(engine, utterances(engine)))
+    answers, decoder = {}, engine._models.decoder
+    company = Company(utterances(engine))
+    for answer in engine.synthesize(company):
+        company.answered += 1
+        engine.release_memory(shrink=True)
+        assert engine._models.decoder is decoder
+        answers[answer.key] = answer
+    assert digests(answers) == own
 
 
 def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folder, model, monkeypatch):
