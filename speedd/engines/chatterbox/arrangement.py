@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import torch
 
 from speedd.engines.base import Fallback
-from speedd.engines.chatterbox.budget import GPU_S3GEN_ROWS, MARGIN_BYTES, Needs, Share, number_bytes, t3_size
+from speedd.engines.chatterbox.budget import MARGIN_BYTES, Needs, Share, most_s3gen_rows, number_bytes, t3_size
 from speedd.engines.chatterbox.decoder import Decoder
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3
 from speedd.engines.chatterbox.s3gen import S3Gen
@@ -43,7 +43,7 @@ class Arrangement:
     @property
     def s3gen_rows(self) -> int:
         """Utterances that S3Gen renders together, at most."""
-        return 1 if self.device == "cpu" else min(GPU_S3GEN_ROWS, self.rows)
+        return 1 if self.device == "cpu" else min(most_s3gen_rows(number_bytes(self.precision)), self.rows)
 
     @property
     def estimator_dtype(self) -> torch.dtype:

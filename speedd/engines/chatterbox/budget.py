@@ -22,8 +22,10 @@ CONTEXT_BYTES = 600_000_000
 """What CUDA and its libraries take before anything is loaded; it does not show in what torch counts."""
 MARGIN_BYTES = 350_000_000
 """Kept free: fragments, and what other programs take in the meantime."""
-S3GEN_BYTES = 310_000_000
-"""Flow and vocoder: the estimator in bf16, the rest in fp32."""
+ESTIMATOR_NUMBERS = 66_300_000
+"""What the flow's estimator has in its own precision."""
+S3GEN_FP32_BYTES = 277_000_000
+"""The rest of flow and vocoder, turbo's, which knows a little more of the time than the others'."""
 
 ENCODER_BYTES_PER_FRAME_SQUARED = 224
 ENCODER_BYTES_PER_FRAME = 22 * KIB
@@ -38,7 +40,8 @@ BEST_SPEECH_S = 16.0
 PATIENCE_ROWS = 32
 """What T3 has finished waits for mates of its length until so many others have come after it."""
 GPU_S3GEN_ROWS = 16
-"""Utterances that S3Gen renders together on a GPU, at most; a CPU is no faster with more than one."""
+"""Utterances that S3Gen renders together on a GPU, at most; a CPU is no faster with more than one. See
+`most_s3gen_rows`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +155,22 @@ def number_bytes(precision: str) -> int:
     return 4 if precision == "fp32" else 2
 
 
+def most_s3gen_rows(numbers: int) -> int:
+    """Say how many utterances S3Gen renders together on a GPU, at most; ``numbers`` as `number_bytes` has it.
+
+    In fp32 one: whoever asks for it is promised audio that does not depend on company, in its last bit either.
+    """
+    return 1 if numbers == number_bytes("fp32") else GPU_S3GEN_ROWS
+
+
+def s3gen_bytes(numbers: int) -> int:
+    """Say how large S3Gen's weights are; ``numbers`` as `number_bytes` has it."""
+    return S3GEN_FP32_BYTES + ESTIMATOR_NUMBERS * numbers
+
+
 def fixed_bytes(t3: T3Size, numbers: int = 2) -> int:
     """What is taken before the first row, the margin included; ``numbers`` as `number_bytes` has it."""
-    return CONTEXT_BYTES + t3.weight_bytes * numbers // 2 + S3GEN_BYTES + MARGIN_BYTES
+    return CONTEXT_BYTES + t3.weight_bytes * numbers // 2 + s3gen_bytes(numbers) + MARGIN_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +249,7 @@ class Needs:
         """
         one_slot = self.cache_bytes(1)
         another_slot = self.cache_bytes(2) - one_slot
-        s3gen_rows = 1 << (min(GPU_S3GEN_ROWS, most).bit_length() - 1)
+        s3gen_rows = 1 << (min(most_s3gen_rows(self.numbers), most).bit_length() - 1)
         while True:
             left = free_bytes - self.workspace_bytes(s3gen_rows)
             slots = min(most, 1 + (left - one_slot) // another_slot)

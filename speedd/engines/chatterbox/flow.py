@@ -72,17 +72,17 @@ class Flow:
         self._guidance = 0.0 if estimator.mean_flow else float(flow.decoder.inference_cfg_rate)
         self._times = step_times(steps, cosine=not estimator.mean_flow and flow.decoder.t_scheduler == "cosine")
 
-    def mels(self, rows: Sequence[FlowRow], *, pad_tokens: int = 0) -> tuple[Tensor, list[int]]:
+    def mels(self, rows: Sequence[FlowRow], tokens: int = 0, own_tokens: int = 0) -> tuple[Tensor, list[int]]:
         """Make the mels of some rows together.
 
         Args:
             rows: at least one.
-            pad_tokens: pad to at least as many tokens, so that batches of one kind have one shape.
+            tokens: pad to at least as many, so that batches of one kind have one shape.
+            own_tokens: pad what comes out to the frames of at least as many, for the same reason.
         Returns:
             [rows, frames, 80] without the reference, zeros beyond a row's frames, and how many frames each row has.
-            Padding and the shortest reference say how many frames there are, not how long the rows are.
         """
-        width = max(pad_tokens, *(row.tokens.shape[0] for row in rows))
+        width = max(tokens, *(row.tokens.shape[0] for row in rows))
         lengths = [row.frames for row in rows]
         frames = FRAMES_PER_TOKEN * width
         mask = valid(lengths, frames, self._device)
@@ -92,7 +92,8 @@ class Flow:
         conditions = torch.cat([encoded, speaker[:, None].expand(-1, frames, -1), known], -1)
         noise = torch.stack([_padded(row.noise, frames) for row in rows])
         mel = self._solve(noise, conditions, lengths, mask)
-        own, most = [row.own_frames for row in rows], frames - min(len(row.reference_mel) for row in rows)
+        own = [row.own_frames for row in rows]
+        most = max(FRAMES_PER_TOKEN * own_tokens, *own)
         spans = zip(mel, lengths, own, strict=True)
         return torch.stack([_padded(one[end - count : end], most) for one, end, count in spans]), own
 

@@ -2,8 +2,9 @@
 
 Tokens are encoded, a flow makes a mel of them in the manner of the reference voice (`flow`), and a vocoder makes the
 waveform (`hift`). Everything that is random in a row comes from the row's own seed and length, and no row sees another
-or its padding. A row's audio is therefore that of the row alone, but for rounding: its bits are the same in the same
-place of batches of one shape (see `s3gen_buckets`), and on a CPU, where rows are rendered one by one, in any company.
+or its padding. A row's audio is therefore that of the row alone, but for rounding: its bits are the same in any company
+where rows are rendered one by one, as on a CPU and in fp32; else in the same place of batches of one shape, that is of
+one bucket and one power of two of rows (`s3gen_buckets`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from speedd.engines.chatterbox.flow import FRAMES_PER_TOKEN, MEL_CHANNELS, Flow,
 from speedd.engines.chatterbox.flow_encoder import FlowEncoder
 from speedd.engines.chatterbox.hift import Hift
 from speedd.engines.chatterbox.hift_source import SourceNoise
-from speedd.engines.chatterbox.s3gen_buckets import batches, bucket_tokens, idle_rows
+from speedd.engines.chatterbox.s3gen_buckets import Bucket, batches, bucket_of, idle_rows
 from speedd.errors import EngineError
 
 if TYPE_CHECKING:
@@ -148,9 +149,9 @@ class S3Gen:
                     waves[index] = wave
         return waves
 
-    def bucket(self, row: SpeechRow) -> int:
-        """Say with which rows it is rendered: the tokens that its batch is padded to."""
-        return bucket_tokens(self._reference(row)[0].shape[0] + row.tokens.shape[0])
+    def bucket(self, row: SpeechRow) -> Bucket:
+        """Say with which rows it is rendered."""
+        return bucket_of(self._reference(row)[0].shape[0], row.tokens.shape[0])
 
     def draw(self, row: SpeechRow) -> RowNoise:
         """Draw what is random in a row, from its seed: the flow's beginning, then the vocoder's excitation."""
@@ -165,7 +166,8 @@ class S3Gen:
         idle = 0 if self.rows == 1 else idle_rows(len(rows))
         drawn = [*noise, *[noise[-1]] * idle]
         flows = [self._flow_row(row, one) for row, one in zip([*rows, *[rows[-1]] * idle], drawn, strict=True)]
-        mels, lengths = self.flow.mels(flows, pad_tokens=0 if self.rows == 1 else self.bucket(rows[0]))
+        bucket = None if self.rows == 1 else self.bucket(rows[0])
+        mels, lengths = self.flow.mels(flows, *((bucket.tokens, bucket.speech_tokens) if bucket else ()))
         waves = self.vocoder.waves(mels, lengths, [one.source for one in drawn])
         faded = min(self._fade.shape[0], waves.shape[1])
         waves[:, :faded] *= self._fade[:faded]

@@ -2,14 +2,14 @@
 
 Rows of like length share a batch, and a batch is padded to the length of its bucket and to a power of two of rows.
 Then a row's batch has one of few shapes, in each of which the same kernels do the same sums in the same place. Which it
-is still depends on how many mates a row has, and for the vocoder on the shortest of their references.
+is depends on the row and on how many mates it has, not on who they are.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 TOKENS_STEP = 32
 """Buckets are this far apart: 1.28 s, or 64 mel frames."""
@@ -18,9 +18,24 @@ Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
 
-def bucket_tokens(tokens: int) -> int:
-    """Say to how many tokens (reference and speech together) a row is padded in a batch."""
-    return -(-tokens // TOKENS_STEP) * TOKENS_STEP
+class Bucket(NamedTuple):
+    """What rows must have in common to be rendered together."""
+
+    speech_tokens: int
+    """To so many their speech is padded."""
+    reference_tokens: int
+    """So many the reference before it has: what the vocoder is given begins behind it. A book has few of them, most of
+    the full length that is used."""
+
+    @property
+    def tokens(self) -> int:
+        """To how many tokens a row is padded in a batch: to 8 mel frames, which is what attention on a GPU likes."""
+        return -(-(self.reference_tokens + self.speech_tokens) // 4) * 4
+
+
+def bucket_of(reference_tokens: int, speech_tokens: int) -> Bucket:
+    """Say with what a row is rendered together."""
+    return Bucket(-(-speech_tokens // TOKENS_STEP) * TOKENS_STEP, reference_tokens)
 
 
 def idle_rows(rows: int) -> int:
@@ -28,12 +43,12 @@ def idle_rows(rows: int) -> int:
     return (1 << (rows - 1).bit_length()) - rows
 
 
-def batches(buckets: Mapping[Key, int], rows: int) -> Iterator[list[Key]]:
+def batches(buckets: Mapping[Key, Bucket], rows: int) -> Iterator[list[Key]]:
     """Put keys of one bucket together, at most ``rows`` at a time, the longest first (it finds out what fits)."""
-    by_bucket: dict[int, list[Key]] = {}
+    by_bucket: dict[Bucket, list[Key]] = {}
     for key, bucket in buckets.items():
         by_bucket.setdefault(bucket, []).append(key)
-    for _, keys in sorted(by_bucket.items(), reverse=True):
+    for _, keys in sorted(by_bucket.items(), key=lambda one: one[0].tokens, reverse=True):
         for first in range(0, len(keys), rows):
             yield keys[first : first + rows]
 
@@ -48,13 +63,13 @@ class FinishedRows(Generic[Item]):
 
     def __init__(self, *, rows: int, patience: int) -> None:
         self._rows, self._patience = rows, patience
-        self._waiting: dict[int, deque[tuple[int, Item]]] = {}
+        self._waiting: dict[Bucket, deque[tuple[int, Item]]] = {}
         self._came = 0
 
     def __len__(self) -> int:
         return sum(len(queue) for queue in self._waiting.values())
 
-    def add(self, item: Item, bucket: int) -> None:
+    def add(self, item: Item, bucket: Bucket) -> None:
         """Let a row wait."""
         self._waiting.setdefault(bucket, deque()).append((self._came, item))
         self._came += 1

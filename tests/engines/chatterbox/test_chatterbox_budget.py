@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speedd.engines.chatterbox.budget import ENGLISH, NANO, TURBO, S3GenWork
+from speedd.engines.chatterbox.budget import ENGLISH, NANO, TURBO, S3GenWork, s3gen_bytes
 
 works = st.builds(
     S3GenWork, rows=st.integers(1, 64), reference_s=st.floats(1, 10), speech_s=st.floats(0.5, 40), guided=st.booleans()
@@ -25,6 +25,41 @@ def test_the_flow_costs_what_its_formula_says():
     assert work.flops(steps=10) == pytest.approx(estimated + 16 * 25 * 150e6 + 6 * 30.6e9)
     mean_flow = S3GenWork(rows=1, reference_s=10, speech_s=6, guided=False)
     assert mean_flow.flops(steps=2) < work.flops(steps=10) / 6
+
+
+@pytest.mark.parametrize("mean_flow", [False, True], ids=["guided", "mean flow"])
+def test_s3gens_weights_are_as_counted(mean_flow):
+    """What we make of stock's modules in the published size, on torch's device that has shapes and no memory."""
+    torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
+    stock = pytest.importorskip("chatterbox.models.s3gen", reason="the chatterbox extra is not installed")
+    from speedd.engines.chatterbox.estimator import Estimator  # noqa: PLC0415
+    from speedd.engines.chatterbox.flow import Flow  # noqa: PLC0415
+    from speedd.engines.chatterbox.flow_encoder import FlowEncoder  # noqa: PLC0415
+    from speedd.engines.chatterbox.quiet import quietly  # noqa: PLC0415
+
+    nowhere = torch.device("meta")
+    with quietly(), nowhere:
+        model = stock.S3Gen(meanflow=mean_flow)
+    vocoder_bytes = 4 * sum(weight.numel() for weight in model.mel2wav.parameters())
+    encoder = FlowEncoder(model.flow, device=nowhere)
+    for dtype in (torch.bfloat16, torch.float32):
+        estimator = Estimator(model.flow.decoder.estimator, device=nowhere, dtype=dtype)
+        flow = Flow(model.flow, encoder, estimator, steps=1, device=nowhere)
+        counted = sum(tensor.nbytes for tensor in tensors_of(flow, torch.Tensor)) + vocoder_bytes
+        assert 0 <= s3gen_bytes(dtype.itemsize) - counted < 0.03 * counted
+
+
+def tensors_of(part, tensor_type):
+    """Every tensor that something of ours holds on to."""
+    if isinstance(part, tensor_type):
+        yield part
+    elif isinstance(part, list | tuple):
+        for one in part:
+            yield from tensors_of(one, tensor_type)
+    elif type(part).__module__.startswith("speedd."):
+        slots = [name for each in type(part).__mro__ for name in getattr(each, "__slots__", ())]
+        for name in {*slots, *getattr(part, "__dict__", {})}:
+            yield from tensors_of(getattr(part, name), tensor_type)
 
 
 @given(works)

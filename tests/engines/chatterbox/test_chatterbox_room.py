@@ -13,10 +13,10 @@ from speedd.engines.chatterbox.budget import (
     GPU_S3GEN_ROWS,
     MARGIN_BYTES,
     NANO,
-    S3GEN_BYTES,
     TURBO,
     CardMemory,
     Needs,
+    s3gen_bytes,
 )
 from speedd.engines.chatterbox.factory import GPU_ROWS, LIMITS, rows_on_gpu
 from speedd.engines.chatterbox.options import Options, read_options
@@ -39,7 +39,7 @@ class Card:
     def __post_init__(self):
         precision = "bf16" if self.numbers == 2 else "fp32"
         self.width = rows_on_gpu(self.total_bytes, Options(reference_s=REFERENCE_S), precision)
-        weights = ENGLISH.weight_bytes * self.numbers // 2 + S3GEN_BYTES
+        weights = ENGLISH.weight_bytes * self.numbers // 2 + s3gen_bytes(self.numbers)
         self.free_at_load_bytes = self.total_bytes - CONTEXT_BYTES - weights - self.others_bytes
         self.needs = Needs(ENGLISH, REFERENCE_S, self.numbers)
         room = self.free_at_load_bytes - RESERVE_BYTES - MARGIN_BYTES
@@ -94,6 +94,14 @@ def test_what_a_card_that_is_free_comes_to(card_gib, slots, s3gen_rows):
     assert (share.slots, share.s3gen_rows) == (slots, s3gen_rows)
 
 
+@pytest.mark.parametrize("card_gib", [6, 24])
+def test_in_fp32_there_is_room_for_one_row_of_s3gen_and_the_more_for_slots(card_gib):
+    card = Card(card_gib * GIB, numbers=4)
+    assert card.share.s3gen_rows == 1
+    assert card.workspace_bytes == card.needs.workspace_bytes(1)
+    assert card.share.rows == card.share.slots  # nobody waits for company
+
+
 def test_others_on_the_card_cost_slots_when_it_is_loaded():
     alone, beside = Card(8 * GIB), Card(8 * GIB, others_bytes=2 * GIB)
     assert beside.width == alone.width  # the bits are the same
@@ -135,7 +143,7 @@ def test_what_is_shared_out_fits_and_no_slot_more_would(t3, free_bytes, most, re
     assert needs.cache_bytes(share.slots) + work <= free_bytes or (share.slots, share.s3gen_rows) == (1, 1)
     assert share.slots == most or needs.cache_bytes(share.slots + 1) + work > free_bytes
     assert share.s3gen_rows & (share.s3gen_rows - 1) == 0
-    assert 1 <= share.s3gen_rows <= min(share.slots, GPU_S3GEN_ROWS)
+    assert 1 <= share.s3gen_rows <= min(share.slots, GPU_S3GEN_ROWS if numbers == 2 else 1)
 
 
 def test_the_reserve_of_the_configuration_reaches_the_engine():

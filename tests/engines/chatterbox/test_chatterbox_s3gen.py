@@ -10,6 +10,7 @@ from chatterbox_tiny_s3gen import snr_db, spoken, stock_waves, tiny_s3gen, voice
 
 from speedd.engines.chatterbox import s3gen  # noqa: E402
 from speedd.engines.chatterbox.s3gen import S3Gen, SpeechRow  # noqa: E402
+from speedd.engines.chatterbox.s3gen_buckets import Bucket  # noqa: E402
 
 ANN, BEN = voice(16, seed=1), voice(13, seed=2, spare_frames=1)
 ROWS = [spoken(12, ANN, seed=1), spoken(31, BEN, seed=2), spoken(20, ANN, seed=3), spoken(3, BEN, seed=4)]
@@ -32,7 +33,7 @@ def reader(model, **settings):
 @pytest.fixture
 def one_bucket(monkeypatch):
     """Rows of all lengths share a batch, so that padding is all they have in common."""
-    monkeypatch.setattr(s3gen, "bucket_tokens", lambda tokens: 64)
+    monkeypatch.setattr(s3gen, "bucket_of", lambda reference, speech: Bucket(51, 13))
 
 
 def test_rows_of_all_lengths_and_voices_sound_as_stock_renders_them_one_by_one(model, one_bucket):
@@ -59,8 +60,13 @@ def test_a_row_has_the_same_bits_in_any_company(guided, one_bucket):
 def test_in_its_place_of_a_batch_a_row_has_the_same_bits_whoever_its_mates_are(guided, dtype):
     """All are of one bucket, and of one number of rows when idle ones have filled it up."""
     four = S3Gen.from_model(guided, device="cpu", estimator_dtype=dtype, rows=4)
-    chunk, *mates = (spoken(tokens, ANN, seed=tokens) for tokens in (20, 17, 48, 31, 25, 40))
-    assert {four.bucket(row) for row in (chunk, *mates)} == {64}
+    eve = voice(16, seed=3, spare_frames=1)  # the vocoder is given no less of a row for it
+    chunk, *mates = (
+        spoken(tokens, who, seed=tokens)
+        for tokens, who in ((20, eve), (17, eve), (32, eve), (31, eve), (25, ANN), (7, ANN))
+    )
+    assert {four.bucket(row) for row in (chunk, *mates)} == {Bucket(speech_tokens=32, reference_tokens=16)}
+    assert four.bucket(spoken(20, BEN, seed=1)) != four.bucket(chunk)  # whose shorter reference would show
     of_three = four.render([chunk, *mates[:2]])
     for fourth in mates[2:]:
         full = four.render([chunk, *mates[:2], fourth])

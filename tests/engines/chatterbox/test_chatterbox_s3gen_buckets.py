@@ -1,13 +1,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speedd.engines.chatterbox.s3gen_buckets import FinishedRows, batches, bucket_tokens, idle_rows
+from speedd.engines.chatterbox.s3gen_buckets import Bucket, FinishedRows, batches, bucket_of, idle_rows
 
 
-@given(st.integers(1, 5000))
-def test_a_bucket_holds_its_row_and_wastes_little(tokens):
-    assert 0 <= bucket_tokens(tokens) - tokens < 32
-    assert bucket_tokens(bucket_tokens(tokens)) == bucket_tokens(tokens)
+@given(st.integers(1, 250), st.integers(1, 1000))
+def test_a_bucket_holds_its_row_and_wastes_little(reference, speech):
+    bucket = bucket_of(reference, speech)
+    assert bucket.reference_tokens == reference
+    assert 0 <= bucket.speech_tokens - speech < 32
+    assert 0 <= bucket.tokens - reference - speech < 36
+    assert bucket.tokens % 4 == 0
+    assert bucket_of(reference, bucket.speech_tokens) == bucket
 
 
 @given(st.integers(1, 200))
@@ -19,7 +23,7 @@ def test_idle_rows_fill_up_to_the_next_power_of_two(rows):
 
 @given(st.lists(st.integers(1, 6)), st.integers(1, 5))
 def test_every_key_is_in_one_batch_of_its_own_bucket(buckets, rows):
-    given_ = dict(enumerate(buckets))
+    given_ = {key: Bucket(32 * long, 50) for key, long in enumerate(buckets)}
     made = list(batches(given_, rows))
     assert sorted(key for batch in made for key in batch) == sorted(given_)
     assert all(len({given_[key] for key in batch}) == 1 and len(batch) <= rows for batch in made)

@@ -109,7 +109,7 @@ def test_slots_in_which_something_is_spoken_stay(folder, model):
 def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folder, model, monkeypatch):
     engine = load(folder, model=model, rows=4)
     models = engine._models
-    ready, needs = models.set_up(), models.needs
+    ready = models.set_up()
     reserve_bytes, kept_bytes = Options().reserve_bytes, 100
     rendered, real = [], ready[1].render
 
@@ -120,7 +120,8 @@ def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folde
     monkeypatch.setattr(ready[1], "render", render)
     monkeypatch.setattr(models, "set_up", lambda: ready)
     monkeypatch.setattr(models, "share", Share(4, 4))
-    monkeypatch.setattr(models, "arrangement", replace(models.arrangement, device="cuda"))
+    monkeypatch.setattr(models, "arrangement", replace(models.arrangement, device="cuda", precision="bf16"))
+    needs = models.needs
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 1000 + kept_bytes)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 1000)
     for rows in (4, 2, 1):
@@ -133,6 +134,15 @@ def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folde
         spoken(engine, utterances(engine))
         assert set(rendered) == {rows}
         rendered.clear()
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "rows"),
+    [("cuda", "bf16", 16), ("cuda", "fp32", 1), ("mps", "fp32", 1), ("cpu", "bf16", 1), ("cpu", "fp32", 1)],
+)
+def test_in_fp32_s3gen_renders_one_by_one_on_every_device(device, precision, rows):
+    shape = {"rows": "64", "reference_s": "10.0", "threads": ""}
+    assert arranged(device, {"precision": precision, "estimator": precision, **shape}).s3gen_rows == rows
 
 
 def test_the_sizes_in_the_arithmetic_are_those_of_the_cache():
@@ -151,5 +161,6 @@ def test_the_slots_of_a_card_are_sized_by_what_is_free_there(folder, model, monk
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free_bytes=free_bytes: (free_bytes, 24 << 30))
         share = engine._models._fitting(want)
         assert 1 < share.slots <= 64
+        assert share.s3gen_rows == 1  # in fp32
         work = needs.workspace_bytes(share.s3gen_rows)
         assert needs.cache_bytes(share.slots) + work + MARGIN_BYTES + Options().reserve_bytes <= free_bytes
