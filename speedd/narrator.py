@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from speedd import audio, engines, execution, outbox
-from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings, engine_options
+from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings, engine_options, with_book_settings
 from speedd.engines.base import EngineInfo
-from speedd.errors import PASSING, EngineError, InputError, SpeeddError, TryAgainError
+from speedd.errors import PASSING, ConfigError, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.finishing import Finishing
 from speedd.forecast import Forecast
 from speedd.ledger import JobRow, Ledger
-from speedd.model import Chunk
+from speedd.model import Chunk, Job
 from speedd.prepare import Head, dump_head, load_chunks, load_head, prepare
 from speedd.rendering import Rendering, TakeKeys
+from speedd.source import read_book_settings
 from speedd.story import Control, Estimate, Story, Watch, cover_path, takes_folder
 
 CHARS_PER_SECOND = 15.0
@@ -127,7 +128,7 @@ class Narrator:
         """Read and plan, unless an earlier run did; return what was found and the book's settings."""
         head = _planned_before(story.row, self._config)
         if head is None:
-            self._warm_up()
+            self._warm_up(story.row.job)
             self._onlook(story.watch)
             job = story.row.job
             folder = job.spool / "prepared"
@@ -147,11 +148,12 @@ class Narrator:
             self._log.warning("job.warned", job=story.id, book=story.row.job.name, reason=warning)
         return head, book_config(self._config, head)
 
-    def _warm_up(self) -> None:
-        """Load the engine while the book is read; if that asks for another one, this waits for the next book."""
+    def _warm_up(self, job: Job) -> None:
+        """Load the engine that the book asks for while it is read; its language may yet ask for another one."""
         try:
-            self._executor(engines.choose(self._config.engine.name, engine_options(self._config))[0]).warm()
-        except EngineError:  # what is wrong with it is told when a book needs it
+            config = with_book_settings(self._config, read_book_settings(job), pinned=self._pinned)
+            self._executor(engines.choose(config.engine.name, engine_options(config))[0]).warm()
+        except (ConfigError, EngineError, InputError):  # what is wrong with it is told when it is needed
             return
 
     def _estimate(self, story: Story, head: Head, config: Config) -> float:

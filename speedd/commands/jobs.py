@@ -16,6 +16,7 @@ from speedd.app import open_ledger
 from speedd.config import Config, load_config
 from speedd.daemon.status import describe, status_path
 from speedd.errors import UsageError
+from speedd.execution import WorkerState
 from speedd.ledger import JobRow, Ledger, State
 from speedd.story import Watch
 
@@ -104,20 +105,28 @@ def print_status(found: Mapping[str, Any], out: TextIO | None = None) -> None:
             f"  engine {name}: {len(workers)} workers, {memory:.0f} MB, {engine['rendered']} takes, {restarts} restarts"
         )
         for worker in workers:
-            words = [f"{worker['rows']} of {worker['rows_cap']} rows", f"{worker['free_bytes'] / 2**20:.0f} MB free"]
-            words += [f"{worker['used_bytes'] / 2**20:.0f} MB used"]
-            words += [f"{worker['held_bytes'] / 2**20:.0f} MB in rows"] * (worker["held_bytes"] > 0)
-            words += [f"{worker['tokens_per_s']:.0f} tokens/s"] * (worker["tokens_per_s"] > 0)
-            words += [f"without {', '.join(worker['fallbacks'])}"] * bool(worker["fallbacks"])
-            words = words * bool(worker["pid"]) + [worker["note"]] * bool(worker["note"])
-            card = f", card {worker['card']}" if worker["card"] else ""
-            if words:
-                say(f"    worker {worker['index']}{card}: {worker['state']}, {', '.join(words)}")
+            if words := _describe_worker(worker):
+                card = f", card {worker['card']}" if worker["card"] else ""
+                say(f"    worker {worker['index']}{card}: {words}")
     if found["ended"]:
         say("Latest:")
     for job in found["ended"]:
         what = job["published"] or job["reason"]
         say(f"  {job['job']}  {job['name']}: {job['state']}" + (f", {what}" if what else ""))
+
+
+def _describe_worker(worker: Mapping[str, Any]) -> str:
+    """Say how a worker is; empty if there is nothing to say of it."""
+    words = []
+    if worker["rows_cap"]:
+        words += [worker["state"], f"{worker['rows']} of {worker['rows_cap']} rows"]
+        words += [f"{worker['used_bytes'] / 2**20:.0f} MB used", f"{worker['free_bytes'] / 2**20:.0f} MB free"]
+        words += [f"{worker['held_bytes'] / 2**20:.0f} MB in rows"] * (worker["held_bytes"] > 0)
+        words += [f"{worker['tokens_per_s']:.0f} tokens/s"] * (worker["tokens_per_s"] > 0)
+        words += [f"without {', '.join(worker['fallbacks'])}"] * bool(worker["fallbacks"])
+    elif worker["state"] != WorkerState.LOADING and worker["note"]:
+        words.append(worker["state"])
+    return ", ".join(words + [worker["note"]] * bool(worker["note"]))
 
 
 def retry_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:

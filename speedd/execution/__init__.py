@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from speedd.execution.base import Executor, ExecutorStatus
+    from speedd.execution.base import Executor, ExecutorStatus, WorkerState
     from speedd.execution.pool import PoolTimes, WorkerPool, configured_pool
     from speedd.execution.takes import (
         TAKE_BYTES_PER_SECOND,
@@ -23,6 +23,7 @@ __all__ = [
     "ExecutorStatus",
     "PoolTimes",
     "WorkerPool",
+    "WorkerState",
     "chunk_seed",
     "configured_pool",
     "discard_partial_files",
@@ -33,7 +34,7 @@ __all__ = [
 
 # Loaded on first use: a worker needs neither the pool nor what the pool needs, 14 MB in each.
 _HOMES = {
-    "base": ("Executor", "ExecutorStatus"),
+    "base": ("Executor", "ExecutorStatus", "WorkerState"),
     "pool": ("PoolTimes", "WorkerPool", "configured_pool"),
     "takes": (
         "TAKE_BYTES_PER_SECOND",

@@ -123,6 +123,8 @@ class Slot:
         )
 
     def _note(self) -> str:
+        if self.state is WorkerState.LOADING:
+            return "loading the engine"
         if self.warming:
             return f"getting ready for the voice {self.warming}"
         if self.polite or self.state is not WorkerState.WAITING:

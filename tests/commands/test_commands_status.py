@@ -52,7 +52,7 @@ def test_a_batch_is_told_with_its_memory_and_its_pace():
         "12/16 rows, 3.0 GiB used, 8.0 GiB free, 900 tokens/s, 2 restarts, without short_reference"
     )
     assert (
-        "worker 0, card 0: busy, 12 of 16 rows, 8192 MB free, 3072 MB used, 1024 MB in rows, 900 tokens/s,"
+        "worker 0, card 0: busy, 12 of 16 rows, 3072 MB used, 8192 MB free, 1024 MB in rows, 900 tokens/s,"
         " without short_reference"
     ) in printed(ON_CARD)
 

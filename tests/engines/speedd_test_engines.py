@@ -8,7 +8,8 @@ is answered with `Failed` by every one of them. What else they do:
   says when it speaks which word, and writes none of the punctuation.
 - ``silent``: takes of the right length with nothing in them.
 - ``flaky``: a silent take the first time it speaks a text that holds ``FLAKY``, a good one from then on.
-- ``gated``: waits in a text that holds ``GATE`` while the file that SPEEDD_TEST_GATE names is there.
+- ``gated``: waits in a text that holds ``GATE`` while the file that SPEEDD_TEST_GATE names is there; likewise while
+  loading, if the file says ``load``, and while it gets ready for a voice that the file names.
 - ``slow``: sleeps SPEEDD_TEST_SLOW_S seconds (0.05) over each utterance, in small naps.
 - ``crash_on_chunk``: the process ends at once on a text that holds ``CRASH``; ``RAISE`` raises out of `synthesize`.
 - ``hang``: never returns from a text that holds ``HANG``.
@@ -36,6 +37,7 @@ is answered with `Failed` by every one of them. What else they do:
 - ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
 
 With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted there: a file per process, a key a line.
+With SPEEDD_TEST_WARMTH set to a file, each load and each voice that an engine gets ready for is.
 """
 
 import atexit
@@ -64,6 +66,12 @@ def note(utterance):
             trace.write(utterance.key + "\n")
 
 
+def note_warmth(engine, what):
+    if file := os.environ.get("SPEEDD_TEST_WARMTH"):
+        with Path(file).open("a") as warmth:
+            warmth.write(f"{engine} {what} {os.getpid()}\n")
+
+
 def holds(utterance, word):
     """Whether a text holds a word; planning may have calmed its capitals."""
     return re.search(rf"\b{word}\b", utterance.text, re.IGNORECASE) is not None
@@ -76,6 +84,7 @@ class Tone:
         self.info = info
 
     def prewarm(self, voice):
+        note_warmth(self.info.name, voice.name)
         if voice.name == "unloadable":
             raise EngineError("This voice cannot be loaded.")
 
@@ -149,10 +158,24 @@ class Flaky(Tone):
 
 
 class Gated(Tone):
+    def __init__(self, info):
+        super().__init__(info)
+        self.wait_while("load")
+
+    def prewarm(self, voice):
+        super().prewarm(voice)
+        self.wait_while(voice.name)
+
     def wave(self, utterance):
-        while holds(utterance, "GATE") and Path(os.environ["SPEEDD_TEST_GATE"]).exists():
-            time.sleep(0.01)
+        if holds(utterance, "GATE"):
+            self.wait_while("")
         return super().wave(utterance)
+
+    def wait_while(self, word):
+        gate = Path(os.environ["SPEEDD_TEST_GATE"])
+        with suppress(FileNotFoundError):
+            while word in gate.read_text():
+                time.sleep(0.01)
 
 
 class Slow(Tone):
@@ -409,6 +432,7 @@ class Factory:
         )
 
     def load(self, options):
+        note_warmth(self.name, "load")
         fault = card_fault() if self.engine is OnCard else ""
         if self.engine is None or fault == "refuse":
             raise EngineError("The model is not there.", hint="Fetch it.")

@@ -1,0 +1,97 @@
+"""What is loaded once stays warm: an engine and its voices across books, and what it gets ready for is told."""
+
+import socket
+import threading
+from collections import Counter
+
+import pytest
+from speedd_house import House, epub, wait_until
+
+WORKERS = 2
+OTHER = '[engine]\nname = "slow"\n'
+
+
+class Books:
+    """Drops one book after the other into a running daemon, and counts what was loaded for them."""
+
+    def __init__(self, house, daemon, warmth):
+        self.house, self.daemon, self.warmth = house, daemon, warmth
+
+    def narrate(self, title, settings=""):
+        if settings:
+            self.house.drop(f"{title}.toml", settings)
+        self.house.drop(f"{title}.epub", epub(title))
+        self.daemon.wait_for("job.published", book=title)
+        return self.warm()
+
+    def warm(self):
+        """How often each engine was loaded and got each voice ready, by whatever process."""
+        lines = self.warmth.read_text().splitlines() if self.warmth.exists() else []
+        assert max(Counter(lines).values(), default=0) <= 1  # no process does anything twice
+        return Counter(tuple(line.split()[:2]) for line in lines)
+
+
+@pytest.fixture
+def books(house: House, tmp_path, request):
+    house.configure(engine={"workers": WORKERS}, limits={"open_books": 1}, **getattr(request, "param", {}))
+    warmth = tmp_path / "warmth"
+    with house.daemon(env={"SPEEDD_TEST_WARMTH": str(warmth), "SPEEDD_TEST_SLOW_S": "0.05"}) as daemon:
+        yield Books(house, daemon, warmth)
+
+
+def test_the_next_book_in_the_same_voice_finds_everything_warm(books):
+    first = books.narrate("First")
+    assert first == {("tone", "load"): WORKERS, ("tone", "sine"): WORKERS}
+    assert books.narrate("Second") == first
+    assert books.narrate("Third", '[engine]\nvoice = "Cosine"\n') == first | {("tone", "Cosine"): WORKERS}
+    assert books.narrate("Fourth") == first | {("tone", "Cosine"): WORKERS}
+
+
+def test_a_book_with_another_engine_loads_that_once_and_the_next_finds_the_first_still_warm(books):
+    first = books.narrate("First")
+    second = books.narrate("Second", OTHER)
+    assert second == first | {("slow", "load"): WORKERS, ("slow", "sine"): WORKERS}
+    assert books.narrate("Third") == second
+
+
+@pytest.mark.parametrize("books", [{"workers": {"idle_unload_s": 0.2}}], indirect=True)
+def test_an_engine_that_was_unloaded_is_loaded_again_only_for_a_book_that_it_speaks(books):
+    first = books.narrate("First")
+    wait_until(lambda: not any(worker["pid"] for worker in workers(books.house, "tone")))
+    second = books.narrate("Second", OTHER)
+    assert {engine for engine, _ in second - first} == {"slow"}
+    third = books.narrate("Third")
+    assert {engine for engine, _ in third - second} == {"tone"}
+
+
+def workers(house, engine):
+    live = house.status["daemon"]
+    return live["engines"].get(engine, {"workers": []})["workers"] if live else []
+
+
+def test_loading_and_getting_ready_for_the_voice_of_the_book_are_told(house: House, tmp_path):
+    gate = tmp_path / "gate"
+    gate.write_text("load Cosine")
+    house.configure(engine={"name": "gated", "voice": "Cosine", "workers": 1})
+    house.drop("Book.epub", epub("Book"))
+    messages = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        threading.Thread(
+            target=lambda: messages.extend(iter(lambda: listener.recv(4096).decode(), "")), daemon=True
+        ).start()
+        env = {"SPEEDD_TEST_GATE": str(gate), "NOTIFY_SOCKET": listener.getsockname()}
+        with house.daemon(env=env) as daemon:
+            for state, note, opened in (
+                ("loading", "loading the engine", "Cosine"),
+                ("busy", "getting ready for the voice Cosine", ""),
+            ):
+                wait_until(lambda note=note: [told["note"] for told in workers(house, "gated")] == [note])
+                assert [told["state"] for told in workers(house, "gated")] == [state]
+                assert note in house.speedd("status").out
+                wait_until(lambda note=note: [message for message in messages if message.endswith(note)])
+                gate.write_text(opened or "nothing")
+            daemon.wait_for("job.published", book="Book")
+            wait_until(lambda: [told["note"] for told in workers(house, "gated")] == [""])
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", listener.getsockname())
