@@ -100,6 +100,8 @@ def _decoded_by_av(path: Path, name: str) -> tuple[Waveform, int]:
                     seconds += part.samples / rate_hz
                 if seconds >= LONGEST_S:
                     break
+    except (FileNotFoundError, PermissionError) as error:  # as PyAV's own, which are FFmpegErrors too
+        raise EngineError(f"{name} cannot be read: {error.strerror}.") from error
     except (FFmpegError, ValueError) as error:
         raise EngineError(f"{name} is no audio file that can be read.", hint="Give a WAV, FLAC or MP3 file.") from error
     if not pieces:

@@ -177,7 +177,11 @@ def _conditioner(weights: TensorFile, channels: int, family: Family) -> Any:
     try:
         conditioner.load_state_dict(state)
     except RuntimeError as error:
-        raise EngineError(f"The weights of T3's conditioning do not fit: {error}.") from error
+        first = str(error).split("\n\t")[1:2]
+        raise EngineError(
+            f"The weights of T3's conditioning do not fit: {''.join(first).rstrip('. ')}.",
+            hint="Check [chatterbox] model, or get the file again.",
+        ) from error
     return conditioner.eval().requires_grad_(requires_grad=False)
 
 

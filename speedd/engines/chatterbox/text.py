@@ -16,6 +16,7 @@ from speedd.errors import EngineError
 if TYPE_CHECKING:
     from speedd.engines.chatterbox.weights import Weights
 
+CHANGE = "The text can be changed: `speedd plan` writes it down."
 UNKNOWN_SHARE = 0.3
 """A text of whose tokens more than this are unknown would be spoken as something else."""
 
@@ -66,8 +67,11 @@ class TextTokenizer:
         load = _word_pieces if weights.family.backbone == "gpt2" else _graphemes
         try:
             self._encode, self._plain, self._unknown, self._space = load(weights)
-        except (AssertionError, OSError, ValueError, KeyError) as error:
-            raise EngineError(f"The tokenizer in {weights.folder} cannot be loaded: {error}.") from error
+        except Exception as error:
+            raise EngineError(
+                f"The tokenizer in {weights.folder} cannot be loaded: {str(error) or type(error).__name__}.",
+                hint=f"Get {weights.family.files.tokenizer} again: it belongs to another model, or is damaged.",
+            ) from error
 
     def tokens(self, text: str, language: str, most: int) -> TextTokens:
         """Turn a text into at most so many tokens.
@@ -79,19 +83,21 @@ class TextTokenizer:
         try:
             ids = self._encode(plain, language)
         except (UnicodeError, TypeError, ValueError) as error:
-            raise EngineError("The text holds characters that no tokenizer takes.") from error
+            raise EngineError("The text holds characters that no tokenizer takes.", hint=CHANGE) from error
         unknown = sum(token == self._unknown for token in ids)
         if not ids or unknown > UNKNOWN_SHARE * len(ids):
             raise EngineError(
                 f"Chatterbox {self._family.name} does not know {unknown} of the text's {len(ids)} characters.",
-                hint="Another [chatterbox] model may, or the text can be changed: `speedd plan` writes it down.",
+                hint=f"Another [chatterbox] model may. {CHANGE}",
             )
         words = tuple(plain.split())
         word_of = self._word_of(ids, words)
         if self._family.backbone == "llama":
             ids, word_of = [START_TEXT, *ids, STOP_TEXT], [0, *word_of, len(words) - 1]
         if len(ids) > most:
-            raise EngineError(f"The text is too long for Chatterbox: {len(ids)} tokens, and {most} are the most.")
+            raise EngineError(
+                f"The text is too long for Chatterbox: {len(ids)} tokens, and {most} are the most.", hint=CHANGE
+            )
         return TextTokens(tuple(ids), words, tuple(word_of))
 
     def _word_of(self, ids: list[int], words: tuple[str, ...]) -> list[int]:

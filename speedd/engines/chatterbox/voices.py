@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -129,11 +130,17 @@ def read_conditioning(path: Path, digest: str) -> Conditioning:
     Raises:
         EngineError: if it cannot be read.
     """
+    fault = f"The model's own voice in {path} cannot be read"
+    hint = "Get the file again: `speedd check --download` does, unless [chatterbox] weights names a folder."
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True)
         return _conditioning(digest, kept["t3"], kept["gen"])
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise EngineError(f"The voice in {path} cannot be read: {error}.") from error
+    except KeyError as error:
+        raise EngineError(f"{fault}: it lacks {error.args[0]}.", hint=hint) from error
+    except (OSError, UnpicklingError) as error:
+        raise EngineError(f"{fault}: {error}.", hint=hint) from error
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise EngineError(f"{fault}: it holds something else.", hint=hint) from error
 
 
 def listen(wave: Waveform, digest: str, family: Family, listener: Listener) -> Conditioning:

@@ -224,6 +224,49 @@ def test_a_missing_tensor_is_named(folder, tmp_path, name, tensor):
         load(copy)
 
 
+def lacking(*keys):
+    def make(path):
+        kept = inner = torch.load(path, weights_only=True)
+        for key in keys[:-1]:
+            inner = inner[key]
+        del inner[keys[-1]]
+        torch.save(kept, path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "says"),
+    [
+        ("conds.pt", lacking("gen"), r"own voice in .*conds\.pt cannot be read: it lacks gen\. Get the file again"),
+        ("conds.pt", lacking("t3", "speaker_emb"), "it lacks speaker_emb"),
+        ("conds.pt", lambda path: torch.save(torch.zeros(3), path), "it holds something else"),
+        (
+            "tokenizer.json",
+            lambda path: path.write_text("{}"),
+            r"tokenizer in .* cannot be loaded.*Get tokenizer\.json",
+        ),
+        ("tokenizer.json", lambda path: path.write_text("[1]"), "cannot be loaded"),
+    ],
+)
+def test_a_file_that_is_whole_and_holds_something_else_is_named(folder, tmp_path, name, make, says):
+    copy = damaged(folder, tmp_path)
+    make(copy / name)
+    with pytest.raises(EngineError, match=says):
+        load(copy)
+
+
+def test_a_tensor_of_another_size_is_named(folder, tmp_path):
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+
+    copy = damaged(folder, tmp_path)
+    tensors = load_file(folder / "t3_cfg.safetensors")
+    tensors["cond_enc.spkr_enc.bias"] = tensors["cond_enc.spkr_enc.bias"][:-1].clone()
+    save_file(tensors, copy / "t3_cfg.safetensors")
+    with pytest.raises(EngineError, match=r"do not fit: size mismatch for spkr_enc\.bias.*[^.]\. Check"):
+        load(copy)
+
+
 def test_v3_is_loaded_by_its_own_file_and_has_the_shapes_of_v2(checkpoint):
     from safetensors.torch import load_file  # noqa: PLC0415
 
@@ -267,8 +310,10 @@ def test_a_picture_is_no_voice_and_the_others_go_on(engine, tmp_path):
 
     Image.new("RGB", (8, 8)).save(tmp_path / "voice.jpg")
     picture = Voice("picture", "p" * 64, tmp_path / "voice.jpg")
-    with pytest.raises(EngineError, match=r"voice\.jpg"):
+    with pytest.raises(EngineError, match=r"voice\.jpg holds no sound"):
         engine.prewarm(picture)
+    with pytest.raises(EngineError, match=r"gone\.wav cannot be read: No such file"):
+        engine.prewarm(Voice("gone", "g" * 64, tmp_path / "gone.wav"))
     bad, good = utterances(engine, TEXTS[:2])
     answers = spoken(engine, [replace(bad, voice=picture), good])
     assert isinstance(answers[bad.key], Failed)
