@@ -99,11 +99,11 @@ def print_status(found: Mapping[str, Any], out: TextIO | None = None) -> None:
         say(f"  {'-' * 12}  {waiting['name']}: {waiting['why']}")
     for name, engine in daemon.get("engines", {}).items():
         workers = engine["workers"]
-        memory = sum(worker["rss_bytes"] for worker in workers) / 2**20
+        resident = _gib(sum(worker["rss_bytes"] for worker in workers))
         restarts = sum(worker["restarts"] for worker in workers)
-        say(
-            f"  engine {name}: {len(workers)} workers, {memory:.0f} MB, {engine['rendered']} takes, {restarts} restarts"
-        )
+        counts = ((len(workers), "worker"), (engine["rendered"], "take"), (restarts, "restart"))
+        told = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts]
+        say(f"  engine {name}: {', '.join(told)}, {resident} of the machine's memory")
         for worker in workers:
             if words := _describe_worker(worker):
                 card = f", card {worker['card']}" if worker["card"] else ""
@@ -120,13 +120,17 @@ def _describe_worker(worker: Mapping[str, Any]) -> str:
     words = []
     if worker["rows_cap"]:
         words += [worker["state"], f"{worker['rows']} of {worker['rows_cap']} rows"]
-        words += [f"{worker['used_bytes'] / 2**20:.0f} MB used", f"{worker['free_bytes'] / 2**20:.0f} MB free"]
-        words += [f"{worker['held_bytes'] / 2**20:.0f} MB in rows"] * (worker["held_bytes"] > 0)
+        words += [f"{_gib(worker['used_bytes'])} used", f"{_gib(worker['free_bytes'])} free"]
+        words += [f"{_gib(worker['held_bytes'])} in rows"] * (worker["held_bytes"] > 0)
         words += [f"{worker['tokens_per_s']:.0f} tokens/s"] * (worker["tokens_per_s"] > 0)
         words += [f"without {', '.join(worker['fallbacks'])}"] * bool(worker["fallbacks"])
     elif worker["state"] != WorkerState.LOADING and worker["note"]:
         words.append(worker["state"])
     return ", ".join(words + [worker["note"]] * bool(worker["note"]))
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB"
 
 
 def retry_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from speedd import inbox
+from speedd.display import duration
 from speedd.execution import ExecutorStatus
 from speedd.story import Watch
 
@@ -64,7 +65,7 @@ def describe(watch: Watch) -> str:
     if watch.stage == "narrating" and watch.total:
         words += f", chunk {watch.done}/{watch.total}"
     if watch.eta_s is not None:
-        words += f", {watch.eta_s:.0f} s left"
-    if watch.realtime_factor:
+        words += f", {duration(watch.eta_s)} left"
+    if watch.stage == "narrating" and watch.realtime_factor:
         words += f", {watch.realtime_factor:.0f} × realtime"
     return words

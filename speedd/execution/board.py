@@ -129,7 +129,8 @@ class Slot:
             return f"getting ready for the voice {self.warming}"
         if self.polite or self.state is not WorkerState.WAITING:
             return self.polite
-        return self.no_room or (f"left alone for a while: {self.fault}" if self.restarts.are_vain else "")
+        how = "left alone for a while" if self.restarts.are_vain else "about to be started again"
+        return self.no_room or (f"{how}: {self.fault}" if self.fault else "")
 
     def find(self, key: str) -> Item:
         """Find an utterance that the worker has; two of one key sound the same, so either may stand for the other."""

@@ -4,9 +4,10 @@ import io
 from dataclasses import asdict, replace
 
 from speedd.commands.jobs import print_status
-from speedd.daemon.status import describe_engine
+from speedd.daemon.status import describe, describe_engine
 from speedd.execution import ExecutorStatus
 from speedd.execution.base import WorkerState, WorkerStatus
+from speedd.story import Watch
 
 PLAIN = WorkerStatus(
     *(0, 7, WorkerState.BUSY, 90 << 20, 0, 1, 2),
@@ -52,9 +53,27 @@ def test_a_batch_is_told_with_its_memory_and_its_pace():
         "12/16 rows, 3.0 GiB used, 8.0 GiB free, 900 tokens/s, 2 restarts, without short_reference"
     )
     assert (
-        "worker 0, card 0: busy, 12 of 16 rows, 3072 MB used, 8192 MB free, 1024 MB in rows, 900 tokens/s,"
+        "worker 0, card 0: busy, 12 of 16 rows, 3.0 GiB used, 8.0 GiB free, 1.0 GiB in rows, 900 tokens/s,"
         " without short_reference"
     ) in printed(ON_CARD)
+
+
+def test_a_count_of_one_is_told_as_one():
+    assert "engine one: 1 worker, 40 takes, 0 restarts, 0.1 GiB of the machine's memory\n" in printed(PLAIN)
+    assert "engine one: 2 workers, 40 takes, 2 restarts, 0.2 GiB" in printed(PLAIN, ON_CARD)
+
+
+def test_what_has_no_figures_yet_is_told_without_any():
+    loading = replace(LOADING, note="loading the engine")
+    assert "    worker 0: loading the engine\n" in printed(loading)
+    assert describe_engine(status(loading)) == "loading the engine"
+    assert "worker" not in printed(replace(AWAY, note="")).replace("1 worker,", "")
+
+
+def test_how_long_yet_is_told_as_people_do_and_a_pace_only_while_it_speaks():
+    watch = Watch("job", "Book", stage="narrating", share=0.25, done=1, total=4, eta_s=11_520.0, realtime_factor=2.0)
+    assert describe(watch) == "Book: narrating 25%, chunk 1/4, 3 h 12 min left, 2 × realtime"
+    assert describe(replace(watch, stage="mastering")) == "Book: mastering 25%, 3 h 12 min left"
 
 
 def test_why_nothing_is_spoken_is_told():
