@@ -86,8 +86,9 @@ def choose(
             break
         else:
             like = max(running_chars, default=waiting[chosen[0]].chars if chosen else oldest.chars)
-            # Whoever overtakes one overtakes all who came before it: the oldest has been overtaken most.
-            among = left[:1] if oldest.overtaken >= PATIENCE else left
+            # Nobody who came after one that was overtaken often enough; one that was given back may stand before it.
+            last = next((place for place, index in enumerate(left) if waiting[index].overtaken >= PATIENCE), len(left))
+            among = left[: last + 1]
             fitting = [
                 (abs(waiting[index].chars - like), place)
                 for place, index in enumerate(among)

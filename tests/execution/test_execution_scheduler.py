@@ -117,6 +117,14 @@ def test_memory_is_kept_back_for_one_that_was_overtaken_often():
     assert choose([waiting[0], waiting[2]], [50], **settings) == []
 
 
+def test_it_is_kept_back_too_while_an_older_one_waits_again_that_was_given_back():
+    waiting = [Waiting(300), Waiting(400, overtaken=PATIENCE), Waiting(50)]
+    settings = {"max_rows": 8, "rows_cap": 8, "budget": Budget(8, 2000, 1000), "limits": LIMITS}
+    assert choose(waiting, [50], **settings) == []
+    waiting[0] = Waiting(100)
+    assert choose(waiting, [50], **settings) == [0]
+
+
 def test_what_rows_in_hand_will_still_take_is_set_aside():
     grown = Budget(8, 3000, 1000, held_bytes=2000)
     fresh = Budget(8, 3000, 1000, held_bytes=500)
