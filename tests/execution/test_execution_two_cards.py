@@ -5,6 +5,8 @@ from itertools import count, pairwise
 
 import pytest
 from execution_pools import utterance
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from speedd.config import GpuSettings
 from speedd.engines import find
@@ -16,11 +18,11 @@ from speedd.execution.board import Board
 from speedd.execution.crew import Crew
 from speedd.execution.deadlines import PoolTimes
 from speedd.execution.etiquette import Etiquette
-from speedd.execution.messages import Done, Gauge, Ready, Refused, Returned, Setup, Started, WorkerLimits
+from speedd.execution.messages import Done, Gauge, Ready, Refused, Returned, Setup, Started, Stop, WorkerLimits
 from speedd.execution.restarts import FAILED_STARTS_TO_GIVE_UP, FRUITLESS_DEATHS_TO_GIVE_UP, LONGEST_BACK_OFF_S, REST_S
 from speedd.model import Rendered
 
-ROWS = 16
+ROWS, AHEAD = 16, 8
 S_PER_CHAR = 0.02
 LOAD_S = 2.0
 
@@ -45,6 +47,10 @@ class PretendedWorker:
             bench.plan(LOAD_S, bench.hear, self, Ready(bench.info, self.gauge(), LOAD_S, 1))
 
     def send(self, order):
+        if isinstance(order, Stop):
+            self.waiting.clear()
+            self.leave()
+            return
         self.waiting.append(order.utterance)
         self.start()
         if self.fault == "dies at work" and len(self.waiting) + len(self.running) == 1:
@@ -53,6 +59,21 @@ class PretendedWorker:
     def die(self):
         if self.alive:
             self.bench.crew._bury(self.slot)
+
+    def leave(self):
+        """End when what is being spoken is done."""
+        if self.running:
+            self.bench.plan(0.1, self.leave)
+        else:
+            self.die()
+
+    def give_back(self):
+        """Out of memory: all that is being spoken waits again."""
+        keys = tuple(utterance.key for utterance in self.running)
+        self.waiting = self.running + self.waiting
+        self.running = []
+        self.bench.say(self, Returned(keys, "the device ran out of memory", self.gauge()))
+        self.bench.plan(0.1, self.start)
 
     def refuse(self):
         self.bench.hear(self, Refused("There is no such card.", "Look at the cable."))
@@ -66,7 +87,7 @@ class PretendedWorker:
             self.bench.plan(S_PER_CHAR * len(utterance.text), self.end, utterance)
 
     def end(self, utterance):
-        if not self.alive:
+        if not self.alive or utterance not in self.running:
             return
         self.running.remove(utterance)
         self.bench.spoken.append((utterance.key, self.slot.index))
@@ -104,7 +125,7 @@ class Bench:
             nice=0,
             cards=[str(number) for number in range(workers)],
             times=PoolTimes(),
-            limits=WorkerLimits(ahead=8),
+            limits=WorkerLimits(ahead=AHEAD),
             etiquette=Etiquette(GpuSettings()),
             waits=True,
             clock=lambda: self.clock,
@@ -138,11 +159,26 @@ class Bench:
         self.faults[index] = fault
         self.slots[index].child.die()
 
+    def befall(self, index, mishap):
+        """Let something happen to the worker on a card, if there is one."""
+        slot = self.slots[index]
+        if slot.child is None or slot.leaving:
+            return
+        if mishap == "leave":
+            slot.leaving = True
+            slot.child.send(Stop())
+        elif slot.state is not WorkerState.LOADING or mishap == "die":
+            getattr(slot.child, mishap)()
+
     def step(self):
         """Let time pass until something happens, or a worker may be started."""
         with self.board.lock:
             self.crew._start_workers()
             self.crew.dispatch.send()
+            for slot in self.slots:
+                assert slot.uncommitted <= ROWS + AHEAD
+                assert len(slot.outstanding) <= slot.uncommitted
+            assert sum(slot.uncommitted for slot in self.slots) == sum(run.held for run in self.board.runs)
             awaited_s = self.crew._timeout_s()
             if awaited_s is not None and (not self.events or self.clock + awaited_s < self.events[0][0]):
                 self.clock += awaited_s
@@ -193,6 +229,25 @@ def test_two_cards_speak_almost_twice_as_fast_as_one(bench):
     two = bench(2)
     two.run(2000)
     assert one.clock / two.clock >= 1.9
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 60), st.integers(0, 1), st.sampled_from(["die", "leave", "give_back"])), max_size=12
+    )
+)
+def test_whatever_befalls_two_workers_every_chunk_is_answered_once(bench, mishaps):
+    two = bench(2)
+    for at_s, index, mishap in mishaps:
+        two.plan(at_s, two.befall, index, mishap)
+    answers = two.run(300)
+    deaths = sum(mishap == "die" for _, _, mishap in mishaps)
+    assert sorted(answer.key for answer in answers) == sorted({answer.key for answer in answers})
+    assert deaths >= 3 or all(isinstance(answer, Rendered) for answer in answers)
+    assert sum(slot.restarts.total for slot in two.slots) <= deaths
+    assert {slot.uncommitted for slot in two.slots} == {0}
+    assert not two.board.suspects
 
 
 def test_a_card_that_dies_in_mid_work_and_at_each_load_from_then_on_leaves_all_to_the_other(bench):
