@@ -59,7 +59,7 @@ ROWS = 8
 UTTERANCES = 200
 CALIBRATION = 2.0
 """The budget counts on no less than what S3Gen takes divided by this, and on no more than so many times as much."""
-STYLES = (Style(), Style(temperature=0.6, cfg_weight=0.3, top_p=0.9), Style(exaggeration=0.7), Style(cfg_weight=0.0))
+STYLES = (Style(), Style(temperature=0.6, cfg_weight=0.3, top_p=0.9), Style(top_k=40), Style(cfg_weight=0.0))
 TEXTS = (
     "The lamps along the harbour were lit one after the other.",
     "Nobody came.",
