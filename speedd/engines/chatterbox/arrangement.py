@@ -15,6 +15,7 @@ import torch
 
 from speedd.engines.base import Fallback
 from speedd.engines.chatterbox.budget import MARGIN_BYTES, Needs, Share, most_s3gen_rows, number_bytes, t3_size
+from speedd.engines.chatterbox.card import UnlessFull, card_memory, give_back, means_full
 from speedd.engines.chatterbox.decoder import Decoder
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3
 from speedd.engines.chatterbox.s3gen import S3Gen
@@ -225,7 +226,7 @@ class Models:
         decoder = None
         while decoder is None and share.slots > 1:
             # What did not fit hangs on the exception until that is gone: only then is there room to try with less.
-            with suppress(torch.OutOfMemoryError):
+            with UnlessFull():
                 decoder = Decoder(t3, share.slots, width=want.rows)
             if decoder is None:
                 share = share.half
@@ -239,7 +240,7 @@ class Models:
         if want.device != "cuda":
             return Share(want.rows, want.s3gen_rows)
         give_back()
-        free_bytes = int(torch.cuda.mem_get_info()[0]) - self._reserve_bytes - MARGIN_BYTES
+        free_bytes = card_memory().free_bytes - self._reserve_bytes - MARGIN_BYTES
         return self.needs.share_out(free_bytes, most=want.rows)
 
     def _make_s3gen(self) -> S3Gen:
@@ -252,18 +253,6 @@ class Models:
             reference_s=want.reference_s,
             steps=self._weights.family.flow_steps,
         )
-
-
-def means_full(error: RuntimeError) -> bool:
-    """Whether an error of torch says that its device is full; CUDA's context and libraries have words of their own."""
-    said = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in said or "alloc_failed" in said
-
-
-def give_back() -> None:
-    """Give memory of a GPU that torch keeps and does not use back to it."""
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
 
 
 def _use_threads(threads: int) -> None:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from speedd.engines.chatterbox.card import attention_mask
+
 Attend: TypeAlias = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Takes a layer's index and its q, k, v ``[rows, steps, heads, head_dim]``; returns ``[rows, steps, channels]``."""
 
@@ -46,9 +48,10 @@ class Stretch:
 class KvCache:
     """Keys and values of all rows: for each layer two tensors ``[rows, heads, length, head_dim]``.
 
-    On a GPU all positions are there from the beginning, as CUDA graphs want it. On a CPU there are as many as the
-    longest row needs: attention wants them side by side and would copy them at every step, which took a quarter of its
-    time. Layers are tensors of their own, so that only one of them is there twice while they grow.
+    On a GPU all positions are there from the beginning, as CUDA graphs want it, and all layers in one piece, so that a
+    prefix is copied into a row at once. On a CPU there are as many as the longest row needs: attention wants them side
+    by side and would copy them at every step, which took a quarter of its time. Layers are tensors of their own there,
+    so that only one of them is there twice while they grow.
 
     A step's attention on a CPU in bf16 is two weighted sums: of the keys by the query, whose channels lie one after the
     other in memory for that, and of the values by their shares. `torch.nn.functional.embedding_bag` does each in 0.4 ms
@@ -63,7 +66,14 @@ class KvCache:
         self._in_bags = device == "cpu" and dtype == torch.bfloat16
         self._dtype, self._device = dtype, device
         self._positions = 0 if self._grows else shape.length
-        self._layers = [self._empty_layer(self._positions) for _ in range(shape.layers)]
+        # [layers, 2, rows, heads, length, head_dim]; zeros for the same reason as in `_empty_layer`.
+        whole = (shape.layers, 2, rows, shape.heads, shape.length, shape.head_dim)
+        self._whole = None if self._grows else torch.zeros(whole, dtype=dtype, device=device)
+        self._layers = (
+            [self._empty_layer(self._positions) for _ in range(shape.layers)]
+            if self._whole is None
+            else [(keys, values) for keys, values in self._whole]
+        )
         self._all_rows = torch.arange(rows, device=device)
         self._columns = torch.arange(shape.length, device=device)
 
@@ -105,28 +115,34 @@ class KvCache:
     def load(self, row: int, stretch: Stretch, *, at: int = 0, count: int | None = None) -> None:
         """Copy the first ``count`` positions of a stretch into a row."""
         count = stretch.positions if count is None else count
+        if self._whole is not None:
+            self._whole[:, :, row, :, at : at + count] = stretch.data[:, :, :, :count]
+            return
         for (keys, values), data in zip(self._layers, stretch.data, strict=True):
             keys[row, :, at : at + count], values[row, :, at : at + count] = data[:, :, :count]
 
     def save(self, row: int, start: int, end: int) -> Stretch:
         """Copy positions out of a row."""
+        if self._whole is not None:
+            return Stretch(self._whole[:, :, row, :, start:end].clone())
         return Stretch(
             torch.stack([torch.stack([part[row, :, start:end] for part in layer]) for layer in self._layers])
         )
 
-    def prefill(self, row: int, start: int, *, other: int | None = None) -> Attend:
-        """Attend in one row, from a position on; with ``other``, the last step belongs to another row.
+    def prefill(self, row: int, start: int, steps: int, *, other: int | None = None) -> Attend:
+        """Attend in one row, so many steps from a position on; with ``other``, the last step belongs to another row.
 
         Both rows hold all positions before theirs already, and the last step of each has the same position.
         """
+        own_steps = steps - (other is not None)
+        end = start + own_steps
+        mask, mask_of_last = (self._visible(self._columns[first:end, None], end) for first in (start, end - 1))
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            steps = q.size(1) - (other is not None)
-            end = start + steps
-            own = self._attend_in(layer, row, start, q[:, :steps], k[:, :steps], v[:, :steps])
+            own = self._attend_in(layer, row, start, mask, *(part[:, :own_steps] for part in (q, k, v)))
             if other is None:
                 return own
-            last = self._attend_in(layer, other, end - 1, q[:, steps:], k[:, steps:], v[:, steps:])
+            last = self._attend_in(layer, other, end - 1, mask_of_last, *(part[:, own_steps:] for part in (q, k, v)))
             return torch.cat([own, last], 1)
 
         return attend
@@ -143,6 +159,7 @@ class KvCache:
         slots = self._all_rows[:rows]
         mask = self._columns[:span] <= positions[:, None]  # [rows, span]
         hidden = torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)
+        visible = mask if self._grows else hidden.to(self._dtype)
         bags = rows * shape.heads
         if self._in_bags:
             hidden_from_heads = hidden.to(self._dtype)[:, None]
@@ -165,21 +182,25 @@ class KvCache:
                 out = _weighted_sums(of_positions, values.view(bags * span, shape.head_dim), shares)
             else:
                 out = functional.scaled_dot_product_attention(
-                    query[:, :, None], keys[:, :, :span], values[:, :, :span], attn_mask=mask[:, None, None]
+                    query[:, :, None], keys[:, :, :span], values[:, :, :span], attn_mask=visible[:, None, None]
                 )
             out = out.reshape(rows, 1, -1).to(q.dtype)
             return out if len(q) == rows else functional.pad(out, (0, 0, 0, 0, 0, len(q) - rows))
 
         return attend
 
-    def _attend_in(self, layer: int, row: int, start: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def _visible(self, positions: Tensor, end: int) -> Tensor:
+        """Say which columns before ``end`` steps at ``positions`` ``[steps, 1]`` see: ``[steps, end]``."""
+        mask = self._columns[:end] <= positions
+        return mask if self._grows else attention_mask(mask, self._dtype)
+
+    def _attend_in(self, layer: int, row: int, start: int, mask: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend causally in one row: q, k, v ``[1, steps, heads, head_dim]`` stand at ``start`` and after."""
         steps = q.size(1)
         end = start + steps
         keys, values = (part[row] for part in self._layers[layer])  # [heads, length, head_dim]
         keys[:, start:end] = k[0].transpose(0, 1).to(keys.dtype)
         values[:, start:end] = v[0].transpose(0, 1).to(values.dtype)
-        mask = self._columns[:end] <= self._columns[start:end, None]
         query = q[0].transpose(0, 1).to(keys.dtype)
         if self._in_bags:  # twice as fast as SDPA here; on copies, whose strides no other row's length decides
             by_channel = keys[:, :end].transpose(1, 2).contiguous()

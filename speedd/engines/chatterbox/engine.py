@@ -22,8 +22,9 @@ import torch
 
 from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
 from speedd.engines.chatterbox import guards
-from speedd.engines.chatterbox.arrangement import Models, arranged, give_back, means_full
-from speedd.engines.chatterbox.budget import BEST_SPEECH_S, PATIENCE_ROWS, CardMemory
+from speedd.engines.chatterbox.arrangement import Models, arranged
+from speedd.engines.chatterbox.budget import BEST_SPEECH_S, PATIENCE_ROWS
+from speedd.engines.chatterbox.card import UnlessFull, card_memory, give_back, means_full
 from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Decoder
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3, load_voice_encoder
@@ -111,7 +112,7 @@ class ChatterboxEngine:
         models = self._models
         share, needs = models.share, models.needs
         if models.arrangement.device == "cuda":
-            return needs.budget(share, _card_memory(), reserve_bytes=self._reserve_bytes, tokens=self._tokens)
+            return needs.budget(share, card_memory(), reserve_bytes=self._reserve_bytes, tokens=self._tokens)
         return Budget(
             rows=share.rows,
             free_bytes=_free_bytes(),
@@ -192,9 +193,9 @@ class ChatterboxEngine:
             voice = self._voices.get(utterance.voice)
         except EngineError as error:
             return Failed(utterance.key, str(error), final=True)
-        try:
+        with UnlessFull() as admission:
             decoder.admit(Request(utterance.key, text.ids, voice, utterance.style, utterance.seed, cap))
-        except torch.OutOfMemoryError:
+        if admission.full:
             return OutOfMemory((utterance.key,))
         self._in_hand[utterance.key] = _InHand(utterance, text)
         return None
@@ -204,13 +205,13 @@ class ChatterboxEngine:
         key = spoken.request.key
         if spoken.reason == guards.NOT_FINITE:
             in_hand = self._in_hand[key]
-            try:
+            with UnlessFull() as once_more:
                 if not in_hand.again:  # a glitch of the device passes, and then the bits are as they always are
                     in_hand.again = True
                     decoder.admit(spoken.request)
                     return None
                 spoken = self._said_in_full(spoken.request)
-            except torch.OutOfMemoryError:
+            if once_more.full:
                 del self._in_hand[key]
                 return OutOfMemory((key,))
         tokens = [token for token in spoken.tokens if token < START_SPEECH]
@@ -227,9 +228,9 @@ class ChatterboxEngine:
         waves, s3gen = None, self._models.s3gen
         if self._models.arrangement.device == "cuda":
             share = self._models.share
-            s3gen.rows = self._models.needs.s3gen_rows_now(share, _card_memory(), self._reserve_bytes)
+            s3gen.rows = self._models.needs.s3gen_rows_now(share, card_memory(), self._reserve_bytes)
         # What did not fit hangs on the exception until that is gone: only then is there room to try with less.
-        with suppress(torch.OutOfMemoryError):
+        with UnlessFull():
             waves = s3gen.render([one.row for one in batch])
         if waves is not None:
             aside = self._models.arrangement.device != "cpu"
@@ -270,16 +271,6 @@ class ChatterboxEngine:
     def _listener(self) -> Listener:
         """Load what listens to a sample: seldom needed, and half a gigabyte."""
         return Listener(load_voice_encoder(self._weights), load_s3gen(self._weights, listens=True))
-
-
-def _card_memory() -> CardMemory:
-    try:
-        free_bytes = int(torch.cuda.mem_get_info()[0])
-    except RuntimeError as error:
-        if not means_full(error):
-            raise
-        return CardMemory(0, 0, 0)  # too full even to ask
-    return CardMemory(free_bytes, torch.cuda.memory_reserved(), torch.cuda.memory_allocated())
 
 
 def _free_bytes() -> int:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from speedd.engines.chatterbox.card import attention_mask
 from speedd.engines.chatterbox.s3gen_layers import Dense, Norm, Tensor, WindowedDense, attend, masked
 
 
@@ -56,8 +57,8 @@ class _Transformer:
     down: Dense
     heads: int
 
-    def __call__(self, x: Tensor, lengths: Sequence[int], mask: Tensor | None) -> Tensor:
-        x = self.out(attend(self.qkv(self.norm_attention(x)), self.heads, lengths, mask)).add_(x)
+    def __call__(self, x: Tensor, lengths: Sequence[int], seen: Tensor | None) -> Tensor:
+        x = self.out(attend(self.qkv(self.norm_attention(x)), self.heads, lengths, seen)).add_(x)
         return self.down(functional.gelu(self.up(self.norm_forward(x)))).add_(x)
 
 
@@ -68,10 +69,12 @@ class _Stage:
     residual: _Residual
     transformers: tuple[_Transformer, ...]
 
-    def __call__(self, x: Tensor, time: Tensor, lengths: Sequence[int], mask: Tensor | None) -> Tensor:
-        x = self.residual(x, time, None if mask is None else mask[..., None])
+    def __call__(
+        self, x: Tensor, time: Tensor, lengths: Sequence[int], mask: Tensor | None, seen: Tensor | None
+    ) -> Tensor:
+        x = self.residual(x, time, mask)
         for transformer in self.transformers:
-            x = transformer(x, lengths, mask)
+            x = transformer(x, lengths, seen)
         return x
 
 
@@ -127,11 +130,12 @@ class Estimator:
             [rows, frames, 80] in `dtype`, zeros beyond a row's length.
         """
         column = None if mask is None else mask[..., None]
-        x = beside = self._entry(x, time, lengths, mask)
+        seen = mask if mask is None or mask.device.type == "cpu" else attention_mask(mask, self.dtype)
+        x = beside = self._entry(x, time, lengths, column, seen)
         x = self._entry_window(masked(x, column))
         for stage in self._middle:
-            x = stage(x, time, lengths, mask)
-        x = self._exit(torch.cat([x, beside], -1), time, lengths, mask)
+            x = stage(x, time, lengths, column, seen)
+        x = self._exit(torch.cat([x, beside], -1), time, lengths, column, seen)
         x = self._final(self._exit_window(masked(x, column)), column)
         return masked(self._project(x), column)
 

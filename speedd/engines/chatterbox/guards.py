@@ -45,6 +45,8 @@ class Guard:
         self._guards = guards
         self._end = text_tokens - guards.end_reach
         self._tokens: list[int] = []
+        self._repeated = [0] * (guards.loop_tokens + 1)
+        """By distance: how many of the last tokens are the same as those so far before them."""
         self._complete = False
         self._tail: tuple[float, ...] = ()
         self._back = 0.0
@@ -72,15 +74,16 @@ class Guard:
         return REPETITION if self._back > self._guards.back_mass else ""
 
     def _loops(self) -> bool:
-        guards, tokens = self._guards, self._tokens
-        if len(set(tokens[-guards.same_token_run :])) == 1 and len(tokens) >= guards.same_token_run:
+        guards, tokens, repeated = self._guards, self._tokens, self._repeated
+        last = tokens[-1]
+        for period in range(1, min(len(tokens), len(repeated))):
+            repeated[period] = repeated[period] + 1 if tokens[-1 - period] == last else 0
+        if repeated[1] >= guards.same_token_run - 1:
             return True
-        for period in range(2, guards.loop_tokens + 1):
-            run = period * guards.loop_times
-            last = tokens[-run:]
-            if len(last) == run and last[period:] == last[:-period] and len(set(last)) > 1:
-                return True
-        return False
+        return any(
+            repeated[period] >= period * (guards.loop_times - 1) and repeated[1] < period * guards.loop_times - 1
+            for period in range(2, len(repeated))
+        )
 
 
 def token_cap(guards: Guards, chars: int, most: int) -> int:

@@ -6,7 +6,7 @@ every convolution), a reflected excitation (of the Fourier transform) and the en
 are given to every row of a batch, so each sounds as if it were alone. Weight norm is folded when the weights are read.
 
 Frames stand before channels in memory: two cores of an AMD EPYC convolve that at 430 GFLOPS, the other way at 100 to
-330. On a GPU cuDNN rounds what it multiplies to TF32 unless `torch.backends.cudnn.allow_tf32` is off, as in stock.
+330. On a GPU it is fp32 too (`card.repeatable`), where stock lets cuDNN round to TF32.
 """
 
 from __future__ import annotations

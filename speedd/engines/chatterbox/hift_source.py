@@ -52,7 +52,7 @@ class Source:
         """Draw what is random for a row of so many frames, on the generator's device."""
         place = generator.device
         phases = (2 * torch.rand(self.harmonics, generator=generator, device=place) - 1) * math.pi
-        phases[0] = 0
+        phases[:1] = 0  # so written it is filled in on a GPU, else the host waits for that
         return SourceNoise(phases, torch.randn(frames * self._samples, generator=generator, device=place))
 
     def __call__(self, f0_hz: Tensor, noise: Sequence[SourceNoise]) -> Tensor:

@@ -68,7 +68,6 @@ class Prompts:
         embedded = embedded + t3.text_positions[: len(text)]
         begin = (t3.speech_table[START_SPEECH] + t3.speech_positions[0])[None]
         other = row + 1
-        self._cache.load(other, prefix.cached)
         self._write_empty_text(other, prefix, len(text))
         self._run(torch.cat([embedded, begin, begin]), row, start, other=other)
         return start + len(text) + 1
@@ -112,5 +111,5 @@ class Prompts:
         positions = torch.arange(start, start + len(embedded), device=embedded.device)
         if other is not None:
             positions[-1] -= 1
-        attend = self._cache.prefill(row, start, other=other)
+        attend = self._cache.prefill(row, start, len(embedded), other=other)
         self._t3.backbone.forward(embedded[None], positions[None], attend)

@@ -49,11 +49,12 @@ class RowState:
         self.tokens = whole(slots, MAX_SPEECH_TOKENS + 1)
         self.look = torch.zeros(slots, TAIL + reach, device=device)
         self.looks = torch.zeros(slots, MAX_SPEECH_TOKENS + 1, TAIL + reach, device=device)
-        self._slots = torch.arange(slots, device=device)
+        self.slots = torch.arange(slots, device=device)
 
     def begin(self, slot: int, request: Request, filled: int, text_at: int, top_k: int) -> None:
         """Set a row up for an utterance of which so much is filled; its text begins at ``text_at``."""
         style = request.style
+        one = _only(slot)
         self.parameters.set(
             slot,
             cfg_weight=style.cfg_weight,
@@ -73,32 +74,37 @@ class RowState:
             (self.text_tokens, len(request.text)),
             (self.place, 0),
         ):
-            values[slot] = value
-        self.complete[slot] = False
-        self.seen[slot] = False
-        self.seen[slot, START_SPEECH] = True
-        self.done[slot] = False
+            values[one] = value
+        self.complete[one] = False
+        self.seen[one] = False
+        self.seen[one, START_SPEECH] = True
+        self.done[one] = False
 
     def end(self, slot: int) -> None:
         """Let a row idle at the beginning of its slot."""
-        self.done[slot] = True
-        self.filled[slot] = self.taken[slot] = 0
-        self.seed[slot] = -1
+        one = _only(slot)
+        self.done[one] = True
+        self.filled[one] = self.taken[one] = 0
+        self.seed[one] = -1
 
     def note(self, token: Tensor, finite: Tensor, *, forget_start: bool) -> None:
         """Write down what a step drew; rows that are done stay as they are."""
         live = ~self.done & finite
-        at = self._slots, self.taken
+        at = self.slots, self.taken
         self.tokens[at] = torch.where(live, token, self.tokens[at])
         self.looks[at] = torch.where(live[:, None], self.look, self.looks[at])
         if forget_start:  # stock counts the start token for the first token alone
             self.seen[:, START_SPEECH] = False
-        seen = self._slots, token
+        seen = self.slots, token
         self.seen[seen] = self.seen[seen] | live
         self.token.copy_(torch.where(live, token, self.token))
         self.taken += live
         self.filled += live
         self.done |= ~finite | (token == STOP_SPEECH) | (self.taken >= self.cap)
+
+    def since(self, before: Tensor, steps: int) -> Tensor:
+        """Say where in `tokens` stands what was drawn after ``before`` tokens, ``[slots, steps]``: at most so many."""
+        return (before[:, None] + torch.arange(steps, device=before.device)).clamp_max(MAX_SPEECH_TOKENS)
 
     def copy(self) -> list[Tensor]:
         """Copy all that a step changes."""
@@ -114,3 +120,11 @@ class RowState:
             *(self.token, self.taken, self.filled, self.place, self.done, self.complete),
             *(self.seen, self.tokens, self.look, self.looks),
         ]
+
+
+def _only(slot: int) -> slice:
+    """Select a slot so that a number written there is filled in on the device.
+
+    At an index a number is copied there from the host on a GPU, and the host then waits for all that is under way.
+    """
+    return slice(slot, slot + 1)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from speedd.engines.chatterbox.budget import GPU_S3GEN_ROWS
+from speedd.engines.chatterbox.card import repeatable
 from speedd.engines.chatterbox.estimator import Estimator
 from speedd.engines.chatterbox.flow import FRAMES_PER_TOKEN, MEL_CHANNELS, Flow, FlowRow
 from speedd.engines.chatterbox.flow_encoder import FlowEncoder
@@ -141,7 +142,7 @@ class S3Gen:
             EngineError: if a row holds an id that is no sound.
         """
         waves: list[Waveform] = [np.zeros(0, np.float32)] * len(rows)
-        with torch.inference_mode():
+        with torch.inference_mode(), repeatable(self._device):
             spoken = [index for index, row in enumerate(rows) if row.tokens.numel()]
             for batch in batches({index: self.bucket(rows[index]) for index in spoken}, self.rows):
                 drawn = [self.draw(rows[index]) if noise is None else noise[index] for index in batch]

@@ -112,7 +112,9 @@ def valid(lengths: Sequence[int], frames: int, device: torch.device) -> Tensor |
     """Say which frames count, shape [rows, frames] of bool; None if all do."""
     if min(lengths) == frames:
         return None
-    return torch.arange(frames, device=device) < torch.tensor(lengths, device=device)[:, None]
+    # Not waited for on a GPU: the copy is made from where CUDA has put the lengths at once.
+    ends = torch.tensor(lengths).to(device, non_blocking=True)
+    return torch.arange(frames, device=device) < ends[:, None]
 
 
 def masked(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -130,7 +132,7 @@ def attend(qkv: Tensor, heads: int, lengths: Sequence[int], mask: Tensor | None)
         qkv: queries, keys and values side by side, shape [rows, frames, 3 × heads × channels per head].
         heads: how many.
         lengths: frames of each row that count.
-        mask: the same as `valid` makes it.
+        mask: the same as `valid` makes it; not on a CPU as `attention_mask` makes it of that.
     Returns:
         Shape [rows, frames, heads × channels per head]; zeros or anything finite beyond a row's length.
     """

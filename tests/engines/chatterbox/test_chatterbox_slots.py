@@ -124,6 +124,7 @@ def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folde
     needs = models.needs
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 1000 + kept_bytes)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 1000)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)
     for rows in (4, 2, 1):
         free_bytes = needs.workspace_bytes(rows) + reserve_bytes - kept_bytes + 1
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free_bytes=free_bytes: (free_bytes, 24 << 30))
@@ -157,6 +158,8 @@ def test_the_slots_of_a_card_are_sized_by_what_is_free_there(folder, model, monk
     engine = ChatterboxFactory().load({"chatterbox": {**options, "state": state, "watermark": False}})
     want = arranged("cuda", engine.info.numerics)
     needs = Needs(t3_size(FAMILIES[model]), 10.0, 4)
+    for asked, said in (("memory_reserved", 0), ("memory_allocated", 0), ("get_per_process_memory_fraction", 1.0)):
+        monkeypatch.setattr(torch.cuda, asked, lambda said=said: said)
     for free_bytes in (6 << 30, 20 << 30):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free_bytes=free_bytes: (free_bytes, 24 << 30))
         share = engine._models._fitting(want)
