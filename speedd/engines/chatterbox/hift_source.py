@@ -43,10 +43,11 @@ class Source:
         # Phases need fp64, which Apple's GPUs lack.
         self._exact = torch.device("cpu") if device.type == "mps" else device
         self.harmonics: int = generator.harmonic_num + 1
-        self._weight = module.l_linear.weight.detach().to(device, torch.float32)[0]
+        weight = module.l_linear.weight.detach().to(torch.float32)[0]
+        self._weight = weight.to(device)
         self._bias = module.l_linear.bias.detach().to(device, torch.float32)
         # Independent normal numbers, weighted and added, are one normal number of this deviation.
-        self._spread = float(torch.linalg.vector_norm(self._weight))
+        self._spread = float(torch.linalg.vector_norm(weight))
 
     def draw(self, frames: int, generator: torch.Generator) -> SourceNoise:
         """Draw what is random for a row of so many frames, on the generator's device."""

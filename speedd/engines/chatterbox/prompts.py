@@ -110,6 +110,6 @@ class Prompts:
         """Compute keys and values of ``[positions, channels]``, the last one for the other row."""
         positions = torch.arange(start, start + len(embedded), device=embedded.device)
         if other is not None:
-            positions[-1] -= 1
+            positions[-1:] -= 1
         attend = self._cache.prefill(row, start, len(embedded), other=other)
         self._t3.backbone.forward(embedded[None], positions[None], attend)

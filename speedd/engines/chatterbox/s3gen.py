@@ -180,18 +180,26 @@ class S3Gen:
         if int(row.tokens.min()) < 0 or int(row.tokens.max()) >= SPEECH_TOKENS:
             raise EngineError("The speech model gave a token that stands for no sound.", hint="Another seed may help.")
         tokens, mel, speaker = self._reference(row)
+
+        def moved(tensor: torch.Tensor) -> torch.Tensor:
+            # The host need not wait: CUDA takes what lies in plain memory aside before it returns.
+            return tensor.to(self._device, non_blocking=True)
+
         return FlowRow(
-            tokens=torch.cat([tokens, row.tokens.to(self._device, torch.int64)]),
-            reference_mel=mel,
-            speaker=speaker,
+            tokens=moved(torch.cat([tokens, row.tokens.to("cpu", torch.int64)])),
+            reference_mel=moved(mel),
+            speaker=moved(speaker),
             noise=noise.mel.to(self._device),
         )
 
     def _reference(self, row: SpeechRow) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The reference's tokens [tokens], mel [frames, 80] and speaker embedding, as much of them as is used."""
-        tokens = row.reference["prompt_token"].reshape(-1).to(self._device, torch.int64)
-        mel = row.reference["prompt_feat"].reshape(-1, MEL_CHANNELS).to(self._device, torch.float32)
-        speaker = row.reference["embedding"].reshape(-1).to(self._device, torch.float32)
+        """The reference's tokens [tokens], mel [frames, 80] and speaker embedding, as much of them as is used.
+
+        They lie where they are kept, on the host.
+        """
+        tokens = row.reference["prompt_token"].reshape(-1).to(torch.int64)
+        mel = row.reference["prompt_feat"].reshape(-1, MEL_CHANNELS).to(torch.float32)
+        speaker = row.reference["embedding"].reshape(-1).to(torch.float32)
         kept = self._reference_tokens
         if kept is not None and kept < tokens.shape[0]:
             tokens, mel = tokens[:kept], mel[: FRAMES_PER_TOKEN * kept]
