@@ -177,6 +177,5 @@ def test_heads_are_watched_and_stop_nothing(tmp_path, monkeypatch):
 def test_windows_of_a_long_run_are_alike():
     report = run_long(20, device="cpu")
     assert [one["chunks"] for one in report["windows"]] == [2] * 10
-    # The same texts with the same seeds; which of them end in a window depends on their neighbours.
     assert sum(one["audio_s"] for one in report["windows"]) > 20 * 0.2
     assert "Pace of the last" in "\n".join(long_lines(report))

@@ -146,12 +146,17 @@ def run_long(chunks: int, *, device: str, tell: Tell = lambda _: None) -> dict[s
         report = {"machine": machine.describe(folder), "others_s": round(ran.others_s, 1), **ran.said}
     first, last = report["windows"][0], report["windows"][-1]
     report["figures"] = {
-        "pace": first["seconds"] / last["seconds"],
-        "pace_of_processor": first["cpu_s"] / last["cpu_s"],
+        "pace": _pace(last, "seconds") / _pace(first, "seconds"),
+        "pace_of_processor": _pace(last, "cpu_s") / _pace(first, "cpu_s"),
         "grown_mb": last["rss_mb"] - first["rss_mb"],
         "grown_objects": last["objects"] - first["objects"],
     }
     return report
+
+
+def _pace(window: dict[str, Any], clock: str) -> float:
+    """Say how many seconds of audio it made in a second."""
+    return float(window["audio_s"] / window[clock])
 
 
 def figures(report: dict[str, Any], plan: Plan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from speedd.engines.base import OutOfMemory
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.engines.chatterbox.engine import ChatterboxEngine
 from speedd.engines.chatterbox.options import read_options
+from speedd.engines.chatterbox.shapes import keep_few_shapes
 from speedd.engines.chatterbox.weights import find_weights
 from speedd.errors import DeviceFullError, EngineError
 from speedd.model import Take, Utterance
@@ -77,6 +79,7 @@ def load(order: Order) -> ChatterboxEngine:
         "rows": order.chunks,
         "reference_s": order.reference_s,
     }
+    keep_few_shapes(os.environ)
     options = read_options({"chatterbox": given})
     info = ChatterboxFactory().describe({"chatterbox": given})
     weights = never_stopped(find_weights(options.family, order.folder, "", {}))

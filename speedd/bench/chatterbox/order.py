@@ -32,6 +32,8 @@ class Order:
     """Speech tokens of each chunk: 6 s."""
     reference_s: float = 10.0
     """How much of the voice's reference the whole engine uses."""
+    watermark: bool = True
+    """Whether the long run marks what it makes."""
     memory_gb: int = 0
     """The graphics card is taken for one of so many GB; 0: as large as it is."""
 

@@ -15,6 +15,7 @@ from speedd.engines.chatterbox.budget import Needs, fixed_bytes, number_bytes, t
 from speedd.engines.chatterbox.download import changed_since, noted
 from speedd.engines.chatterbox.options import Options, read_options
 from speedd.engines.chatterbox.probe import Machine, cpu_precision, estimator_precision, probe
+from speedd.engines.chatterbox.shapes import keep_few_shapes
 from speedd.engines.chatterbox.text import text_tools
 from speedd.engines.chatterbox.weights import DIGESTS, Weights, file_digests, find_weights, model_digest
 from speedd.errors import EngineError
@@ -64,6 +65,7 @@ class ChatterboxFactory:
         info, weights = self._plan(read)
         from speedd.engines.chatterbox.quiet import import_quietly
 
+        keep_few_shapes(os.environ)
         import_quietly()
         from speedd.engines.chatterbox.engine import ChatterboxEngine
 

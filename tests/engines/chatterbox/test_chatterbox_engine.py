@@ -1,9 +1,7 @@
 """The whole engine on tiny generated weights."""
 
-import gc
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,29 +120,6 @@ def test_an_utterance_that_does_not_end_is_capped(checkpoint):
     (take,) = spoken(engine, utterances(engine, ["Why?"])).values()
     assert take.stop_reason == "cap"
     assert len(take.wave) / take.sample_rate_hz == pytest.approx((50 + 4 * len("Why?")) / 25)
-
-
-def test_hundreds_of_utterances_leave_nothing_behind(checkpoint):
-    engine = load(checkpoint("english", mean_tokens=6), rows=8)
-    rng = np.random.default_rng(1)
-
-    def speak(count):
-        texts = [f"{n} " + TEXTS[3][: rng.integers(2, 20)] for n in range(count)]
-        assert all(isinstance(one, Take) for one in spoken(engine, utterances(engine, texts)).values())
-        gc.collect()
-        return sum(type(one) is torch.Tensor for one in gc.get_objects()), rss_mb()
-
-    speak(60)
-    tensors, before_mb = speak(60)
-    after, after_mb = speak(380)
-    assert after == tensors
-    assert after_mb - before_mb < 30
-    modules = [one for one in gc.get_objects() if issubclass(type(one), torch.nn.Module)]
-    assert not any(module._forward_hooks for module in modules)
-
-
-def rss_mb():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 def test_what_waits_for_mates_in_s3gen_keeps_no_row_of_t3_idle(folder, monkeypatch):
