@@ -124,6 +124,7 @@ class ChatterboxSettings(Section):
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     rows: Annotated[int, Field(ge=0, le=512)] = 0
+    finished_rows: Annotated[int, Field(ge=1, le=512)] = 32
     reference_s: Annotated[float, Field(ge=1, le=10)] = 10.0
     watermark: bool = True
 

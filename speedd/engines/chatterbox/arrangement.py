@@ -108,17 +108,19 @@ class Models:
         weights: their files.
         arrangement: how they are to stand at first.
         reserve_bytes: memory of a GPU that stays free for others.
+        finished_rows: as `Share` has it.
     """
 
-    def __init__(self, weights: Weights, arrangement: Arrangement, *, reserve_bytes: int) -> None:
+    def __init__(self, weights: Weights, arrangement: Arrangement, *, reserve_bytes: int, finished_rows: int) -> None:
         self._weights = weights
         self._reserve_bytes = reserve_bytes
+        self._finished_rows = finished_rows
         self._t3: _Part[T3] = _Part()
         self._decoder: _Part[Decoder] = _Part()
         self._s3gen: _Part[S3Gen] = _Part()
         self.arrangement = arrangement
         """What is wanted. A device that is too full even for that gets it when something of it is asked for."""
-        self.share = Share(arrangement.rows, arrangement.s3gen_rows)
+        self.share = Share(arrangement.rows, arrangement.s3gen_rows, finished_rows)
         """What of that there was room for."""
         self._half = False
         _use_threads(arrangement.threads)
@@ -127,7 +129,7 @@ class Models:
     def needs(self) -> Needs:
         """What it needs of a GPU as it is arranged."""
         want = self.arrangement
-        return Needs(t3_size(self._weights.family), want.reference_s, number_bytes(want.precision))
+        return Needs(t3_size(self._weights.family), want.reference_s, number_bytes(want.precision), self._finished_rows)
 
     @property
     def decoder(self) -> Decoder:
@@ -238,7 +240,7 @@ class Models:
     def _fitting(self, want: Arrangement) -> Share:
         """Say what there is room for beside the weights, by what is free now."""
         if want.device != "cuda":
-            return Share(want.rows, want.s3gen_rows)
+            return Share(want.rows, want.s3gen_rows, self._finished_rows)
         give_back()
         free_bytes = card_memory().free_bytes - self._reserve_bytes - MARGIN_BYTES
         return self.needs.share_out(free_bytes, most=want.rows)

@@ -9,7 +9,7 @@ them on a GPU yet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from speedd.engines.base import Budget
 from speedd.engines.chatterbox.families import Family
@@ -37,8 +37,8 @@ ENCODED_AT_ONCE = 4
 """Rows that the encoder is given together (`flow`)."""
 BEST_SPEECH_S = 16.0
 """What a text of the best length becomes."""
-PATIENCE_ROWS = 32
-"""What T3 has finished waits for mates of its length until so many others have come after it."""
+FINISHED_ROWS = 32
+"""So many utterances that T3 has finished wait at most for mates of their length (``[chatterbox] finished_rows``)."""
 GPU_S3GEN_ROWS = 16
 """Utterances that S3Gen renders together on a GPU, at most; a CPU is no faster with more than one. See
 `most_s3gen_rows`."""
@@ -181,16 +181,18 @@ class Share:
     """Utterances for which T3 has room: it is taken when the model is loaded."""
     s3gen_rows: int
     """Utterances that S3Gen renders together: room for them is taken when they are rendered."""
+    finished_rows: int = FINISHED_ROWS
+    """Utterances that T3 has finished and that wait for S3Gen, at most, where it renders several together."""
 
     @property
     def rows(self) -> int:
         """Utterances in hand: what T3 has finished and waits for S3Gen keeps no slot of T3 from the next."""
-        return self.slots + (PATIENCE_ROWS if self.s3gen_rows > 1 else 0)
+        return self.slots + (self.finished_rows if self.s3gen_rows > 1 else 0)
 
     @property
     def half(self) -> Share:
         """Half as much of both, at least one."""
-        return Share(max(1, self.slots // 2), max(1, self.s3gen_rows // 2))
+        return replace(self, slots=max(1, self.slots // 2), s3gen_rows=max(1, self.s3gen_rows // 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +220,13 @@ class Needs:
         t3: the size of its T3.
         reference_s: how much of the reference S3Gen uses.
         numbers: as `number_bytes` has it.
+        finished_rows: as `Share` has it.
     """
 
     t3: T3Size
     reference_s: float
     numbers: int
+    finished_rows: int = FINISHED_ROWS
 
     def cache_bytes(self, slots: int) -> int:
         """What T3's cache takes: the slots, and the row in which prefixes are computed (`decoder`)."""
@@ -254,7 +258,7 @@ class Needs:
             left = free_bytes - self.workspace_bytes(s3gen_rows)
             slots = min(most, 1 + (left - one_slot) // another_slot)
             if slots >= s3gen_rows or s3gen_rows == 1:
-                return Share(max(1, slots), s3gen_rows)
+                return Share(max(1, slots), s3gen_rows, self.finished_rows)
             s3gen_rows //= 2
 
     def s3gen_rows_now(self, share: Share, card: CardMemory, reserve_bytes: int) -> int:

@@ -23,7 +23,7 @@ import torch
 from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
 from speedd.engines.chatterbox import guards
 from speedd.engines.chatterbox.arrangement import Models, arranged
-from speedd.engines.chatterbox.budget import BEST_SPEECH_S, PATIENCE_ROWS
+from speedd.engines.chatterbox.budget import BEST_SPEECH_S
 from speedd.engines.chatterbox.card import UnlessFull, card_memory, give_back, means_full
 from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Decoder
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
@@ -79,7 +79,12 @@ class ChatterboxEngine:
         self._family = weights.family
         self._tokenizer = TextTokenizer(weights)
         self._reserve_bytes = options.reserve_bytes
-        self._models = Models(weights, arranged(info.device, info.numerics), reserve_bytes=self._reserve_bytes)
+        self._models = Models(
+            weights,
+            arranged(info.device, info.numerics),
+            reserve_bytes=self._reserve_bytes,
+            finished_rows=options.finished_rows,
+        )
         self._watermark = Watermark(enabled=options.watermark, sample_rate_hz=info.sample_rate_hz)
         self._marking: deque[tuple[Spoken, Future[Waveform]]] = deque()
         state = options.state_folder
@@ -158,7 +163,7 @@ class ChatterboxEngine:
 
     def _speak(self, source: Source, decoder: Decoder) -> Iterator[Take | Failed | OutOfMemory]:
         s3gen = self._models.s3gen
-        finished: FinishedRows[_Finished] = FinishedRows(rows=s3gen.rows, patience=PATIENCE_ROWS)
+        finished: FinishedRows[_Finished] = FinishedRows(rows=s3gen.rows, patience=self._models.share.finished_rows)
         while True:
             if decoder.free:
                 idle = not self._in_hand

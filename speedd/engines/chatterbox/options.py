@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from speedd.engines.chatterbox.budget import FINISHED_ROWS
 from speedd.engines.chatterbox.families import FAMILIES, Family
 from speedd.errors import EngineError
 
@@ -25,6 +26,8 @@ class Options:
     precision: str = "auto"
     rows: int = 0
     """Utterances that T3 decodes side by side; 0: as many as suit the device."""
+    finished_rows: int = FINISHED_ROWS
+    """Utterances that T3 has spoken and that wait for S3Gen, at most, where it renders several together."""
     reference_s: float = 10.0
     """How much of a sample S3Gen is shown, in seconds."""
     watermark: bool = True

@@ -152,6 +152,18 @@ def test_the_reserve_of_the_configuration_reaches_the_engine():
     assert RESERVE_BYTES == 512 << 20
 
 
+@pytest.mark.parametrize("finished_rows", [1, 32, 100])
+def test_as_many_wait_to_be_rendered_together_as_the_configuration_allows(finished_rows):
+    config = Config.model_validate({"paths": PATHS, "chatterbox": {"finished_rows": finished_rows}})
+    assert read_options(engine_options(config)).finished_rows == finished_rows
+    needs = Needs(ENGLISH, REFERENCE_S, 2, finished_rows)
+    many, half, one = (needs.share_out(free_gb * 10**9, most=64) for free_gb in (20, 10, 1))
+    assert many.s3gen_rows > 1
+    assert (many.rows, half.rows) == (many.slots + finished_rows, half.slots + finished_rows)
+    assert many.half.rows == many.half.slots + finished_rows
+    assert (one.s3gen_rows, one.rows) == (1, 1)
+
+
 def test_a_whole_card_decides_the_width_and_no_more_than_is_useful():
     widths = [Card(gib * GIB).width for gib in (2, 6, 8, 12, 24, 80)]
     assert widths == sorted(widths)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from speedd.engines.chatterbox.budget import MARGIN_BYTES, PATIENCE_ROWS, Needs, Share, t3_size
+from speedd.engines.chatterbox.budget import FINISHED_ROWS, MARGIN_BYTES, Needs, Share, t3_size
 from speedd.engines.chatterbox.factory import ChatterboxFactory
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.options import Options
@@ -131,7 +131,7 @@ def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folde
         budget = engine.budget()
         assert (budget.free_bytes, budget.idle_bytes, budget.used_bytes) == (free_bytes, kept_bytes, 1000 + kept_bytes)
         assert budget.workspace_bytes == needs.workspace_bytes(rows)
-        assert budget.rows == 4 + PATIENCE_ROWS
+        assert budget.rows == 4 + FINISHED_ROWS
         spoken(engine, utterances(engine))
         assert set(rendered) == {rows}
         rendered.clear()
