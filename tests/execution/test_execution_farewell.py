@@ -1,6 +1,7 @@
 """Workers that are to end and do not: they are ended, and their memory comes back."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from execution_pools import results, utterance, utterances
@@ -10,6 +11,7 @@ from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
 from speedd.execution.etiquette import Etiquette, QuietHours
 from speedd.execution.pool import PoolTimes
+from speedd.model import Voice
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(60)]
 
@@ -37,15 +39,26 @@ def test_a_worker_that_has_no_room_at_load_and_hangs_at_its_end_is_ended(pool, m
     assert narrators.status().workers[0].pid is None
 
 
-@pytest.mark.parametrize("where", ["close", "exit"])
-def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(pool, monkeypatch, where):
-    monkeypatch.setenv("SPEEDD_TEST_CLINGS", where)
+@pytest.fixture
+def hour(monkeypatch):
+    """The hour of the day; from 20 to 23:30 others have the machine."""
     monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)
-    hour = [12]
+    return [12]
+
+
+@pytest.fixture
+def polite(pool, hour):
+    """Makes pools that obey quiet hours."""
     etiquette = Etiquette(
         GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, hour[0], tzinfo=UTC)
     )
-    narrators = pool("clinging", times=SOON, etiquette=etiquette)
+    return partial(pool, times=SOON, etiquette=etiquette)
+
+
+@pytest.mark.parametrize("where", ["close", "exit"])
+def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(polite, hour, monkeypatch, where):
+    monkeypatch.setenv("SPEEDD_TEST_CLINGS", where)
+    narrators = polite("clinging")
     work = utterances(narrators.info, 40)
     run = narrators.run(work)
     answered = list(next(run))
@@ -55,3 +68,24 @@ def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(pool, mon
     answered += [one for batch in run for one in batch]
     assert sorted(one.key for one in answered) == sorted(one.key for one in work)
     assert sum(worker.restarts for worker in narrators.status().workers) == 0
+
+
+@pytest.mark.parametrize("where", ["load", "Cosine"])
+def test_a_worker_that_is_still_loading_or_getting_ready_is_not_waited_for(polite, hour, monkeypatch, tmp_path, where):
+    gate = tmp_path / "gate"
+    gate.write_text(where)
+    monkeypatch.setenv("SPEEDD_TEST_GATE", str(gate))
+    monkeypatch.setattr("speedd.execution.pool.LOOK_S", 0.1)
+    narrators = polite("gated", workers=1)
+    voice = Voice("Cosine", "2" * 64)
+    work = [utterance(narrators.info, f"Text {number}.", voice=voice) for number in range(4)]
+    run = narrators.run(work)
+    while not narrators.status().workers[0].note:
+        assert next(run) == []
+    hour[0] = 20
+    while narrators.status().workers[0].pid:
+        assert next(run) == []
+    gate.unlink()
+    hour[0] = 0
+    assert len([one for batch in run for one in batch]) == len(work)
+    assert narrators.status().workers[0].restarts == 0
