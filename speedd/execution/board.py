@@ -95,6 +95,7 @@ class Slot:
     def empty(self, state: WorkerState) -> None:
         """Note that its worker is gone."""
         self.child = self.gauge = None
+        self.leaving = False
         self.warming = ""
         self.tokens_per_s = 0.0
         self.state = state

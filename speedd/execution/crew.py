@@ -236,7 +236,7 @@ class Crew:
         discard_partial_files(self._setup.takes, pid=slot.child.pid)
         orphans, slot.outstanding = slot.outstanding, []
         loading = slot.state is WorkerState.LOADING
-        left, slot.leaving = slot.leaving, False
+        left = slot.leaving
         slot.empty(WorkerState.STOPPED if left else WorkerState.WAITING)
         innocent = left or slot.no_room or slot.restarts.refusal
         for item in reversed(orphans):

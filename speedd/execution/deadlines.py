@@ -21,6 +21,7 @@ class PoolTimes:
     """What an engine has at least, from the moment it takes an utterance until its take is stored; longer texts and
     slower engines get more (see `Pace`)."""
     load_s: float = 600.0
+    """What an engine has to load, and to get ready for a voice."""
     end_s: float = 10.0
     """From when a worker is known to end, with nothing in its engine, until it is gone: torch takes a second or two."""
     heartbeat_s: float = 1.0
@@ -49,7 +50,7 @@ class Deadlines:
         started = [(item, item.started_s) for item in slot.outstanding if item.started_s is not None]
         if slot.fault or (slot.leaving and not started):
             return slot.since_s + self._times.end_s
-        if slot.state is WorkerState.LOADING:
+        if slot.state is WorkerState.LOADING or slot.warming:  # with its voice an engine may load its model, or anew
             return slot.since_s + self._times.load_s
         if not slot.outstanding:
             return math.inf

@@ -13,7 +13,7 @@ from speedd.execution.board import Board, Slot
 from speedd.execution.crew import Crew
 from speedd.execution.deadlines import PoolTimes
 from speedd.execution.etiquette import Etiquette
-from speedd.execution.messages import Gauge, WorkerLimits
+from speedd.execution.messages import Gauge, Warming, WorkerLimits
 
 
 @pytest.fixture
@@ -110,3 +110,25 @@ def test_what_was_not_in_the_engine_when_it_died_is_not_charged(crew):
     assert list(crew._board.suspects) == [first]
     assert list(run.waiting) == [second]
     assert (slot.uncommitted, slot.state, run.held) == (0, WorkerState.WAITING, 1)
+
+
+def test_the_worker_after_one_that_was_given_back_while_it_left_is_not_taken_to_leave(crew):
+    slot = crew._slots[0]
+    slot.child.bury = lambda: "it was killed"
+    slot.leaving = True
+    slot.since_s = -PoolTimes().idle_release_s
+    crew._release_idle()
+    assert (slot.child, slot.state) == (None, WorkerState.STOPPED)
+    slot.child = SimpleNamespace()
+    assert slot.is_up
+
+
+def test_getting_ready_for_a_voice_may_take_as_long_as_loading(crew):
+    wait_for_turn(crew, "a")
+    crew.dispatch.send()
+    slot = crew._slots[0]
+    usual_s = crew._deadlines.of(slot)
+    crew.dispatch.hear(slot, Warming("Cosine"))
+    assert crew._deadlines.of(slot) == PoolTimes().load_s > usual_s
+    crew.dispatch.hear(slot, Warming(""))
+    assert crew._deadlines.of(slot) == usual_s
