@@ -5,6 +5,10 @@ import os
 
 import pytest
 
+# The workers of daemons under test have as many threads as there are cores. Where something else wants those too,
+# threads that spin while they wait for each other took three times as long over a book of a minute.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 if all(importlib.util.find_spec(module) for module in ("torch", "chatterbox")):
     import torch
 
