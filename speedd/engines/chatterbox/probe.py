@@ -106,14 +106,19 @@ def offered() -> Iterator[str]:
 
 
 def multiplies(device: str) -> bool:
-    """Multiply two matrices on a device and look at the result: a driver that is there may not work."""
+    """Multiply two matrices on a device and look at the result: a driver that is there may not work.
+
+    A card that is full just now does: what is found is kept, and how to make do with little room is the engine's.
+    """
     import torch
+
+    from speedd.engines.chatterbox.card import means_full
 
     try:
         ones = torch.ones(_SIDE, _SIDE, device=device)
         return bool((ones @ ones == _SIDE).all())
-    except RuntimeError:
-        return False
+    except RuntimeError as error:
+        return means_full(error)
 
 
 def choose(wanted: str, devices: Iterable[str], works: Callable[[str], bool] = multiplies) -> str:
@@ -142,8 +147,8 @@ def _suiting(device: str) -> tuple[str, str, int]:
 
     if device == "cuda":
         bf16 = torch.cuda.get_device_capability() >= (8, 0)
-        memory = int(torch.cuda.mem_get_info()[1])
-        return ("bf16" if bf16 else "fp32"), str(torch.cuda.get_device_name()), memory
+        found = torch.cuda.get_device_properties()  # asked of the driver: a full card has no room to ask it itself
+        return ("bf16" if bf16 else "fp32"), str(found.name), int(found.total_memory)
     if device == "mps":
         return "fp32", "Apple GPU", 0
     return cpu_precision(), "CPU", 0

@@ -62,6 +62,24 @@ def test_wrong_results_are_no_working_device(monkeypatch):
     assert not probe.multiplies("cpu")
 
 
+@pytest.mark.parametrize(
+    ("words", "works"),
+    [
+        ("CUDA error: out of memory", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: no kernel image is available for execution on the device", False),
+    ],
+)
+def test_a_card_that_is_full_just_now_is_not_forgotten_for_that(monkeypatch, words, works):
+    def refuse(*size, device):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(torch, "ones", refuse)
+    assert choose("auto", ("cuda", "cpu"), lambda device: probe.multiplies(device) or device == "cpu") == (
+        "cuda" if works else "cpu"
+    )
+
+
 def test_the_cpu_is_always_offered_and_comes_last():
     offered = list(probe.offered())
     assert offered[-1] == "cpu"
