@@ -99,6 +99,8 @@ def run_chatterbox(plan: Plan, *, tell: Tell = lambda _: None) -> dict[str, Any]
         def obeyed(program: str, order: Order) -> dict[str, Any]:
             ran = run_alone(f"{PROGRAMS}.{program}", asdict(order), Path(scratch))
             disturbed = ran.others_s > DISTURBED * ran.wall_s * machine.cores()
+            # Whoever breaks off later has at least this.
+            tell(f"  {_numbers(ran.said)} ({ran.wall_s:.0f} s with loading)")
             return {**ran.said, "others_s": round(ran.others_s, 1), "disturbed": disturbed}
 
         def run(program: str, model: str, what: str, reference_s: float = REFERENCES_S[0]) -> dict[str, Any]:
@@ -119,6 +121,10 @@ def run_chatterbox(plan: Plan, *, tell: Tell = lambda _: None) -> dict[str, Any]
         report: dict[str, Any] = {"machine": machine.describe(folder), "plan": asdict(replace(plan, weights=None))}
         report["t3"] = [run("t3", "english", what) for what in (STOCK, *plan.precisions)]
         report["s3gen"] = [run("s3gen", "english", what) for what in (STOCK, fastest)]
+        if device is not None:  # before the rest: on a lent card the time may not suffice for all
+            beside = Beside(device, _stock_realtime(report, plan), report["t3"][-1]["text_tokens"])
+            order = plan.order(folder, "english", fastest)
+            report["sweep"] = sweep(order, beside, rows=plan.rows, cards_gb=plan.cards_gb, run=run_rows)
         report["engine"] = run_engine("english")
         report["nano"] = {
             "t3": run("t3", "nano", fastest),
@@ -126,10 +132,6 @@ def run_chatterbox(plan: Plan, *, tell: Tell = lambda _: None) -> dict[str, Any]
             "engine": run_engine("nano"),
         }
         report["figures"] = figures(report, plan)
-        if device is not None:
-            beside = Beside(device, _stock_realtime(report, plan), report["t3"][-1]["text_tokens"])
-            order = plan.order(folder, "english", fastest)
-            report["sweep"] = sweep(order, beside, rows=plan.rows, cards_gb=plan.cards_gb, run=run_rows)
     return report
 
 
@@ -164,7 +166,7 @@ def figures(report: dict[str, Any], plan: Plan) -> dict[str, Any]:
     stock, *ours = report["t3"]
     stock_s3gen, s3gen = report["s3gen"]
     long_s = f"{REFERENCES_S[0]:g}"
-    stock_s = stock["seconds"] / plan.stock_chunks + stock_s3gen["chunk"][long_s]
+    stock_s = _stock_chunk_s(report, plan)
     chunk_s = {name: one["seconds"] / plan.chunks for name, one in report["engine"].items()}
     engine, nano = report["engine"][long_s], report["nano"]["engine"][long_s]
     parts = {
@@ -196,8 +198,20 @@ def _stock_realtime(report: dict[str, Any], plan: Plan) -> dict[str, float]:
     return {
         "t3": report["t3"][0]["tokens_per_s"] / TOKENS_PER_SECOND,
         "s3gen": chunk_s / report["s3gen"][0]["chunk"][f"{REFERENCES_S[0]:g}"],
-        "engine": chunk_s / report["figures"]["chunk_s"][STOCK],
+        "engine": chunk_s / _stock_chunk_s(report, plan),
     }
+
+
+def _stock_chunk_s(report: dict[str, Any], plan: Plan) -> float:
+    """Say how long stock takes for a chunk: its T3 and then its S3Gen."""
+    t3_s: float = report["t3"][0]["seconds"] / plan.stock_chunks
+    s3gen_s: float = report["s3gen"][0]["chunk"][f"{REFERENCES_S[0]:g}"]
+    return t3_s + s3gen_s
+
+
+def _numbers(said: dict[str, Any]) -> str:
+    """Name the plain numbers among what a program measured."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in said.items() if isinstance(value, int | float))
 
 
 def _shares(t3: dict[str, Any], s3gen: dict[str, Any], engine: dict[str, Any], plan: Plan) -> dict[str, float]:

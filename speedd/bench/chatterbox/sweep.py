@@ -19,8 +19,8 @@ from speedd.errors import SpeeddError
 ROWS = (1, 8, 32, 64)
 CARDS_GB = (6, 8, 12, 24)
 """What is swept on a graphics card."""
-PROGRAMS: Mapping[str, str] = MappingProxyType({"t3": "t3", "s3gen": "s3gen_rows", "engine": "engine"})
-"""The parts that are measured, and which program does it."""
+PROGRAMS: Mapping[str, str] = MappingProxyType({"engine": "engine", "t3": "t3", "s3gen": "s3gen_rows"})
+"""The parts that are measured, and which program does it; what matters most comes first."""
 
 Run = Callable[[str, Order], dict[str, Any]]
 """Lets a program obey an order, and returns what it said."""
@@ -110,6 +110,7 @@ def sweep(order: Order, beside: Beside, *, rows: Sequence[int], cards_gb: Sequen
     return {
         "card": {"name": beside.device.name, "memory_gb": beside.device.memory_bytes / GIB},
         "estimate": beside.estimate(),
-        **{part: [row(part, replace(order, chunks=count)) for count in rows] for part in PROGRAMS},
+        # The most rows first too: the report has them in their order all the same.
+        **{part: [row(part, replace(order, chunks=count)) for count in reversed(rows)][::-1] for part in PROGRAMS},
         "limited": list(limited()),
     }

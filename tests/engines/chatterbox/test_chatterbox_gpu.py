@@ -186,14 +186,10 @@ def test_steps_that_are_replayed_give_the_tokens_of_steps_that_are_taken(files, 
 def test_rows_that_are_rendered_together_sound_as_alone(files):
     model = load_s3gen(files, listens=False)
     ann, ben = voice(250, seed=1), voice(250, seed=2)
-    rows = [spoken(40, ann, seed=1), spoken(47, ben, seed=2), spoken(60, ann, seed=3), spoken(70, ben, seed=4)]
-    # cuDNN's convolutions in TF32 drop 13 bits, differently for each shape; this is about ours in full.
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        one, four = (
-            S3Gen.from_model(model, device="cuda", estimator_dtype=torch.float32, rows=count) for count in (1, 4)
-        )
-        assert len({four.bucket(row) for row in rows}) == 1
-        alone, together = one.render(rows), four.render(rows)
+    rows = [spoken(40, ann, seed=1), spoken(47, ben, seed=2), spoken(60, ann, seed=3), spoken(64, ben, seed=4)]
+    one, four = (S3Gen.from_model(model, device="cuda", estimator_dtype=torch.float32, rows=count) for count in (1, 4))
+    assert len({four.bucket(row) for row in rows}) == 1
+    alone, together = one.render(rows), four.render(rows)
     assert [len(wave) for wave in together] == [len(wave) for wave in alone] == [960 * len(row.tokens) for row in rows]
     found_db = [snr_db(torch.from_numpy(a), b) for a, b in zip(alone, together, strict=True)]
     print(f"\nrows together against rows alone: {', '.join(f'{db:.0f}' for db in found_db)} dB")
