@@ -65,10 +65,9 @@ class Desk:
 
     def release(self, order: Release) -> None:
         """Have the engine emptied, and memory given back."""
-        if self._thrift.can_release:
-            with self._changed:
-                self._release = order
-                self._changed.notify()
+        with self._changed:
+            self._release = order
+            self._changed.notify()
 
     def stop(self) -> None:
         """Give out nothing more."""

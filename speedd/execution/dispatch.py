@@ -12,7 +12,6 @@ from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState
 from speedd.execution.board import Board, Item, Slot
 from speedd.execution.deadlines import Deadlines
-from speedd.execution.etiquette import Manners
 from speedd.execution.messages import (
     Broken,
     Done,
@@ -127,8 +126,6 @@ class Dispatch:
         if slot.restarts.deaths:
             return 1  # until it has shown that it can speak, no more than one utterance can become suspect there
         rows = slot.gauge.rows_cap if slot.gauge else 1
-        if slot.manners is Manners.SHRINK:
-            return max(1, rows // 2)
         return window(rows, self.info.device, ahead=self._ahead)
 
     def hear(self, slot: Slot, report: object) -> None:

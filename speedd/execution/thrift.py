@@ -43,6 +43,8 @@ class Thrift:
 
     def rows_cap(self, most: int) -> int:
         """Rows that may be in the engine, of so many that it could hold; more than last time if it has been quiet."""
+        if self._shrink and not isinstance(self._engine, Thrifty):  # one that is has taken room for half as many
+            most = max(1, most // 2)
         self._throttle.grow(self._clock())
         rows = self._throttle.rows
         return most if rows is None else min(rows, most)
@@ -74,11 +76,6 @@ class Thrift:
         answer = self._throttle.run_out(rows, self._clock())
         self._release()
         return answer
-
-    @property
-    def can_release(self) -> bool:
-        """Whether the engine keeps anything that it could give back."""
-        return isinstance(self._engine, Thrifty)
 
     def give_way(self, *, shrink: bool) -> None:
         """Give memory back, and take half as much from now on, or as much as fits. Nothing may be in the engine."""

@@ -12,7 +12,7 @@ from speedd.execution.base import WorkerState
 from speedd.execution.board import Board, Slot
 from speedd.execution.crew import Crew
 from speedd.execution.deadlines import PoolTimes
-from speedd.execution.etiquette import Etiquette
+from speedd.execution.etiquette import Etiquette, Manners
 from speedd.execution.messages import Gauge, Warming, WorkerLimits
 
 
@@ -64,6 +64,13 @@ def suspect(crew, run, text):
 
 
 def test_workers_are_filled_evenly_up_to_their_window(crew):
+    wait_for_turn(crew, *"abcdefghijk")
+    crew.dispatch.send()
+    assert sent(crew) == [list("aceg"), list("bdfh")]
+
+
+def test_one_that_makes_room_says_itself_how_much_it_can_do_and_is_not_given_half_of_that(crew):
+    crew._slots[0].manners = Manners.SHRINK
     wait_for_turn(crew, *"abcdefghijk")
     crew.dispatch.send()
     assert sent(crew) == [list("aceg"), list("bdfh")]

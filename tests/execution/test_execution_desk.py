@@ -3,6 +3,7 @@
 from collections import Counter
 from types import SimpleNamespace
 
+import pytest
 from execution_pools import utterance
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +122,12 @@ def test_nothing_is_lost_or_spoken_twice_or_begun_without_room_or_overtaken_too_
     order = [places[one.key] for one in story.started]
     for place in range(len(story.came)):
         assert sum(before > place for before in order[: order.index(place)]) <= PATIENCE
+
+
+@pytest.mark.parametrize(("engine", "rows"), [(SimpleNamespace(info=INFO), 3), (Engine(), 6)])
+def test_while_others_need_memory_half_is_begun_unless_the_engine_itself_takes_room_for_half(engine, rows):
+    thrift = Thrift(engine, WorkerLimits(), clock=lambda: 0.0)
+    thrift.give_way(shrink=True)
+    assert (thrift.rows_cap(ROWS), thrift.rows_cap(1)) == (rows, 1)
+    thrift.give_way(shrink=False)
+    assert thrift.rows_cap(ROWS) == ROWS
