@@ -34,7 +34,7 @@ ESTIMATOR_BYTES_PER_FRAME = 14 * KIB
 VOCODER_BYTES_PER_FRAME = (260 + 103) * KIB
 """Activations and excitation, for each frame that is heard."""
 ENCODED_AT_ONCE = 4
-"""Rows that the encoder is given together (`flow`)."""
+"""Rows that S3Gen's encoder is given together: the scores of its attention are the peak of its memory."""
 BEST_SPEECH_S = 16.0
 """What a text of the best length becomes."""
 FINISHED_ROWS = 32

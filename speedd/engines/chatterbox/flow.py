@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from speedd.engines.chatterbox.budget import ENCODED_AT_ONCE
 from speedd.engines.chatterbox.s3gen_layers import Dense, Tensor, valid
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 MEL_CHANNELS = 80
 FRAMES_PER_TOKEN = 2
-ENCODED_AT_ONCE = 4
-"""Rows that are encoded together: the scores of the encoder's attention are S3Gen's peak of memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class TextTokenizer:
         load = _word_pieces if weights.family.backbone == "gpt2" else _graphemes
         try:
             self._encode, self._plain, self._unknown, self._space = load(weights)
-        except Exception as error:
+        except Exception as error:  # the tokenizers library raises nothing narrower
             raise EngineError(
                 f"The tokenizer in {weights.folder} cannot be loaded: {str(error) or type(error).__name__}.",
                 hint=f"Get {weights.family.files.tokenizer} again: it belongs to another model, or is damaged.",
