@@ -18,6 +18,19 @@ if all(importlib.util.find_spec(module) for module in ("torch", "chatterbox")):
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _core():
+    """A core for each of xdist's processes and its children: threads of engines that share two wait for each other."""
+    name = os.environ.get("PYTEST_XDIST_WORKER")
+    if name is None:
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[int(name.removeprefix("gw")) % len(cores)]})
+    yield
+    os.sched_setaffinity(0, cores)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _state(tmp_path_factory):
     """One state folder for all, so that the device is tried once."""
