@@ -130,7 +130,7 @@ class Slot:
             return f"getting ready for the voice {self.warming}"
         if self.polite or self.state is not WorkerState.WAITING:
             return self.polite
-        how = "left alone for a while" if self.restarts.are_vain else "about to be started again"
+        how = "left alone for a while" if self.restarts.are_vain else "to be started again when there is work"
         return self.no_room or (f"{how}: {self.fault}" if self.fault else "")
 
     def find(self, key: str) -> Item:

@@ -25,6 +25,8 @@ class CardUse:
     free: int
     ours: int
     """What our workers on it hold."""
+    told: bool = False
+    """Whether that is what they said of themselves, up to a heartbeat ago, and about right."""
 
     @property
     def others_bytes(self) -> int:
@@ -87,12 +89,11 @@ class NvmlCards:
             return None
         seen = [held[pid] for pid in workers if held.get(pid) is not None]
         if seen or not workers:  # who is not seen beside those that are has taken nothing yet
-            ours = sum(seen)
-        elif all(workers.values()):  # in a container the driver knows our processes by other numbers
+            return CardUse(int(memory.total), int(memory.free), int(sum(seen)))
+        if all(workers.values()):  # in a container the driver knows our processes by other numbers
             ours = sum(workers.values()) + len(workers) * CONTEXT_BYTES
-        else:
-            return None
-        return CardUse(int(memory.total), int(memory.free), int(ours))
+            return CardUse(int(memory.total), int(memory.free), ours, told=True)
+        return None
 
 
 def visible_cards(environment: Mapping[str, str] | None = None, driver: Path = DRIVER) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ class Desk:
         with self._changed:
             self._stopping = True
             self._waiting.clear()
+            self._settle()
             self._changed.notify()
 
     def next_task(self) -> Voice | Release | None:

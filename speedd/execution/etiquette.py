@@ -117,7 +117,7 @@ class Etiquette:
 
     def _is_squeezed(self, card: str, use: CardUse, workers: Mapping[int, int]) -> bool:
         """Whether others have taken of the reserve: of a card that is ours but for that they can never use much."""
-        if not workers:
+        if not workers or use.told:  # some hundred MB are not to be read from figures of different moments
             self._least_bytes.pop(card, None)
             return False
         least_bytes = self._least_bytes[card] = min(use.others_bytes, self._least_bytes.get(card, use.others_bytes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ class Thrift:
         self._clock = clock
         self._numerics = {one.name: one.numerics for one in allowed}
         self._throttle = Throttle(tuple(one.name for one in allowed), quiet_s=limits.quiet_s)
+        self._lock = threading.Lock()
+        """The engine's thread and the one of the heartbeat both use the throttle."""
         self._shrink = False
         self.holding: tuple[str, ...] = ()
         """The fallbacks that hold in the engine."""
@@ -45,8 +48,9 @@ class Thrift:
         """Rows that may be in the engine, of so many that it could hold; more than last time if it has been quiet."""
         if self._shrink and not isinstance(self._engine, Thrifty):  # one that is has taken room for half as many
             most = max(1, most // 2)
-        self._throttle.grow(self._clock())
-        rows = self._throttle.rows
+        with self._lock:
+            self._throttle.grow(self._clock())
+            rows = self._throttle.rows
         return most if rows is None else min(rows, most)
 
     @property
@@ -73,7 +77,8 @@ class Thrift:
 
     def run_out(self, rows: int) -> Answer:
         """Give way after so many rows were too many."""
-        answer = self._throttle.run_out(rows, self._clock())
+        with self._lock:
+            answer = self._throttle.run_out(rows, self._clock())
         self._release()
         return answer
 

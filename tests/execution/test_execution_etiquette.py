@@ -243,6 +243,18 @@ def test_others_that_take_of_the_reserve_are_given_more_and_those_who_were_there
     assert etiquette.judge("0", {43: 0}, 2000)[0] is Manners.WORK
 
 
+@pytest.mark.parametrize(("told", "manners"), [(False, Manners.SHRINK), (True, Manners.WORK)])
+def test_what_workers_say_of_themselves_is_too_old_to_judge_the_reserve_by(told, manners):
+    class Nearly(PretendedCards):
+        def look(self, _card, _workers):
+            return CardUse(10 * GIB, int(2 * GIB - self.others * GIB), 8 * GIB, told=told)
+
+    cards = Nearly()
+    etiquette = Etiquette(GpuSettings(reserve_mb=512), cards=cards)
+    for cards.others, expected in ((1.5, Manners.WORK), (1.9, manners)):
+        assert etiquette.judge("0", {42: 0}, 0.0)[0] is expected
+
+
 def test_workers_that_share_a_card_are_no_others_to_each_other(tmp_path, monkeypatch):
     """Four of them have 8 of its 10 GiB: were three of them others to the fourth, fewer chunks would run."""
     monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)

@@ -128,7 +128,9 @@ class Models:
     @property
     def needs(self) -> Needs:
         """What it needs of a GPU as it is arranged."""
-        want = self.arrangement
+        return self._needs(self.arrangement)
+
+    def _needs(self, want: Arrangement) -> Needs:
         return Needs(t3_size(self._weights.family), want.reference_s, number_bytes(want.precision), self._finished_rows)
 
     @property
@@ -156,6 +158,8 @@ class Models:
             DeviceFullError: if there is no room for that: then they stand as before, if they did.
         """
         before, stood = self.arrangement, self._stand
+        if wanted.device == "cuda" != before.device and card_memory().free_bytes < self._needs(wanted).least_bytes:
+            raise _no_room(wanted, self._weights)  # and what stands elsewhere need not be read from disk again
         try:
             self._change_to(wanted)
         except DeviceFullError as error:
@@ -210,10 +214,7 @@ class Models:
         except RuntimeError as error:
             if not means_full(error):
                 raise
-            raise DeviceFullError(
-                f"The {want.device} device has no room for Chatterbox {self._weights.family.name}.",
-                hint="Free some of its memory.",
-            ) from error
+            raise _no_room(want, self._weights) from error
         ready.rows = self.share.s3gen_rows
         return made, ready
 
@@ -255,6 +256,13 @@ class Models:
             reference_s=want.reference_s,
             steps=self._weights.family.flow_steps,
         )
+
+
+def _no_room(want: Arrangement, weights: Weights) -> DeviceFullError:
+    return DeviceFullError(
+        f"The {want.device} device has no room for Chatterbox {weights.family.name}.",
+        hint="Free some of its memory.",
+    )
 
 
 def _use_threads(threads: int) -> None:

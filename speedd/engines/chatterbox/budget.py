@@ -239,6 +239,11 @@ class Needs:
         work = S3GenWork(s3gen_rows, self.reference_s, BEST_SPEECH_S, guided=guided, estimator_bytes=self.numbers)
         return work.peak_bytes()
 
+    @property
+    def least_bytes(self) -> int:
+        """What must be free for the model with one utterance; CUDA's own part is taken already."""
+        return fixed_bytes(self.t3, self.numbers) - CONTEXT_BYTES + self.cache_bytes(1) + self.workspace_bytes(1)
+
     def share_out(self, free_bytes: int, *, most: int) -> Share:
         """Share the memory of a GPU out when a model is loaded.
 

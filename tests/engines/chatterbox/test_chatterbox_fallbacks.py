@@ -22,6 +22,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
 
 from speedd.engines.chatterbox import arrangement  # noqa: E402
+from speedd.engines.chatterbox.budget import CardMemory  # noqa: E402
 
 FULL = torch.OutOfMemoryError("CUDA out of memory")
 
@@ -283,3 +284,23 @@ def test_a_device_without_room_for_the_model_and_no_fallback_is_waited_for(pool,
     narrators = pool(fallbacks=())
     with pytest.raises(TryAgainError, match="no room on its device: The cpu device has no room for Chatterbox english"):
         list(one_by_one(narrators, ["Nobody came to the door that night."]))
+
+
+@pytest.mark.parametrize(("missing_bytes", "tried"), [(1, 0), (0, 1)])
+def test_a_card_that_is_still_full_costs_nothing_of_what_stands_elsewhere(engine, monkeypatch, missing_bytes, tried):
+    models = engine._models
+    stood = models.decoder, models.s3gen
+    card = replace(models.arrangement, device="cuda")
+    free_bytes = models._needs(card).least_bytes - missing_bytes
+    tries = []
+
+    def full(wanted):
+        tries.append(wanted)
+        raise DeviceFullError("There was less than it seemed.")
+
+    monkeypatch.setattr(arrangement, "card_memory", lambda: CardMemory(free_bytes, 0, 0))
+    monkeypatch.setattr(models, "_change_to", full)
+    with pytest.raises(DeviceFullError):
+        models.arrange(card)
+    assert tries == [card] * tried
+    assert (models.decoder, models.s3gen) == stood
