@@ -195,9 +195,13 @@ def test_who_reads_only_the_beginning_breaks_nothing(house: House):
         env=environment,
         cwd=ROOT,
     ) as plan:
-        plan.stdout.readline()
-        plan.stdout.close()
-        said = plan.stderr.read()
+        try:
+            plan.stdout.readline()
+            plan.stdout.close()
+            said = plan.stderr.read()
+        except BaseException:
+            plan.kill()  # else it would be waited for
+            raise
     assert plan.returncode == 1
     assert said == b""
 

@@ -332,8 +332,8 @@ def test_workers_die_with_their_parent(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", program, tmp_path], env=environment, stdout=subprocess.PIPE, text=True
     ) as parent:
-        workers = [int(pid) for pid in parent.stdout.readline().split()]
         try:
+            workers = [int(pid) for pid in parent.stdout.readline().split()]
             assert len(workers) == 2
             assert all(alive(pid) for pid in workers)
             for pid in workers:
