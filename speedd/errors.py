@@ -8,6 +8,7 @@
     ├── InputError              1   this source cannot be narrated; it is refused with the message
     │   └── DamagedInputError   1   it looks cut short; more of it may still be on its way
     ├── EngineError             1   the engine cannot load, or cannot speak a text
+    │   ├── VoiceError          1   this voice cannot be found or used; others can
     │   └── DeviceFullError     1   its device has no room now
     ├── PublishError            1   the finished audiobook cannot be put into the outbox
     ├── LedgerError             1   the ledger is damaged or newer than this program
@@ -78,6 +79,10 @@ class DamagedInputError(InputError):
 
 class EngineError(SpeeddError):
     """An engine cannot be found or loaded, or cannot speak a text."""
+
+
+class VoiceError(EngineError):
+    """A voice cannot be found, or the engine cannot speak with it. The engine is well, and other voices may be, too."""
 
 
 class DeviceFullError(EngineError):

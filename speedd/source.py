@@ -18,7 +18,7 @@ from speedd.config import (
     with_book_settings,
 )
 from speedd.engines.base import EngineInfo
-from speedd.errors import ConfigError, EngineError, InputError
+from speedd.errors import ConfigError, EngineError, InputError, VoiceError
 from speedd.model import Book, Cover, Job, Metadata, Plan, Role, Skipped, Voice
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ def _voice(
         try:
             check(sample.path)
             return Voice(sample.name, sample.digest, sample.path), []
-        except EngineError as error:
+        except VoiceError as error:
             doubts.append(f"{error} Another voice speaks instead.")
     wanted = _wanted_voice(job, config, settings, plan, pinned)
     voice, doubt = engines.choose_voice(info, wanted, config.paths.voices, check)

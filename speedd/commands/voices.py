@@ -13,7 +13,7 @@ from typing import Any
 from speedd import audio, engines, execution, planning
 from speedd.config import Config, engine_options, load_config
 from speedd.engines.base import EngineInfo
-from speedd.errors import EngineError, UsageError
+from speedd.errors import EngineError, UsageError, VoiceError
 from speedd.model import Failed, Utterance, Voice
 from speedd.service.logging import configure_logging
 
@@ -59,7 +59,7 @@ def _samples(folder: Path, check: engines.SampleCheck) -> Iterator[tuple[Path, s
         else:
             try:
                 check(path)
-            except EngineError as error:
+            except VoiceError as error:
                 yield path, str(error)
             else:
                 yield path, ""
@@ -87,7 +87,7 @@ def preview_voice(name: str, out: Path | None, file: Path | None, overrides: Map
         overrides: what the command line sets.
 
     Raises:
-        EngineError: if there is no such voice, or it cannot speak.
+        EngineError: if there is no such voice, it cannot speak, or the engine cannot.
         UsageError: if the file cannot be written.
     """
     config = load_config(file, overrides=overrides)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from speedd.engines.base import Cloning, EngineInfo, available, find
-from speedd.errors import EngineError
+from speedd.errors import EngineError, VoiceError
 from speedd.model import Voice
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ def choose_voice(
     """
     try:
         return find_voice(info, wanted, voices_dir, check), None
-    except EngineError as error:
+    except VoiceError as error:
         return info.voices[0], f'{error} The voice "{info.voices[0].name}" speaks instead.'
 
 
@@ -107,9 +107,9 @@ def find_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleChe
         info: the engine.
         wanted: a name, with or without a suffix or folders before it; empty or ``default`` for the engine's default.
         voices_dir: where samples to clone lie; need not exist.
-        check: raises an `EngineError` for a sample that will not do.
+        check: raises a `VoiceError` for a sample that will not do.
     Raises:
-        EngineError: if there is none, or it will not do; says why.
+        VoiceError: if there is none, or it will not do; says why.
     """
     name = wanted.strip().replace("\\", "/").rsplit("/", 1)[-1]
     stem, dot, suffix = name.rpartition(".")
@@ -123,8 +123,8 @@ def find_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleChe
         try:
             check(sample)
             return _sampled(sample)
-        except (EngineError, OSError) as error:
-            raise EngineError(f'The voice "{name}" cannot be used: {error}') from error
+        except (VoiceError, OSError) as error:
+            raise VoiceError(f'The voice "{name}" cannot be used: {error}') from error
     if (voice := _match(name, own)) is not None:
         return voice
     if _match(name, cloneable) is not None:
@@ -132,11 +132,11 @@ def find_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleChe
     else:
         places = f"{voices_dir} or among the voices of {info.name}" if info.clones_voices else f"{info.name}"
         reason = f"there is no such voice in {places}" + ("" if info.clones_voices else f" ({', '.join(own)})")
-    raise EngineError(f'The voice "{name}" cannot be used: {reason}.')
+    raise VoiceError(f'The voice "{name}" cannot be used: {reason}.')
 
 
 def sample_check(engine: str, options: Mapping[str, Any]) -> SampleCheck:
-    """Return what says of a sample whether an engine could clone it, by raising an `EngineError` if not."""
+    """Return what says of a sample whether an engine could clone it, by raising a `VoiceError` if not."""
     factory = find(engine)
     return partial(factory.check_sample, options=options) if isinstance(factory, Cloning) else _anything
 

@@ -131,8 +131,9 @@ class Engine(Protocol):
         """Get ready to speak with this voice, so that the first take is as good as the others.
 
         Raises:
-            EngineError: if the voice cannot be used.
+            VoiceError: if the voice cannot be used: what is to be spoken with it fails.
             DeviceFullError: if the device has no room for it now.
+            EngineError: if the engine cannot be used, as of `EngineFactory.load`: it may be here that it is loaded.
         """
 
     def budget(self) -> Budget:
@@ -146,6 +147,7 @@ class Engine(Protocol):
 
         Raises:
             DeviceFullError: if the device has no room and nothing is left in hand.
+            EngineError: if the engine cannot be used any more, as of `EngineFactory.load`.
         """
 
     def close(self) -> None:
@@ -179,6 +181,7 @@ class Retreating(Protocol):
 
         Raises:
             DeviceFullError: if there is no room to go back.
+            EngineError: if the engine cannot be used any more, as of `EngineFactory.load`.
         """
 
 
@@ -210,7 +213,7 @@ class Cloning(Protocol):
         """See whether a sample will do. Cheap, and imports no model library.
 
         Raises:
-            EngineError: if it will not; says why.
+            VoiceError: if it will not; says why.
         """
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from speedd.engines.base import Budget, EngineInfo, Source
 from speedd.engines.hibari_text import before_numerals, readable
-from speedd.errors import EngineError
+from speedd.errors import EngineError, VoiceError
 from speedd.model import Failed, Notation, Take, TextLimits, Utterance, Voice
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class HibariEngine:
         """Load a voice and the dictionaries and speak a word, so that the first utterance takes as long as any.
 
         Raises:
-            EngineError: if Hibari has no such voice on this machine.
+            VoiceError: if Hibari has no such voice on this machine, or it cannot be loaded.
         """
         self._voice(voice)("Ready.", seed=0)
 
@@ -149,7 +149,7 @@ class HibariEngine:
         # A malformed text can raise nearly anything out of the dictionaries; here one text's failure becomes a value.
         try:
             wave = self._wave(utterance)
-        except EngineError as error:
+        except VoiceError as error:
             return Failed(utterance.key, str(error))
         except Exception as error:  # noqa: BLE001
             return Failed(utterance.key, f"hibari cannot speak this text ({type(error).__name__})")
@@ -177,7 +177,7 @@ class HibariEngine:
             self._loaded.move_to_end(voice.name)
             return self._loaded[voice.name]
         if voice.name not in {own.name for own in self.info.voices}:
-            raise EngineError(f'hibari has no voice "{voice.name}" on this machine.')
+            raise VoiceError(f'hibari has no voice "{voice.name}" on this machine.')
         while len(self._loaded) >= LOADED_VOICES:
             self._loaded.popitem(last=False)
         self._loaded[voice.name] = _load(voice.name)
@@ -228,7 +228,7 @@ def _load(voice: str) -> Hibari:
         settings.log_severity_level = 3
         hibari.sess = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
     except (ImportError, OSError, RuntimeError) as error:
-        raise EngineError(f'The voice "{voice}" of hibari cannot be loaded: {error}.') from error
+        raise VoiceError(f'The voice "{voice}" of hibari cannot be loaded: {error}.') from error
     return hibari
 
 

@@ -100,7 +100,7 @@ class Warming:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The engine cannot be loaded; the worker ends."""
+    """The engine cannot be loaded, at first or later; the worker ends."""
 
     message: str
     hint: str

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from speedd.engines.base import OutOfMemory, find
-from speedd.errors import DeviceFullError, EngineError
+from speedd.errors import DeviceFullError, EngineError, VoiceError
 from speedd.execution.desk import Desk
 from speedd.execution.line import Line
 from speedd.execution.messages import Done, Heartbeat, NoRoom, Ready, Refused, Release, Setup, Speak, Stop, Warming
@@ -95,8 +95,8 @@ def _serve(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line)
             line.send(Heartbeat(rss_bytes(), desk.gauge()))
             continue
         try:
-            _make_ready(engine, task, desk, thrift, line)
-            _speak(engine, desk, thrift, store, line)
+            if _make_ready(engine, task, desk, thrift, line):
+                _speak(engine, desk, thrift, store, line)
         except DeviceFullError as error:
             in_hand = desk.in_hand
             order = thrift.run_out(max(1, len(in_hand)))
@@ -105,43 +105,35 @@ def _serve(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line)
             if order is Answer.GIVE_UP:
                 line.send(NoRoom(error.message))
                 return
-        except UnusableVoiceError as error:
-            for utterance in desk.reject(task):
-                line.send(Done(Failed(utterance.key, str(error)), desk.gauge()))
 
 
-class UnusableVoiceError(EngineError):
-    """The engine cannot speak with this voice."""
+def _make_ready(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, line: Line) -> bool:
+    """Change what is due in the engine and prewarm the voice; fail what waits for a voice that cannot be used.
 
-
-def _make_ready(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, line: Line) -> None:
-    """Change what is due in the engine and prewarm the voice.
+    Returns:
+        Whether it can be spoken with.
 
     Raises:
         DeviceFullError: if there is no room for that.
-        UnusableVoiceError: if the engine cannot speak with it.
+        EngineError: if the engine cannot be used, which may show only now.
     """
     due = thrift.is_due
     if desk.is_warm(voice) and not due:
-        return
+        return True
     line.send(Warming(voice.name))
     try:
         if due:
             thrift.settle()
             desk.cool()
-        _prewarm(engine, voice)
+        engine.prewarm(voice)
+    except VoiceError as error:
+        for utterance in desk.reject(voice):
+            line.send(Done(Failed(utterance.key, str(error)), desk.gauge()))
+        return False
     finally:
         line.send(Warming(""))
     desk.warmed(voice)
-
-
-def _prewarm(engine: Engine, voice: Voice) -> None:
-    try:
-        engine.prewarm(voice)
-    except DeviceFullError:
-        raise
-    except EngineError as error:
-        raise UnusableVoiceError(error.message, hint=error.hint) from error
+    return True
 
 
 def _speak(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line) -> None:

@@ -17,6 +17,7 @@ is answered with `Failed` by every one of them. What else they do:
 - ``tight``: likewise; and a text that holds ``BIG``, ``LARGE`` or ``HUGE`` needs one, two or three fallbacks (it has
   two: ``smaller``, which keeps the bits, and ``whisper``, which does not), the voice ``Cosine`` one.
 - ``cramped``: as ``tight``, and while SPEEDD_TEST_MISHAPS holds ``full`` it cannot speak at all without both of them.
+  If it holds ``lacking``, the model turns out to be no good as soon as there is room for it.
 - ``mishap``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
   SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
@@ -53,7 +54,7 @@ from pathlib import Path
 import numpy as np
 
 from speedd.engines.base import Budget, EngineInfo, Fallback, OutOfMemory
-from speedd.errors import DeviceFullError, EngineError
+from speedd.errors import DeviceFullError, EngineError, VoiceError
 from speedd.model import Failed, Take, TextLimits, Voice, Word
 
 RATE_HZ = 24_000
@@ -86,7 +87,7 @@ class Tone:
     def prewarm(self, voice):
         note_warmth(self.info.name, voice.name)
         if voice.name == "unloadable":
-            raise EngineError("This voice cannot be loaded.")
+            raise VoiceError("This voice cannot be loaded.")
 
     def budget(self):
         return Budget(rows=1, free_bytes=1 << 30, row_bytes=1 << 20)
@@ -256,6 +257,8 @@ class Cramped(Tight):
     def prewarm(self, voice):
         if len(self.holding) < len(self.info.fallbacks) and (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "full").exists():
             raise DeviceFullError("There is no room for the model.")
+        if (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "lacking").exists():
+            raise EngineError("The model holds no tensor speech_head.", hint="Get the file again.")
         super().prewarm(voice)
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from speedd.engines import available, find
 from speedd.engines.base import Engine, OutOfMemory, Retreating, Thrifty
-from speedd.model import Failed, Style, Take, Utterance
+from speedd.errors import VoiceError
+from speedd.model import Failed, Style, Take, Utterance, Voice
 
 ENGINES = (
     "hibari",
@@ -282,6 +283,14 @@ def test_prewarming_changes_nothing(engine):
     for voice in engine.info.voices[:1]:
         engine.prewarm(voice)
         engine.prewarm(voice)
+    assert digests(spoken(engine, work)) == before
+
+
+def test_a_voice_that_cannot_be_used_is_told_from_an_engine_that_cannot_and_the_others_speak_on(engine, tmp_path):
+    work = utterances(engine.info, TEXTS[:1])
+    before = digests(spoken(engine, work))
+    with pytest.raises(VoiceError):
+        engine.prewarm(Voice("unloadable", "f" * 64, tmp_path / "gone.wav"))
     assert digests(spoken(engine, work)) == before
 
 

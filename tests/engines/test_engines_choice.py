@@ -7,7 +7,7 @@ import pytest
 from speedd.engines import choose, choose_voice, find, find_voice
 from speedd.engines.base import EngineInfo
 from speedd.engines.chatterbox import ChatterboxFactory
-from speedd.errors import EngineError
+from speedd.errors import EngineError, VoiceError
 from speedd.model import TextLimits, Voice
 
 HEART, EMMA = Voice("heart", "h" * 64), Voice("Emma", "e" * 64)
@@ -126,12 +126,12 @@ def test_hibari_offers_what_is_in_its_cache_and_only_if_it_is_whole(monkeypatch,
 
 def test_a_sample_that_will_not_do_is_not_taken_and_the_reason_is_told(voices):
     def check(path):
-        raise EngineError(f"The voice sample {path.name} is clipped.")
+        raise VoiceError(f"The voice sample {path.name} is clipped.")
 
     voice, warning = choose_voice(info(clones=True), "Ada", voices, check)
     assert voice == HEART
     assert "is clipped." in warning
     assert warning.endswith('The voice "heart" speaks instead.')
     assert choose_voice(info(clones=True), "HEART", voices, check) == (HEART, None)
-    with pytest.raises(EngineError, match="cannot be used: The voice sample"):
+    with pytest.raises(VoiceError, match="cannot be used: The voice sample"):
         find_voice(info(clones=True), "Ada", voices, check)

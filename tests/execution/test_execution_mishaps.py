@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 from execution_pools import results, utterance, utterances
 
-from speedd.errors import TryAgainError
+from speedd.errors import EngineError, TryAgainError, VoiceError
 from speedd.execution.messages import WorkerLimits
 from speedd.execution.pool import PoolTimes
 from speedd.execution.takes import fallback_key, take_path
@@ -164,3 +164,21 @@ def test_without_room_for_the_model_and_without_fallbacks_the_book_waits(pool, m
     narrators = pool("cramped", limits=WorkerLimits(fallbacks=()))
     with pytest.raises(TryAgainError, match="no room on its device: There is no room for the model"):
         list(narrators.run(utterances(narrators.info, 3)))
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_model_that_turns_out_to_be_no_good_when_there_is_room_for_it_is_refused_and_no_voice_is_blamed(
+    pool, mishaps, full
+):
+    if full:
+        (mishaps / "full").touch()
+    (mishaps / "lacking").touch()
+    narrators = pool("cramped", workers=2)
+    work = utterances(narrators.info, 6)
+    answered = []
+    with pytest.raises(EngineError, match=r"^The model holds no tensor speech_head\. Get the file again\.$") as refused:
+        answered.extend(answer for batch in narrators.run(work) for answer in batch)
+    assert not isinstance(refused.value, VoiceError)
+    assert answered == []
+    (mishaps / "lacking").unlink()
+    assert all(isinstance(answer, Rendered) for batch in narrators.run(work) for answer in batch)

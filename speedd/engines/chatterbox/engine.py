@@ -35,7 +35,7 @@ from speedd.engines.chatterbox.s3gen_buckets import FinishedRows
 from speedd.engines.chatterbox.text import TextTokenizer, TextTokens
 from speedd.engines.chatterbox.voices import Listener, Voices
 from speedd.engines.chatterbox.watermark import Watermark
-from speedd.errors import DeviceFullError, EngineError
+from speedd.errors import DeviceFullError, EngineError, VoiceError
 from speedd.model import Failed, Take, Utterance, Voice, Word
 
 if TYPE_CHECKING:
@@ -106,8 +106,9 @@ class ChatterboxEngine:
         """Listen to a voice, unless that was done before, with the model loaded.
 
         Raises:
-            EngineError: if its sample cannot be used; says why.
+            VoiceError: if its sample cannot be used; says why.
             DeviceFullError: if the device has no room for the model.
+            EngineError: if the weights cannot be loaded.
         """
         self._models.set_up()
         self._voices.get(voice)
@@ -194,10 +195,13 @@ class ChatterboxEngine:
             return Take(utterance.key, _silence(), self.info.sample_rate_hz, "nothing_to_speak")
         try:
             text = self._tokenizer.tokens(utterance.text, utterance.language, MAX_TEXT_TOKENS)
-            cap = guards.token_cap(self._family.guards, len(utterance.text), MAX_SPEECH_TOKENS)
-            voice = self._voices.get(utterance.voice)
         except EngineError as error:
             return Failed(utterance.key, str(error), final=True)
+        try:
+            voice = self._voices.get(utterance.voice)
+        except VoiceError as error:
+            return Failed(utterance.key, str(error), final=True)
+        cap = guards.token_cap(self._family.guards, len(utterance.text), MAX_SPEECH_TOKENS)
         with UnlessFull() as admission:
             decoder.admit(Request(utterance.key, text.ids, voice, utterance.style, utterance.seed, cap))
         if admission.full:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speedd.errors import EngineError
+from speedd.errors import VoiceError
 
 if TYPE_CHECKING:
     from speedd.model import Waveform
@@ -37,7 +37,7 @@ def read_sample(path: Path, *, least_s: float, target_lufs: float | None = None)
     Returns:
         float32 mono at 24 kHz in [-1, 1], shape [n_samples].
     Raises:
-        EngineError: if it cannot be read, is too short, silent or clipped; says which.
+        VoiceError: if it cannot be read, is too short, silent or clipped; says which.
     """
     return _levelled(_resampled(*_voice_in(path, least_s)), target_lufs)
 
@@ -52,16 +52,16 @@ def _voice_in(path: Path, least_s: float) -> tuple[Waveform, int]:
     name = f"The voice sample {path.name}"
     wave, rate_hz = _decoded(path, name)
     if not np.isfinite(wave).all():
-        raise EngineError(f"{name} holds values that are no numbers.", hint="Export it again.")
+        raise VoiceError(f"{name} holds values that are no numbers.", hint="Export it again.")
     peak = float(np.abs(wave).max(initial=0.0))
     if peak < _level(SILENT_DBFS):
-        raise EngineError(f"{name} is silent.", hint="Record it again, nearer to the microphone.")
+        raise VoiceError(f"{name} is silent.", hint="Record it again, nearer to the microphone.")
     if float(np.mean(np.abs(wave) >= CLIPPED_LEVEL)) > CLIPPED_SHARE:
-        raise EngineError(f"{name} is clipped: it was recorded too loud.", hint="Record it again at a lower level.")
+        raise VoiceError(f"{name} is clipped: it was recorded too loud.", hint="Record it again at a lower level.")
     wave = _without_silent_edges(wave, rate_hz, floor=peak * _level(EDGE_DBFS))
     if len(wave) < least_s * rate_hz:
         seconds = len(wave) / rate_hz
-        raise EngineError(
+        raise VoiceError(
             f"{name} is too short: it holds {seconds:.1f} s of voice, and at least {least_s:.0f} s are needed.",
             hint="10 to 30 s are best.",
         )
@@ -79,7 +79,7 @@ def _decoded(path: Path, name: str) -> tuple[Waveform, int]:
     except soundfile.LibsndfileError:
         return _decoded_by_av(path, name)
     except OSError as error:
-        raise EngineError(f"{name} cannot be read: {error.strerror}.") from error
+        raise VoiceError(f"{name} cannot be read: {error.strerror}.") from error
 
 
 def _decoded_by_av(path: Path, name: str) -> tuple[Waveform, int]:
@@ -90,7 +90,7 @@ def _decoded_by_av(path: Path, name: str) -> tuple[Waveform, int]:
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
-                raise EngineError(f"{name} holds no sound.", hint="Give a WAV, FLAC, MP3 or M4A file.")
+                raise VoiceError(f"{name} holds no sound.", hint="Give a WAV, FLAC, MP3 or M4A file.")
             rate_hz = int(container.streams.audio[0].rate)
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
             seconds = 0.0
@@ -101,11 +101,11 @@ def _decoded_by_av(path: Path, name: str) -> tuple[Waveform, int]:
                 if seconds >= LONGEST_S:
                     break
     except (FileNotFoundError, PermissionError) as error:  # as PyAV's own, which are FFmpegErrors too
-        raise EngineError(f"{name} cannot be read: {error.strerror}.") from error
+        raise VoiceError(f"{name} cannot be read: {error.strerror}.") from error
     except (FFmpegError, ValueError) as error:
-        raise EngineError(f"{name} is no audio file that can be read.", hint="Give a WAV, FLAC or MP3 file.") from error
+        raise VoiceError(f"{name} is no audio file that can be read.", hint="Give a WAV, FLAC or MP3 file.") from error
     if not pieces:
-        raise EngineError(f"{name} holds no sound.", hint="Give a WAV, FLAC, MP3 or M4A file.")
+        raise VoiceError(f"{name} holds no sound.", hint="Give a WAV, FLAC, MP3 or M4A file.")
     return np.concatenate(pieces), rate_hz
 
 

@@ -77,7 +77,8 @@ class Voices:
         """Return a voice, prepared.
 
         Raises:
-            EngineError: if its sample cannot be used; says why.
+            VoiceError: if its sample cannot be used; says why.
+            EngineError: if what belongs to the model cannot be read: its own voice, or what listens to a sample.
         """
         if voice.digest in self._ready:
             return self._ready[voice.digest]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from speedd.errors import EngineError
+from speedd.errors import EngineError, VoiceError
 from speedd.model import Failed, Style, Take, Voice
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -280,14 +280,33 @@ def test_the_voice_is_heard(folder, tmp_path):
     assert digests(spoken(again, utterances(again, TEXTS[:1], voice=ann))) == hers
 
 
+def test_what_listens_to_a_sample_and_is_no_good_is_no_voices_fault(folder, tmp_path):
+    import soundfile  # noqa: PLC0415
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+
+    soundfile.write(tmp_path / "ann.wav", np.random.default_rng(3).normal(size=24_000 * 2) * 0.1, 24_000)
+    copy = damaged(folder, tmp_path)
+    tensors = load_file(copy / "ve.safetensors")
+    del tensors["proj.weight"]
+    save_file(tensors, copy / "ve.safetensors")
+    engine = load(copy, tmp_path / "state")
+    ann = Voice("ann", "a" * 64, tmp_path / "ann.wav")
+    with pytest.raises(EngineError, match=r"ve\.safetensors holds no tensor proj\.weight") as refused:
+        engine.prewarm(ann)
+    assert not isinstance(refused.value, VoiceError)
+    with pytest.raises(EngineError, match=r"proj\.weight"):
+        spoken(engine, utterances(engine, TEXTS[:1], voice=ann))
+    assert isinstance(spoken(engine, utterances(engine, TEXTS[1:2])).popitem()[1], Take)
+
+
 def test_a_picture_is_no_voice_and_the_others_go_on(engine, tmp_path):
     from PIL import Image  # noqa: PLC0415
 
     Image.new("RGB", (8, 8)).save(tmp_path / "voice.jpg")
     picture = Voice("picture", "p" * 64, tmp_path / "voice.jpg")
-    with pytest.raises(EngineError, match=r"voice\.jpg holds no sound"):
+    with pytest.raises(VoiceError, match=r"voice\.jpg holds no sound"):
         engine.prewarm(picture)
-    with pytest.raises(EngineError, match=r"gone\.wav cannot be read: No such file"):
+    with pytest.raises(VoiceError, match=r"gone\.wav cannot be read: No such file"):
         engine.prewarm(Voice("gone", "g" * 64, tmp_path / "gone.wav"))
     bad, good = utterances(engine, TEXTS[:2])
     answers = spoken(engine, [replace(bad, voice=picture), good])

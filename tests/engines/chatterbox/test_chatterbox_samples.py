@@ -7,7 +7,7 @@ import soundfile
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.sample import RATE_HZ, read_sample
 from speedd.engines.chatterbox.weights import find_weights
-from speedd.errors import EngineError
+from speedd.errors import VoiceError
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
@@ -84,14 +84,14 @@ def clipped(wave):
 )
 def test_what_is_no_voice_is_refused_with_the_reason(tmp_path, wave, reason):
     soundfile.write(tmp_path / "ann.wav", wave, RATE_HZ, subtype="FLOAT")
-    with pytest.raises(EngineError, match=rf"ann\.wav {reason}|ann\.wav.*{reason}"):
+    with pytest.raises(VoiceError, match=rf"ann\.wav {reason}|ann\.wav.*{reason}"):
         read_sample(tmp_path / "ann.wav", least_s=5)
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"\xff\xd8\xff\xe0 a picture", b"not a sound at all" * 99])
 def test_what_is_no_audio_is_refused_by_its_name(tmp_path, content):
     (tmp_path / "ann.wav").write_bytes(content)
-    with pytest.raises(EngineError, match=r"ann\.wav"):
+    with pytest.raises(VoiceError, match=r"ann\.wav"):
         read_sample(tmp_path / "ann.wav", least_s=1)
 
 

@@ -1,6 +1,7 @@
 """A device without room for all slots: fewer are taken, and what they say sounds the same."""
 
 import os
+import shutil
 import weakref
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from speedd.engines.chatterbox.budget import FINISHED_ROWS, MARGIN_BYTES, Needs,
 from speedd.engines.chatterbox.factory import ChatterboxFactory
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.options import Options
-from speedd.errors import DeviceFullError
+from speedd.errors import DeviceFullError, EngineError, VoiceError
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
@@ -68,6 +69,25 @@ def test_a_device_without_room_for_one_slot_says_so_and_is_loaded_when_there_is_
     engine.prewarm(engine.info.voices[0])
     own = digests(spoken(load(folder, model=model, rows=4), utterances(engine)))
     assert digests(spoken(engine, utterances(engine))) == own
+
+
+def test_weights_that_turn_out_to_be_no_good_when_there_is_room_for_them_are_no_voices_fault(
+    folder, model, monkeypatch, tmp_path
+):
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+
+    copy = shutil.copytree(folder, tmp_path / "weights")
+    with monkeypatch.context() as patch:
+        full_above(patch, 0)
+        engine = load(copy, model=model, rows=4)
+    file = copy / FAMILIES[model].files.t3
+    tensors = load_file(file)
+    del tensors["speech_head.weight"]
+    save_file(tensors, file)
+    engine._models._t3.drop()  # as when its own weights found no room
+    with pytest.raises(EngineError, match=r"holds no tensor speech_head\.weight") as refused:
+        engine.prewarm(engine.info.voices[0])
+    assert not isinstance(refused.value, VoiceError)
 
 
 def test_what_fitted_once_is_no_more_than_that_until_it_is_set_up_anew(folder, model, monkeypatch):
