@@ -103,7 +103,10 @@ class Fallback:
     name: str
     """A word for the configuration: ``micro_batch``, ``short_reference``, ``cpu``."""
     numerics: Mapping[str, str] = field(default_factory=dict)
-    """What of `EngineInfo.numerics` it changes; empty if the bits stay the same. Takes made with it say so."""
+    """What of `EngineInfo.numerics` it changes; empty if the bits stay the same. Takes made with it say so.
+
+    One that goes to another device names it as ``device``.
+    """
 
 
 class Source(Protocol):

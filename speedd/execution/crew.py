@@ -52,7 +52,7 @@ class Crew:
         options: passed to the engine.
         takes: folder in which takes are stored.
         workers: how many.
-        nice: added to the workers' nice value.
+        nice: added to the workers' nice value while their engine works on the CPU.
         cards: the graphics cards on which they work in turn; empty to leave that to the engine.
         times: how patient it is.
         limits: what bounds each worker.
@@ -81,7 +81,7 @@ class Crew:
         self.closing = False
         """Set to end the thread; it sets it itself when it fails."""
         self._board = board
-        self._setup = Setup(0, engine, dict(options), takes, nice, times.heartbeat_s, limits)
+        self._setup = Setup(0, engine, dict(options), takes, info.device, nice, times.heartbeat_s, limits)
         self._times = times
         self._deadlines = Deadlines(times, info.patient_s_per_char)
         self._clock = clock

@@ -37,8 +37,10 @@ class Setup:
     engine: str
     options: Mapping[str, Any]
     takes: Path
+    device: str
+    """Where the engine works, unless a fallback takes it elsewhere."""
     nice: int
-    """Added to the process's nice value."""
+    """Added to the nice value of whatever works on the CPU."""
     heartbeat_s: float
     limits: WorkerLimits
 

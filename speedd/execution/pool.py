@@ -80,7 +80,8 @@ class WorkerPool:
         takes: folder in which takes are stored.
         workers: how many; 0 for as many as there are cores for an engine that wants one core each, one for
             each graphics card, or one.
-        nice: added to the nice value of the workers of a CPU engine, so that the rest of the machine goes first.
+        nice: added to the nice value of workers while their engine works on the CPU, so that the rest of the machine
+            goes first. One on a card only feeds that, and would let it idle.
         times: how patient it is.
         limits: what bounds each worker.
         cards: graphics cards, as ``CUDA_VISIBLE_DEVICES`` names them, one to a worker in turn; for a CUDA engine only.
@@ -118,7 +119,7 @@ class WorkerPool:
             engine=engine,
             takes=takes,
             workers=workers or (len(os.sched_getaffinity(0)) if on_cpu and info.shares_cores else max(1, len(cards))),
-            nice=nice if on_cpu else 0,
+            nice=nice,
             times=times or PoolTimes(),
             limits=replace(limits, reserve_bytes=0) if on_cpu else limits,
             cards=cards,

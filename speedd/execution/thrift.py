@@ -27,6 +27,7 @@ class Thrift:
         declared = engine.info.fallbacks if isinstance(engine, Retreating) else ()
         allowed = [one for one in declared if limits.fallbacks is None or one.name in limits.fallbacks]
         self._engine = engine
+        self._device = engine.info.device
         self._clock = clock
         self._numerics = {one.name: one.numerics for one in allowed}
         self._throttle = Throttle(tuple(one.name for one in allowed), quiet_s=limits.quiet_s)
@@ -39,10 +40,13 @@ class Thrift:
     @property
     def fallback(self) -> str:
         """What differs from the engine's own numerics now, for `Rendered.fallback`."""
-        changed: dict[str, str] = {}
-        for name in self.holding:
-            changed |= self._numerics[name]
-        return ", ".join(f"{name}={value}" for name, value in sorted(changed.items()))
+        return ", ".join(f"{name}={value}" for name, value in sorted(self._changed(self.holding).items()))
+
+    @property
+    def refuge(self) -> str:
+        """The other device on which the engine works once it is settled; empty if it works where it was loaded."""
+        device = self._changed(self._throttle.steps).get("device", self._device)
+        return device if device != self._device else ""
 
     def rows_cap(self, most: int) -> int:
         """Rows that may be in the engine, of so many that it could hold; more than last time if it has been quiet."""
@@ -58,14 +62,17 @@ class Thrift:
         """Whether the engine has to be emptied so that `settle` can change its fallbacks."""
         return self._throttle.steps != self.holding or self._throttle.may_drop_fallback(self._clock())
 
+    def review(self) -> None:
+        """Decide whether to do without the last fallback from now on. Nothing may be in the engine."""
+        if self._throttle.steps == self.holding and self._throttle.may_drop_fallback(self._clock()):
+            self._throttle.drop_fallback(self._clock())
+
     def settle(self) -> None:
-        """Change the engine's fallbacks if that is due. Nothing may be in the engine.
+        """Let the fallbacks hold in the engine that were decided on. Nothing may be in the engine.
 
         Raises:
             DeviceFullError: if there is no room for that.
         """
-        if self._throttle.steps == self.holding and self._throttle.may_drop_fallback(self._clock()):
-            self._throttle.drop_fallback(self._clock())
         if self._throttle.steps != self.holding:
             assert isinstance(self._engine, Retreating)
             self._engine.fall_back(self._throttle.steps)
@@ -86,6 +93,13 @@ class Thrift:
         """Give memory back, and take half as much from now on, or as much as fits. Nothing may be in the engine."""
         self._shrink = shrink
         self._release()
+
+    def _changed(self, names: tuple[str, ...]) -> dict[str, str]:
+        """What of the engine's numerics some fallbacks change; later ones win."""
+        changed: dict[str, str] = {}
+        for name in names:
+            changed |= self._numerics[name]
+        return changed
 
     def _release(self) -> None:
         if isinstance(self._engine, Thrifty):

@@ -1,8 +1,9 @@
 """A worker: a child process with one warm engine. It stores what it speaks and reports facts.
 
 Four threads: the engine's (the main one), one that receives orders, one that encodes and stores takes off the engine's
-path, and one that sends a heartbeat while there is work. It is started afresh, not forked, so that it inherits no lock,
-no thread and no module, and it dies with its parent.
+path, and one that sends a heartbeat while there is work. While a fallback lets the engine of a card work on the CPU, it
+does so in a fifth, which is as nice as the workers of a CPU engine are. A worker is started afresh, not forked, so that
+it inherits no lock, no thread and no module, and it dies with its parent.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +70,7 @@ def rss_bytes() -> int:
 
 
 def _work(setup: Setup, line: Line) -> None:
-    if setup.nice:
+    if setup.device == "cpu":
         os.nice(setup.nice)
     began_s = time.monotonic()
     try:
@@ -82,21 +84,37 @@ def _work(setup: Setup, line: Line) -> None:
     threading.Thread(target=_receive, args=(desk, line), name="orders", daemon=True).start()
     threading.Thread(target=_beat, args=(desk, line, setup.heartbeat_s), name="heartbeat", daemon=True).start()
     line.send(Ready(engine.info, desk.gauge(), time.monotonic() - began_s, rss_bytes()))
-    _serve(engine, desk, thrift, store, line)
+    _serve(engine, desk, thrift, store, line, nice=setup.nice)
     store.finish()
     engine.close()
 
 
-def _serve(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line) -> None:
-    """Do what there is to do, until there is nothing more or no room for any of it."""
+def _serve(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line, *, nice: int) -> None:
+    """Do what there is to do, until there is nothing more or no room for any of it.
+
+    Args:
+        engine: which does it.
+        desk: what there is to do.
+        thrift: what is done about memory.
+        store: where takes go.
+        line: to the parent.
+        nice: added to the nice value of the engine of a card while it works on the CPU. Only a privileged process could
+            take it away again when the engine is back on the card, which would then wait for its turn on the CPU: so
+            it works there in a thread of its own. That alone is nice, with the threads that it starts: on Linux each
+            has its own nice value (setpriority(2)).
+    """
     while (task := desk.next_task()) is not None:
         if isinstance(task, Release):
             thrift.give_way(shrink=task.shrink)
             line.send(Heartbeat(rss_bytes(), desk.gauge()))
             continue
+        thrift.review()
         try:
-            if _make_ready(engine, task, desk, thrift, line):
-                _speak(engine, desk, thrift, store, line)
+            if thrift.refuge == "cpu":
+                with ThreadPoolExecutor(1, "engine", os.nice, (nice,)) as aside:
+                    aside.submit(_work_off, engine, task, desk, thrift, store, line).result()
+            else:
+                _work_off(engine, task, desk, thrift, store, line)
         except DeviceFullError as error:
             in_hand = desk.in_hand
             order = thrift.run_out(max(1, len(in_hand)))
@@ -105,6 +123,17 @@ def _serve(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line)
             if order is Answer.GIVE_UP:
                 line.send(NoRoom(error.message))
                 return
+
+
+def _work_off(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, store: Store, line: Line) -> None:
+    """Speak what waits for a voice, and whatever else comes, until something has to change in the engine.
+
+    Raises:
+        DeviceFullError: if there is no room for that.
+        EngineError: if the engine cannot be used, which may show only now.
+    """
+    if _make_ready(engine, voice, desk, thrift, line):
+        _speak(engine, desk, thrift, store, line)
 
 
 def _make_ready(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, line: Line) -> bool:

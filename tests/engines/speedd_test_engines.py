@@ -21,6 +21,8 @@ is answered with `Failed` by every one of them. What else they do:
 - ``mishap``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
   SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
+- ``moving``: as ``tight`` on a card, with one fallback: what holds ``BIG`` is spoken on the CPU. It says of
+  each text how nice the thread was that spoke it.
 - ``card``: says on which graphics card it was told to speak. SPEEDD_TEST_CARD_FAULT names what is wrong with one of
   them: ``load 1`` (it dies while loading on card 1), ``refuse 1`` (it says that it cannot be loaded), ``work 1``
   (it loads, and dies in each text).
@@ -262,6 +264,11 @@ class Cramped(Tight):
         super().prewarm(voice)
 
 
+class Moving(Tight):
+    def speak(self, utterance):
+        return replace(super().speak(utterance), stop_reason=f"nice {os.getpriority(os.PRIO_PROCESS, 0)}")
+
+
 class OnCard(Slow):
     def budget(self):
         return replace(super().budget(), used_bytes=1 << 30)
@@ -465,6 +472,7 @@ HANG = Factory("hang", Hang)
 OOM_AT_ROWS = Factory("oom_at_rows", OomAtRows, device="test")
 TIGHT = Factory("tight", Tight, device="test", fallbacks=(Fallback("smaller"), Fallback("whisper", {"gain": "half"})))
 CRAMPED = Factory("cramped", Cramped, device="test", fallbacks=TIGHT.fallbacks)
+MOVING = Factory("moving", Moving, device="test", fallbacks=(Fallback("cpu", {"device": "cpu"}),))
 CARD = Factory("card", OnCard, device="cuda")
 ROOMY = Factory("roomy", Roomy, device="cuda")
 NO_NUMBERS = Factory("no_numbers", NoNumbers)

@@ -1,5 +1,6 @@
 """What goes wrong in an engine and on its device costs time, and nothing else."""
 
+import os
 from functools import partial
 from itertools import islice
 
@@ -12,6 +13,7 @@ from speedd.execution.pool import PoolTimes
 from speedd.execution.takes import fallback_key, take_path
 from speedd.model import Failed, Rendered, Voice
 
+NICE = 7
 MISHAPS = ("OOM", "FULL", "PART", "NAN", "KILL", "HANG")
 
 
@@ -86,6 +88,19 @@ def test_fallbacks_are_dropped_after_a_quiet_while(pool):
     found = [one for batch in narrators.run([large, *after]) for one in batch]
     assert [one.utterance_key for one in found if one.fallback] == [large.key]
     assert narrators.status().workers[0].fallbacks == ()
+
+
+def test_what_falls_back_on_the_processor_is_nice_there_and_only_there(pool):
+    narrators = pool("moving", nice=NICE, limits=WorkerLimits(quiet_s=0.0))
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    before, after, big = utterances(narrators.info, 2), utterances(narrators.info, 8, "After."), "A BIG one."
+    work = [*before, utterance(narrators.info, big), *after, utterance(narrators.info, f"And {big}")]
+    found = {one.utterance_key: one for batch in narrators.run(work) for one in batch}
+    assert sorted(found) == sorted(one.key for one in work)
+    at_home, aside = f"nice {own}", f"nice {min(19, own + NICE)}"
+    assert all(one.stop_reason == (aside if one.fallback == "device=cpu" else at_home) for one in found.values())
+    assert [one.utterance_key for one in found.values() if one.fallback] == [one.key for one in work if big in one.text]
+    assert narrators.status().workers[0].restarts == 0
 
 
 def test_only_fallbacks_that_are_allowed_are_taken(pool):
