@@ -17,7 +17,7 @@ from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.loading import load_t3
 from speedd.engines.chatterbox.quiet import quietly
 from speedd.engines.chatterbox.request import Request
-from speedd.engines.chatterbox.t3 import TensorFile
+from speedd.engines.chatterbox.tensor_file import TensorFile
 from speedd.engines.chatterbox.text import TextTokenizer
 from speedd.engines.chatterbox.voices import Conditioning, read_conditioning
 from speedd.engines.chatterbox.weights import Weights, declaration, find_weights

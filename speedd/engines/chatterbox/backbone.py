@@ -6,9 +6,8 @@ time and the memory of initialising half a billion numbers that are then overwri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +15,9 @@ from torch.nn import functional
 
 from speedd.engines.chatterbox.cache import Attend, CacheShape
 from speedd.engines.chatterbox.linear import Linear, make_linear
+
+if TYPE_CHECKING:
+    from speedd.engines.chatterbox.tensor_file import TensorFile
 
 HEAD_DIM = 64
 """Of all published models; generated small ones declare their heads."""
@@ -49,9 +51,10 @@ def cache_dtype(precision: str) -> torch.dtype:
     return torch.float32 if precision == "fp32" else torch.bfloat16
 
 
-def count_layers(weights: Mapping[str, Tensor], prefix: str) -> int:
-    """Count the layers whose tensors begin with ``prefix``."""
-    return 1 + max(int(name.removeprefix(prefix).split(".")[0]) for name in weights if name.startswith(prefix))
+def count_layers(weights: TensorFile, prefix: str) -> int:
+    """Count the layers whose tensors begin with ``prefix``: one at least, for what it lacks to be missed."""
+    numbers = (int(name.removeprefix(prefix).split(".")[0]) for name in weights if name.startswith(prefix))
+    return 1 + max(numbers, default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +72,22 @@ class Llama:
 
     Args:
         weights: tensors by name, ``tfmr.layers.0.self_attn.q_proj.weight`` and so on.
+        channels: of its activations.
         inverse_frequencies: of the rotary positions, ``[head_dim / 2]``.
         length: highest position plus one.
         precision: see `make_linear`.
         device: where it runs.
         heads: 0 for as many as `HEAD_DIM` gives.
+    Raises:
+        EngineError: if a tensor is missing or of a wrong shape.
     """
 
     EPSILON = 1e-5
 
     def __init__(
         self,
-        weights: Mapping[str, Tensor],
+        weights: TensorFile,
+        channels: int,
         inverse_frequencies: Tensor,
         *,
         length: int,
@@ -89,26 +96,26 @@ class Llama:
         heads: int = 0,
     ) -> None:
         self.layers = count_layers(weights, "tfmr.layers.")
-        channels = weights["tfmr.norm.weight"].size(0)
+        inner = weights.shaped("tfmr.layers.0.mlp.gate_proj.weight", None, channels).size(0)
         self.heads = heads or channels // HEAD_DIM
         self.head_dim = channels // self.heads
         self.dtype = activation_dtype(precision)
 
-        def linear(layer: int, *names: str) -> Linear:
-            parts = [weights[f"tfmr.layers.{layer}.{name}.weight"] for name in names]
+        def linear(n_out: int, n_in: int, layer: int, *names: str) -> Linear:
+            parts = [weights.shaped(f"tfmr.layers.{layer}.{name}.weight", n_out, n_in) for name in names]
             return make_linear(torch.cat(parts), precision=precision, device=device)
 
         def norm(name: str) -> Tensor:
-            return weights[f"tfmr.{name}.weight"].to(device, self.dtype)
+            return weights.shaped(f"tfmr.{name}.weight", channels).to(device, self.dtype)
 
         self._layers = [
             _LlamaLayer(
                 norm(f"layers.{n}.input_layernorm"),
                 norm(f"layers.{n}.post_attention_layernorm"),
-                linear(n, "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-                linear(n, "self_attn.o_proj"),
-                linear(n, "mlp.gate_proj", "mlp.up_proj"),
-                linear(n, "mlp.down_proj"),
+                linear(channels, channels, n, "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+                linear(channels, channels, n, "self_attn.o_proj"),
+                linear(inner, channels, n, "mlp.gate_proj", "mlp.up_proj"),
+                linear(channels, inner, n, "mlp.down_proj"),
             )
             for n in range(self.layers)
         ]
@@ -158,33 +165,34 @@ class Gpt:
 
     EPSILON = 1e-5
 
-    def __init__(self, weights: Mapping[str, Tensor], *, precision: str, device: str, heads: int = 0) -> None:
+    def __init__(
+        self, weights: TensorFile, channels: int, *, length: int, precision: str, device: str, heads: int = 0
+    ) -> None:
         self.layers = count_layers(weights, "tfmr.h.")
-        channels = weights["tfmr.ln_f.weight"].size(0)
+        inner = 4 * channels
         self.heads = heads or channels // HEAD_DIM
         self.head_dim = channels // self.heads
         self.dtype = activation_dtype(precision)
-        self._positions = weights["tfmr.wpe.weight"].to(device, self.dtype)
+        self._positions = weights.shaped("tfmr.wpe.weight", None, channels, least=length).to(device, self.dtype)
 
-        def linear(layer: int, name: str) -> Linear:
+        def linear(n_out: int, n_in: int, layer: int, name: str) -> Linear:
             base = f"tfmr.h.{layer}.{name}"
-            # GPT-2 keeps its matrices as [n_in, n_out].
-            return make_linear(
-                weights[f"{base}.weight"].t(), weights[f"{base}.bias"], precision=precision, device=device
-            )
+            # GPT-2 keeps its matrices the other way round.
+            weight, bias = weights.shaped(f"{base}.weight", n_in, n_out).t(), weights.shaped(f"{base}.bias", n_out)
+            return make_linear(weight, bias, precision=precision, device=device)
 
         def norm(name: str) -> tuple[Tensor, Tensor]:
-            weight, bias = (weights[f"tfmr.{name}.{part}"].to(device, self.dtype) for part in ("weight", "bias"))
-            return weight, bias
+            weight, bias = (weights.shaped(f"tfmr.{name}.{part}", channels) for part in ("weight", "bias"))
+            return weight.to(device, self.dtype), bias.to(device, self.dtype)
 
         self._layers = [
             _GptLayer(
                 norm(f"h.{n}.ln_1"),
                 norm(f"h.{n}.ln_2"),
-                linear(n, "attn.c_attn"),
-                linear(n, "attn.c_proj"),
-                linear(n, "mlp.c_fc"),
-                linear(n, "mlp.c_proj"),
+                linear(3 * channels, channels, n, "attn.c_attn"),
+                linear(channels, channels, n, "attn.c_proj"),
+                linear(inner, channels, n, "mlp.c_fc"),
+                linear(channels, inner, n, "mlp.c_proj"),
             )
             for n in range(self.layers)
         ]

@@ -36,6 +36,8 @@ MULTILINGUAL = (
 START_SPEECH, STOP_SPEECH = 6561, 6562
 """Ids of T3's own tokens; smaller ones are sounds of the S3 tokenizer, larger ones were never trained."""
 START_TEXT, STOP_TEXT = 255, 0
+SPEAKER_CHANNELS = 256
+"""Of what tells a speaker to T3: the voice encoder's output."""
 SILENCE = 4299
 """The S3 token of silence (`S3GEN_SIL`)."""
 SPEECH_TOKENS_PER_SECOND = 25

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from speedd.engines.chatterbox.families import (
     FAMILIES,
     MULTILINGUAL,
+    SPEAKER_CHANNELS,
     START_SPEECH,
     START_TEXT,
     STOP_SPEECH,
@@ -44,7 +45,6 @@ from speedd.engines.chatterbox.weights import DECLARATION
 
 ENGLISH_TEXT, MULTILINGUAL_TEXT, PIECES_TEXT = 704, 2454, 50276
 LLAMA_SPEECH, GPT_SPEECH = 8194, 6563
-SPEAKER_CHANNELS = 256
 LOGIT_STD = 2.5
 """Logits as peaked as a trained model's: flat ones would hide faults of sampling."""
 

@@ -8,9 +8,9 @@ from typing import Any
 from speedd.engines.chatterbox.decoder import row_length
 from speedd.engines.chatterbox.families import Family
 from speedd.engines.chatterbox.quiet import quietly
-from speedd.engines.chatterbox.t3 import T3, TensorFile
+from speedd.engines.chatterbox.t3 import T3
+from speedd.engines.chatterbox.tensor_file import TensorFile
 from speedd.engines.chatterbox.weights import Weights, declaration
-from speedd.errors import EngineError
 
 _FILLED_BY_CONSTRUCTOR = ("tokenizer._mel_filters", "tokenizer.window")
 """Buffers that some checkpoints leave out because they are computed."""
@@ -30,7 +30,7 @@ def load_t3(weights: Weights, *, precision: str, device: str) -> T3:
     """Load T3.
 
     Raises:
-        EngineError: if its file is damaged or lacks a tensor; names it.
+        EngineError: if its file is damaged, lacks a tensor or has one of a wrong shape; names it.
     """
     family = family_of(weights)
     heads = int(str(declaration(weights).get("heads", 0)))
@@ -60,7 +60,7 @@ def load_s3gen(weights: Weights, *, listens: bool) -> Any:
             s3gen = SmallS3Gen(meanflow=family.meanflow)
     if not listens:
         del s3gen.tokenizer, s3gen.speaker_encoder
-    _fill(s3gen, TensorFile(weights.path(family.files.s3gen)), weights)
+    TensorFile(weights.path(family.files.s3gen)).fill(s3gen, may_lack=_FILLED_BY_CONSTRUCTOR)
     return s3gen.eval().requires_grad_(requires_grad=False)
 
 
@@ -73,19 +73,5 @@ def load_voice_encoder(weights: Weights) -> Any:
     from chatterbox.models.voice_encoder import VoiceEncoder
 
     encoder = VoiceEncoder()
-    _fill(encoder, TensorFile(weights.path(weights.family.files.voice_encoder)), weights)
+    TensorFile(weights.path(weights.family.files.voice_encoder)).fill(encoder)
     return encoder.eval().requires_grad_(requires_grad=False)
-
-
-def _fill(module: Any, tensors: TensorFile, weights: Weights) -> None:
-    """Copy a file's tensors into a module one by one, so that they are not there twice."""
-    for name, own in module.state_dict().items():
-        if name in _FILLED_BY_CONSTRUCTOR and name not in tensors:
-            continue
-        read = tensors[name]
-        if read.shape != own.shape:
-            raise EngineError(
-                f"The weights in {weights.folder} do not fit Chatterbox {weights.family.name}:"
-                f" {name} is of shape {tuple(read.shape)} instead of {tuple(own.shape)}."
-            )
-        own.copy_(read)

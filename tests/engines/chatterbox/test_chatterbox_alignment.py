@@ -14,7 +14,8 @@ from chatterbox_stock import requests_for, small_stock, spoken  # noqa: E402
 from speedd.engines.chatterbox.decoder import Decoder, row_length  # noqa: E402
 from speedd.engines.chatterbox.generated import Size  # noqa: E402
 from speedd.engines.chatterbox.quiet import quietly  # noqa: E402
-from speedd.engines.chatterbox.t3 import T3, TensorFile  # noqa: E402
+from speedd.engines.chatterbox.t3 import T3  # noqa: E402
+from speedd.engines.chatterbox.tensor_file import TensorFile  # noqa: E402
 
 DEEP = Size("tiny", 128, 14, 16, 128)
 TEXTS = ("The quick brown fox jumps over the lazy dog.", "Rain on the roof, and nobody at home.")

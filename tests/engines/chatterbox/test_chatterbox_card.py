@@ -26,7 +26,8 @@ from speedd.engines.chatterbox.generated import TINY  # noqa: E402
 from speedd.engines.chatterbox.hift_source import SourceNoise  # noqa: E402
 from speedd.engines.chatterbox.request import Request  # noqa: E402
 from speedd.engines.chatterbox.s3gen import RowNoise, S3Gen  # noqa: E402
-from speedd.engines.chatterbox.t3 import T3, TensorFile  # noqa: E402
+from speedd.engines.chatterbox.t3 import T3  # noqa: E402
+from speedd.engines.chatterbox.tensor_file import TensorFile  # noqa: E402
 from speedd.engines.chatterbox.voices import read_conditioning  # noqa: E402
 from speedd.model import Style  # noqa: E402
 

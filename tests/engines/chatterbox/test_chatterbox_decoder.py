@@ -17,7 +17,8 @@ from chatterbox_stock import spoken  # noqa: E402
 from speedd.engines.chatterbox.decoder import Decoder, row_length  # noqa: E402
 from speedd.engines.chatterbox.generated import TINY  # noqa: E402
 from speedd.engines.chatterbox.request import Request  # noqa: E402
-from speedd.engines.chatterbox.t3 import T3, TensorFile  # noqa: E402
+from speedd.engines.chatterbox.t3 import T3  # noqa: E402
+from speedd.engines.chatterbox.tensor_file import TensorFile  # noqa: E402
 from speedd.engines.chatterbox.voices import read_conditioning  # noqa: E402
 
 GUARDS = replace(FAMILIES["english"].guards, heads=((1, 2),))

@@ -1,16 +1,19 @@
 """Weights are read without being in memory as a whole."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from speedd.errors import EngineError
+
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
-from speedd.engines.chatterbox import t3  # noqa: E402
+from speedd.engines.chatterbox import tensor_file  # noqa: E402
 from speedd.engines.chatterbox.families import FAMILIES  # noqa: E402
-from speedd.engines.chatterbox.loading import family_of  # noqa: E402
-from speedd.engines.chatterbox.t3 import TensorFile  # noqa: E402
+from speedd.engines.chatterbox.loading import family_of, load_t3  # noqa: E402
+from speedd.engines.chatterbox.tensor_file import TensorFile  # noqa: E402
 from speedd.engines.chatterbox.weights import DECLARATION, Weights  # noqa: E402
 
 
@@ -25,7 +28,7 @@ def test_a_file_is_never_in_memory_as_a_whole(tmp_path, monkeypatch):
     each, count = 2_000_000, 32
     path = tmp_path / "large.safetensors"
     save_file({str(number): torch.full((each // 4,), float(number)) for number in range(count)}, path)
-    monkeypatch.setattr(t3, "MAPPED_BYTES", 4 * each)
+    monkeypatch.setattr(tensor_file, "MAPPED_BYTES", 4 * each)
     tensors = TensorFile(path)
     before = mapped_bytes()
     highest = 0
@@ -50,3 +53,74 @@ def test_heads_are_watched_wherever_there_are_the_layers_for_them(tmp_path, decl
     found = family_of(Weights(english, tmp_path, ""))
     assert found.guards.heads == (english.guards.heads if watched else ())
     assert found.guards.stall_steps == english.guards.stall_steps
+
+
+UNUSED = {"text_head.weight", "tfmr.embed_tokens.weight", "tfmr.wte.weight"}
+"""What T3 was trained with and does not speak with."""
+
+
+def name_of_misfit(error):
+    """The tensor that an error names as the one that does not fit, having looked at all that it says."""
+    message = str(error)
+    assert "\n" not in message
+    assert message.endswith("another model, or is damaged. Check [chatterbox] model, or get the file again.")
+    file, _, told = message.partition(" does not fit: its tensor ")
+    assert Path(file).is_file()
+    return told.split()[0]
+
+
+@pytest.mark.parametrize("model", ["english", "turbo"])
+def test_whichever_tensor_of_t3_is_of_a_wrong_shape_it_is_named_in_one_line(checkpoint, tmp_path, model):
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+
+    folder = shutil.copytree(checkpoint(model), tmp_path / "weights")
+    family = FAMILIES[model]
+    file = folder / family.files.t3
+    tensors = {name: tensor for name, tensor in load_file(file).items() if name not in UNUSED}
+
+    def named(name, changed):
+        save_file({**tensors, name: changed.contiguous()}, file)
+        with pytest.raises(EngineError) as refused:
+            load_t3(Weights(family, folder, ""), precision="fp32", device="cpu")
+        return name_of_misfit(refused.value)
+
+    for name, whole in tensors.items():
+        assert named(name, whole[None]) == name, "of more dimensions"
+        if name != "speech_emb.weight":  # by whose width the others are measured
+            assert named(name, whole.narrow(-1, 0, whole.size(-1) - 1)) == name, "cut short"
+    assert named("speech_emb.weight", tensors["speech_emb.weight"][:, :-1]) == "text_emb.weight"
+
+
+@pytest.mark.parametrize(
+    ("model", "tensor", "rows", "named"),
+    [
+        ("english", "speech_emb.weight", 6562, "speech_emb.weight"),
+        ("english", "speech_emb.weight", 8193, "speech_head.weight"),
+        ("english", "speech_pos_emb.emb.weight", 1400, "speech_pos_emb.emb.weight"),
+        ("english", "text_pos_emb.emb.weight", 1400, "text_pos_emb.emb.weight"),
+        ("english", "tfmr.layers.0.mlp.gate_proj.weight", 127, "tfmr.layers.0.mlp.up_proj.weight"),
+        ("english", "tfmr.layers.1.mlp.gate_proj.weight", 127, "tfmr.layers.1.mlp.gate_proj.weight"),
+        ("turbo", "tfmr.wpe.weight", 1700, "tfmr.wpe.weight"),
+        ("turbo", "speech_head.bias", 6562, "speech_head.bias"),
+    ],
+)
+def test_too_few_rows_are_a_wrong_shape_too(checkpoint, tmp_path, model, tensor, rows, named):
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+
+    folder = shutil.copytree(checkpoint(model), tmp_path / "weights")
+    file = folder / FAMILIES[model].files.t3
+    tensors = load_file(file)
+    save_file(tensors | {tensor: tensors[tensor][:rows].clone()}, file)
+    with pytest.raises(EngineError) as refused:
+        load_t3(Weights(FAMILIES[model], folder, ""), precision="fp32", device="cpu")
+    assert name_of_misfit(refused.value) == named
+
+
+def test_weights_of_the_other_kind_of_model_are_told_by_a_tensor_that_they_lack(checkpoint, tmp_path):
+    english, turbo = FAMILIES["english"], FAMILIES["turbo"]
+    for theirs, asked in ((english, turbo), (turbo, english)):
+        folder = tmp_path / asked.name
+        folder.mkdir()
+        shutil.copy(checkpoint(theirs.name) / theirs.files.t3, folder / asked.files.t3)
+        with pytest.raises(EngineError, match=r"holds no tensor \S+: it belongs to another model"):
+            load_t3(Weights(asked, folder, ""), precision="fp32", device="cpu")
