@@ -22,7 +22,7 @@ class T3:
     """T3's embeddings, transformer and head on one device. Nothing of it ever changes.
 
     Args:
-        weights: the tensors of its file. They must go together; how wide, deep and wordy the model is, they tell.
+        weights: the tensors of its file. The sizes of the model are taken from them; they must agree.
         family: which model it is.
         length: the longest row, in positions.
         precision: of transformer and head.
