@@ -11,6 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from speedd.bench.chatterbox.order import REFERENCES_S, STOCK, TOKENS_PER_SECOND, Order
 from speedd.bench.chatterbox.program import obey, timed_s
 from speedd.engines.chatterbox.families import FAMILIES
+from speedd.engines.chatterbox.lanes import Lanes, lanes_of
 from speedd.engines.chatterbox.loading import load_s3gen
 from speedd.engines.chatterbox.probe import estimator_precision
 from speedd.engines.chatterbox.s3gen import SPEECH_TOKENS, S3Gen, SpeechRow
@@ -26,9 +27,9 @@ def measure(order: Order) -> dict[str, Any]:
     """Measure S3Gen.
 
     Returns:
-        Seconds: ``estimator_step`` (on the long reference and a chunk) and ``chunk`` by length of reference; of ours
-        also what the ``estimator`` reckons in, ``stages`` of a chunk and ``profile``, the operations of torch that take
-        the most.
+        Seconds: ``estimator_step`` (on the long reference and a chunk) and ``chunk`` by length of reference (ours: its
+        share of as many as are rendered at once); of ours also what the ``estimator`` reckons in, ``stages`` of a chunk
+        and ``profile``, the operations of torch that take the most.
     """
     torch.manual_seed(0)
     weights = find_weights(FAMILIES[order.model], order.folder, "", {})
@@ -41,9 +42,11 @@ def measure(order: Order) -> dict[str, Any]:
 def _ours(model: Any, row: SpeechRow, order: Order, steps: int) -> dict[str, Any]:
     estimator = estimator_precision(order.what)
     dtype = torch.bfloat16 if estimator == "bf16" else torch.float32
+    count = lanes_of(order.threads, rows=order.chunks) if order.device == "cpu" else 1
+    lanes = Lanes(count, threads=order.threads) if count > 1 else None
     by_reference = {
         f"{seconds:g}": S3Gen.from_model(
-            model, device=order.device, estimator_dtype=dtype, reference_s=seconds, steps=steps
+            model, device=order.device, estimator_dtype=dtype, reference_s=seconds, steps=steps, lanes=lanes
         )
         for seconds in REFERENCES_S
     }
@@ -53,7 +56,10 @@ def _ours(model: Any, row: SpeechRow, order: Order, steps: int) -> dict[str, Any
         return {
             "estimator": estimator,
             "estimator_step": stages["estimator_step"],
-            "chunk": {name: best_s(lambda: made.render([row]), order) for name, made in by_reference.items()},  # noqa: B023 - run at once
+            "chunk": {
+                name: best_s(lambda: made.render([row] * count), order) / count  # noqa: B023 - run at once
+                for name, made in by_reference.items()
+            },
             "stages": stages,
             "steps": steps,
             "profile": _profile(lambda: by_reference[f"{REFERENCES_S[-1]:g}"].render([row])),

@@ -17,6 +17,7 @@ from speedd.engines.base import Fallback
 from speedd.engines.chatterbox.budget import MARGIN_BYTES, Needs, Share, most_s3gen_rows, number_bytes, t3_size
 from speedd.engines.chatterbox.card import UnlessFull, card_memory, give_back, means_full
 from speedd.engines.chatterbox.decoder import Decoder
+from speedd.engines.chatterbox.lanes import Lanes, lanes_of
 from speedd.engines.chatterbox.loading import load_s3gen, load_t3
 from speedd.engines.chatterbox.s3gen import S3Gen
 from speedd.engines.chatterbox.t3 import T3
@@ -43,8 +44,13 @@ class Arrangement:
 
     @property
     def s3gen_rows(self) -> int:
-        """Utterances that S3Gen renders together, at most."""
+        """Utterances that S3Gen renders in one batch, at most."""
         return 1 if self.device == "cpu" else min(most_s3gen_rows(number_bytes(self.precision)), self.rows)
+
+    @property
+    def lanes(self) -> int:
+        """Utterances that S3Gen renders side by side, each on cores of its own."""
+        return lanes_of(self.threads, rows=self.rows) if self.device == "cpu" else 1
 
     @property
     def estimator_dtype(self) -> torch.dtype:
@@ -204,7 +210,16 @@ class Models:
         """
         want = self.arrangement
         place = want.device, want.precision
-        decoder, s3gen = (place, want.rows), (want.device, want.estimator, want.reference_s)
+        decoder, s3gen = (
+            (place, want.rows),
+            (
+                want.device,
+                want.estimator,
+                want.reference_s,
+                want.lanes,
+                want.threads,
+            ),
+        )
         # What goes makes room for what comes.
         self._t3.drop_unless(place)
         self._decoder.drop_unless(decoder)
@@ -255,6 +270,7 @@ class Models:
             estimator_dtype=want.estimator_dtype,
             reference_s=want.reference_s,
             steps=self._weights.family.flow_steps,
+            lanes=Lanes(want.lanes, threads=want.threads) if want.lanes > 1 else None,
         )
 
 

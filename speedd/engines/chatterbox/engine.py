@@ -119,12 +119,13 @@ class ChatterboxEngine:
         share, needs = models.share, models.needs
         if models.arrangement.device == "cuda":
             return needs.budget(share, card_memory(), reserve_bytes=self._reserve_bytes, tokens=self._tokens)
+        lanes = models.arrangement.lanes
         return Budget(
-            rows=share.rows,
+            rows=share.rows + lanes - 1,  # what waits for company in S3Gen keeps no slot of T3 from the next
             free_bytes=_free_bytes(),
             # The pages of a slot become real as it is spoken.
             row_bytes=needs.t3.slot_bytes(round(BEST_SPEECH_S * SPEECH_TOKENS_PER_SECOND) + 300),
-            workspace_bytes=needs.workspace_bytes(share.s3gen_rows),
+            workspace_bytes=needs.workspace_bytes(lanes),
             tokens=self._tokens,
         )
 
@@ -164,7 +165,7 @@ class ChatterboxEngine:
 
     def _speak(self, source: Source, decoder: Decoder) -> Iterator[Take | Failed | OutOfMemory]:
         s3gen = self._models.s3gen
-        finished: FinishedRows[_Finished] = FinishedRows(rows=s3gen.rows, patience=self._models.share.finished_rows)
+        finished: FinishedRows[_Finished] = FinishedRows(rows=s3gen.at_once, patience=self._models.share.finished_rows)
         while True:
             if decoder.free:
                 idle = not self._in_hand

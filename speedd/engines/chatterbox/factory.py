@@ -24,7 +24,7 @@ from speedd.model import TextLimits, Voice
 if TYPE_CHECKING:
     from speedd.engines.chatterbox.engine import ChatterboxEngine
 
-RELEASE = 3
+RELEASE = 4
 """Raised when the same weights and settings come to sound different."""
 SAMPLE_RATE_HZ = 24_000
 LIMITS = TextLimits(best_chars=240, max_chars=300, min_chars=25)

@@ -24,7 +24,8 @@ from speedd.engines.chatterbox.flow import FRAMES_PER_TOKEN, MEL_CHANNELS, Flow,
 from speedd.engines.chatterbox.flow_encoder import FlowEncoder
 from speedd.engines.chatterbox.hift import Hift
 from speedd.engines.chatterbox.hift_source import SourceNoise
-from speedd.engines.chatterbox.s3gen_buckets import Bucket, batches, bucket_of, idle_rows
+from speedd.engines.chatterbox.lanes import Lanes
+from speedd.engines.chatterbox.s3gen_buckets import ALONE, Bucket, batches, bucket_of, idle_rows
 from speedd.errors import EngineError
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class S3Gen:
         fade: what each waveform's beginning is multiplied with, shape [samples].
         device: where it all runs.
         reference_s: how much of a voice's reference is used; None for all of it.
-        rows: rows rendered together. A CPU is no faster with more than one, and one needs no padding.
+        rows: rows rendered in one batch. A CPU is no faster with more than one, and one needs no padding.
+        lanes: batches are rendered side by side in these; None: one after the other, on the thread that asks.
     """
 
     def __init__(
@@ -82,10 +84,11 @@ class S3Gen:
         device: torch.device,
         reference_s: float | None,
         rows: int,
+        lanes: Lanes | None = None,
     ) -> None:
         self.flow, self.vocoder, self._fade, self._device = flow, vocoder, fade, device
         self._reference_tokens = None if reference_s is None else max(1, math.floor(reference_s * TOKENS_PER_SECOND))
-        self.rows = rows
+        self.rows, self._lanes = rows, lanes
 
     @classmethod
     def from_model(
@@ -97,6 +100,7 @@ class S3Gen:
         reference_s: float | None = None,
         steps: int | None = None,
         rows: int | None = None,
+        lanes: Lanes | None = None,
     ) -> S3Gen:
         """Read the weights of a loaded model.
 
@@ -108,7 +112,8 @@ class S3Gen:
             reference_s: how many seconds of a voice's reference are used (the published length is 10); None for all.
                 Every second costs as much as a second of speech.
             steps: Euler steps of the flow; None for what the model was made for (10, or 2 for mean flow).
-            rows: rows rendered together; None for 1 on a CPU and `GPU_S3GEN_ROWS` elsewhere.
+            rows: rows rendered in one batch; None for 1 on a CPU and `GPU_S3GEN_ROWS` elsewhere.
+            lanes: of a CPU; see the class.
         """
         device = torch.device(device)
         with torch.inference_mode():
@@ -126,13 +131,19 @@ class S3Gen:
                 device=device,
                 reference_s=reference_s,
                 rows=rows or (1 if device.type == "cpu" else GPU_S3GEN_ROWS),
+                lanes=lanes,
             )
+
+    @property
+    def at_once(self) -> int:
+        """How many rows it is best given."""
+        return self.rows * (self._lanes.count if self._lanes else 1)
 
     def render(self, rows: Sequence[SpeechRow], *, noise: Sequence[RowNoise] | None = None) -> list[Waveform]:
         """Render rows of speech.
 
         Args:
-            rows: any number, of any lengths and voices. Those of one `bucket` are rendered together.
+            rows: any number, of any lengths and voices. Those of one `bucket` are rendered in batches.
             noise: what is random in each row; by default it is drawn from the row's seed.
         Returns:
             One waveform for each row, in their order, of 960 samples for each token (a frame of 480 or two less where a
@@ -142,16 +153,22 @@ class S3Gen:
             EngineError: if a row holds an id that is no sound.
         """
         waves: list[Waveform] = [np.zeros(0, np.float32)] * len(rows)
-        with torch.inference_mode(), repeatable(self._device):
-            spoken = [index for index, row in enumerate(rows) if row.tokens.numel()]
-            for batch in batches({index: self.bucket(rows[index]) for index in spoken}, self.rows):
+        spoken = {index: self.bucket(row) for index, row in enumerate(rows) if row.tokens.numel()}
+
+        def render(batch: list[int]) -> list[tuple[int, Waveform]]:
+            with torch.inference_mode(), repeatable(self._device):
                 drawn = [self.draw(rows[index]) if noise is None else noise[index] for index in batch]
-                for index, wave in zip(batch, self._together([rows[index] for index in batch], drawn), strict=True):
-                    waves[index] = wave
+                return [*zip(batch, self._together([rows[index] for index in batch], drawn), strict=True)]
+
+        for rendered in (self._lanes.map if self._lanes else map)(render, batches(spoken, self.rows)):
+            for index, wave in rendered:
+                waves[index] = wave
         return waves
 
     def bucket(self, row: SpeechRow) -> Bucket:
-        """Say with which rows it is rendered."""
+        """Say with which rows it may be rendered: any, where each is rendered alone."""
+        if self.rows == 1:
+            return ALONE
         return bucket_of(self._reference(row)[0].shape[0], row.tokens.shape[0])
 
     def draw(self, row: SpeechRow) -> RowNoise:

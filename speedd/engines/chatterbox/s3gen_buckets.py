@@ -33,6 +33,10 @@ class Bucket(NamedTuple):
         return -(-(self.reference_tokens + self.speech_tokens) // 4) * 4
 
 
+ALONE = Bucket(0, 0)
+"""Of every row where nothing is rendered together: who is beside it does not matter."""
+
+
 def bucket_of(reference_tokens: int, speech_tokens: int) -> Bucket:
     """Say with what a row is rendered together."""
     return Bucket(-(-speech_tokens // TOKENS_STEP) * TOKENS_STEP, reference_tokens)

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 from chatterbox_tiny_s3gen import snr_db, spoken, stock_waves, tiny_s3gen, voice  # noqa: E402
 
 from speedd.engines.chatterbox import s3gen  # noqa: E402
+from speedd.engines.chatterbox.lanes import Lanes, lanes_of  # noqa: E402
 from speedd.engines.chatterbox.s3gen import S3Gen, SpeechRow  # noqa: E402
 from speedd.engines.chatterbox.s3gen_buckets import Bucket  # noqa: E402
 
@@ -75,6 +78,63 @@ def test_in_its_place_of_a_batch_a_row_has_the_same_bits_whoever_its_mates_are(g
     for place in range(4):
         first, *more = (four.render([*them[:place], chunk, *them[place:]])[place] for them in companies)
         assert all(np.array_equal(one, first) for one in more)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_in_lanes_each_row_sounds_as_it_does_alone_on_as_many_threads(guided, two_threads):
+    lanes = Lanes(2, threads=2)
+    assert [*lanes.map(lambda _: torch.get_num_threads(), range(8))] == [1] * 8
+    assert torch.get_num_threads() == 2
+    side_by_side = reader(guided, lanes=lanes)
+    assert side_by_side.at_once == 2
+    nothing = SpeechRow(torch.zeros(0, dtype=torch.int64), ANN, 1)
+    waves = side_by_side.render([*ROWS, nothing])
+    torch.set_num_threads(1)
+    alone = [reader(guided).render([row])[0] for row in (*ROWS, nothing)]
+    assert all(np.array_equal(wave, one) for wave, one in zip(waves, alone, strict=True))
+
+
+def test_rows_are_in_different_lanes_at_the_same_time(guided, monkeypatch):
+    met = threading.Barrier(2)
+    draw = S3Gen.draw
+
+    def drawn(self, row):
+        met.wait(60)
+        return draw(self, row)
+
+    monkeypatch.setattr(S3Gen, "draw", drawn)
+    assert all(len(wave) for wave in reader(guided, lanes=Lanes(2, threads=2)).render(ROWS))
+
+
+def test_what_goes_wrong_in_a_lane_is_told(guided):
+    wrong = SpeechRow(torch.tensor([1, s3gen.SPEECH_TOKENS]), ANN, 1)
+    side_by_side = reader(guided, lanes=Lanes(2, threads=2))
+    with pytest.raises(EngineError, match="no sound"):
+        side_by_side.render([ROWS[0], wrong, ROWS[3]])
+    assert len(side_by_side.render(ROWS)) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("threads", "rows", "expected"), [(1, 8, 1), (2, 8, 2), (3, 8, 3), (16, 8, 4), (16, 1, 1), (8, 2, 2)]
+)
+def test_lanes_are_as_many_as_there_are_cores_and_rows_for_them(threads, rows, expected):
+    assert lanes_of(threads, rows=rows) == expected
+
+
+def test_lanes_end_with_who_uses_them():
+    lanes = Lanes(3, threads=3)
+    threads = [*lanes.map(lambda _: threading.current_thread(), range(3))]
+    del lanes
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_the_seed_decides_what_is_random(guided):
