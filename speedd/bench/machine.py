@@ -20,6 +20,8 @@ from speedd.execution.child import child_environment
 
 IDLE_SETTLE_S = 3.0
 """How long a daemon has been up when its idling begins to be measured."""
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+"""As workers have it."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -53,7 +55,7 @@ def run_alone(module: str, order: dict[str, Any], folder: Path) -> Ran:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
-            env=child_environment() | ONE_THREAD,
+            env=child_environment() | ONE_THREAD | ONE_HEAP,
         )
         try:
             _, status, usage = os.wait4(child.pid, 0)

@@ -215,15 +215,18 @@ def _numbers(said: dict[str, Any]) -> str:
 
 
 def _shares(t3: dict[str, Any], s3gen: dict[str, Any], engine: dict[str, Any], plan: Plan) -> dict[str, float]:
-    """Say into what a chunk's time in the whole engine goes; ``other`` is what no part measured alone accounts for."""
-    whole_s = engine["seconds"] / plan.chunks
-    parts = {
-        "T3": t3["seconds"] / plan.chunks,
+    """Say into what a chunk's time in the whole engine goes; ``other`` is what no part measured alone accounts for.
+
+    S3Gen's time is a chunk's as the engine renders it, divided as its stages are when they have the machine to themselves.
+    """
+    whole_s, rendered_s = engine["seconds"] / plan.chunks, s3gen["chunk"][f"{REFERENCES_S[0]:g}"]
+    stages = {
         "encoder": s3gen["stages"]["encoder"],
         "estimator": s3gen["steps"] * s3gen["stages"]["estimator_step"],
         "vocoder": s3gen["stages"]["vocoder"],
     }
-    shares = {name: seconds / whole_s for name, seconds in parts.items()}
+    shares = {"T3": t3["seconds"] / plan.chunks / whole_s}
+    shares |= {name: rendered_s / whole_s * seconds / sum(stages.values()) for name, seconds in stages.items()}
     return {**shares, "other": 1 - sum(shares.values())}
 
 
