@@ -84,6 +84,9 @@ def test_the_figures_follow_from_what_was_measured(report):
     stock_s = stock["seconds"] + stock_s3gen["chunk"]["10"]
     for name, engine in report["engine"].items():
         assert found["chunk"][name] == pytest.approx(stock_s / (engine["seconds"] / CHUNKS))
+    for one in (s3gen, report["nano"]["s3gen"]):
+        assert any("linear" in part["operation"] for part in one["profile"])
+        assert 0 < sum(part["share"] for part in one["profile"]) <= 1
     for shares in found["shares"].values():
         assert sum(shares.values()) == pytest.approx(1)
     assert set(found["peak_mb"]) == {"T3, bf16", "T3, int8", "S3Gen", "whole engine", "whole engine, nano"}

@@ -217,7 +217,7 @@ def _numbers(said: dict[str, Any]) -> str:
 def _shares(t3: dict[str, Any], s3gen: dict[str, Any], engine: dict[str, Any], plan: Plan) -> dict[str, float]:
     """Say into what a chunk's time in the whole engine goes; ``other`` is what no part measured alone accounts for.
 
-    S3Gen's time is a chunk's as the engine renders it, divided as its stages are when they have the machine to themselves.
+    S3Gen's time is a chunk's as the engine renders it, divided as its stages are where each has the machine to itself.
     """
     whole_s, rendered_s = engine["seconds"] / plan.chunks, s3gen["chunk"][f"{REFERENCES_S[0]:g}"]
     stages = {

@@ -2,9 +2,9 @@
 
 T3 decodes a batch whose free rows are filled from the source while the others go on; what it has finished waits a
 moment for company and is then rendered. What T3 says does not depend on who is beside it. Neither does the audio on a
-CPU, and in fp32 on any device: there S3Gen renders one row at a time. Where it renders several (bf16 on a GPU), how
-many they are, to the next power of two, and in which place one stands may change how the last bits are rounded, and
-nothing else.
+CPU, and in fp32 on any device: there S3Gen renders each row by itself (on a CPU several at once, in `lanes`). Where it
+renders batches (bf16 on a GPU), how many rows they have, to the next power of two, and in which place one stands may
+change how the last bits are rounded, and nothing else.
 """
 
 from __future__ import annotations
