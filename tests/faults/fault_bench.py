@@ -22,6 +22,10 @@ WORKERS = 2
 BOOK = "Lines.txt"
 
 
+NO_PAUSES = '[book]\nlanguage = "en"\n[speech.pauses_ms]\nperiod = 0\nparagraph_end = 0\n'
+"""Settings of a long book: silence would be a third of what is encoded."""
+
+
 def lines(count: int) -> str:
     """A book of so many short sentences, each spoken by itself, with little audio to master."""
     spoken = [f"Line {number} was read." for number in range(1, count + 1)]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fault_bench import LONG, Bench, wait_for
+from fault_bench import LONG, NO_PAUSES, Bench, wait_for
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(7200 if LONG else 900)]
 
@@ -21,8 +21,6 @@ MASTERING_MB = 100.0
 """What an encoder at work may take on top, however long the book. It comes and goes in bursts of 30 to 50 MB."""
 MASTERED_SHARE = 2.0 if LONG else 0.2
 """CI has seen enough when so much is mastered: what is left is the encoder's time. The long run waits for the end."""
-NO_PAUSES = '[book]\nlanguage = "en"\n[speech.pauses_ms]\nperiod = 0\nparagraph_end = 0\n'
-"""Silence would be a third of what is encoded."""
 
 
 def sentences(count):
