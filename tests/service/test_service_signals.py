@@ -115,7 +115,13 @@ def test_signals_of_others_stop_nothing():
 
 
 def test_what_was_told_to_another_reader_is_told_to_it_again():
-    before = signal.set_wakeup_fd(-1)
-    signal.set_wakeup_fd(before)
-    stop_on_signals(threading.Event())()
-    assert signal.set_wakeup_fd(before) == before
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    before = signal.set_wakeup_fd(told)
+    try:
+        stop_on_signals(threading.Event())()
+    finally:
+        found = signal.set_wakeup_fd(before)
+        os.close(told)
+        os.close(heard)
+    assert found == told
