@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -101,7 +102,11 @@ class TensorFile(Mapping[str, Tensor]):
                 read: Callable[[str], Tensor] = file.get_tensor
                 return read
             tensors = torch.load(self._path, map_location="cpu", weights_only=True, mmap=True)
+            self._names = frozenset(tensors.keys())
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise EngineError(f"{self._path} cannot be read: {error}.", hint="Fetch it again.") from error
-        self._names = frozenset(tensors)
+        except (AttributeError, LookupError, TypeError, UnpicklingError) as error:
+            raise EngineError(
+                f"{self._path} cannot be read: it holds something else than tensors.", hint="Fetch it again."
+            ) from error
         return lambda name: tensors[name]

@@ -1,6 +1,7 @@
 """Weights are read without being in memory as a whole."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,24 @@ def test_heads_are_watched_wherever_there_are_the_layers_for_them(tmp_path, decl
     found = family_of(Weights(english, tmp_path, ""))
     assert found.guards.heads == (english.guards.heads if watched else ())
     assert found.guards.stall_steps == english.guards.stall_steps
+
+
+@pytest.mark.parametrize("held", [Path("tensors"), [torch.zeros(3)], torch.zeros(3)], ids=["object", "list", "tensor"])
+def test_a_file_of_something_else_is_named(tmp_path, held):
+    torch.save(held, tmp_path / "s3gen.pt")
+    with pytest.raises(EngineError, match=r"s3gen\.pt cannot be read: it holds something else than tensors\. Fetch"):
+        TensorFile(tmp_path / "s3gen.pt")
+
+
+def test_a_file_that_is_damaged_anywhere_raises_nothing_else(tmp_path):
+    path = tmp_path / "s3gen.pt"
+    torch.save({"a": torch.zeros(3)}, path)
+    whole = path.read_bytes()
+    pickled = whole.index(b"data.pkl")
+    for place in range(pickled + 64, whole.index(b"PK", pickled)):
+        path.write_bytes(whole[:place] + b"\xd5" + whole[place + 1 :])
+        with suppress(EngineError):  # in some places it does no harm
+            TensorFile(path)
 
 
 UNUSED = {"text_head.weight", "tfmr.embed_tokens.weight", "tfmr.wte.weight"}
