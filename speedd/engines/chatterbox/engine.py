@@ -125,7 +125,7 @@ class ChatterboxEngine:
             free_bytes=_free_bytes(),
             # The pages of a slot become real as it is spoken.
             row_bytes=needs.t3.slot_bytes(round(BEST_SPEECH_S * SPEECH_TOKENS_PER_SECOND) + 300),
-            workspace_bytes=needs.workspace_bytes(lanes),
+            workspace_bytes=needs.workspace_bytes(lanes * share.s3gen_rows),
             tokens=self._tokens,
         )
 

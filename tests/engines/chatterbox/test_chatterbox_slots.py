@@ -157,6 +157,14 @@ def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folde
         rendered.clear()
 
 
+def test_room_is_kept_for_a_whole_batch_also_on_a_device_that_is_no_card(folder, model, monkeypatch):
+    engine = load(folder, model=model, rows=4)
+    models = engine._models
+    monkeypatch.setattr(models, "arrangement", replace(models.arrangement, device="mps", precision="bf16"))
+    monkeypatch.setattr(models, "share", Share(4, 4))
+    assert engine.budget().workspace_bytes == models.needs.workspace_bytes(4)
+
+
 @pytest.mark.parametrize(
     ("device", "precision", "rows"),
     [("cuda", "bf16", 16), ("cuda", "fp32", 1), ("mps", "fp32", 1), ("cpu", "bf16", 1), ("cpu", "fp32", 1)],
