@@ -20,11 +20,11 @@ if all(importlib.util.find_spec(module) for module in ("torch", "chatterbox")):
 
 @pytest.fixture(scope="module", autouse=True)
 def _core():
-    """A core for each of xdist's processes and its children: threads of engines that share two wait for each other."""
-    name = os.environ.get("PYTEST_XDIST_WORKER")
-    if name is None:
-        yield
-        return
+    """A core for each of xdist's processes and its children: threads of engines that share two wait for each other.
+
+    One without xdist, too: how many utterances an engine takes on depends on the cores.
+    """
+    name = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {sorted(cores)[int(name.removeprefix("gw")) % len(cores)]})
     yield

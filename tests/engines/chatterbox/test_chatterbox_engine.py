@@ -14,6 +14,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
 
+from speedd.engines.chatterbox import factory  # noqa: E402
 from speedd.engines.chatterbox.arrangement import Arrangement  # noqa: E402
 
 
@@ -140,6 +141,22 @@ def test_what_waits_for_mates_in_s3gen_keeps_no_row_of_t3_idle(folder, monkeypat
         company.answered += 1
     assert company.answered == 16
     assert not any(idle)
+
+
+def test_on_several_cores_rows_are_rendered_side_by_side_and_each_sounds_as_it_does_alone(folder, monkeypatch):
+    monkeypatch.setattr(factory, "_threads", lambda: "2")
+    engine = load(folder)
+    work = utterances(engine)
+    assert engine._models.s3gen.at_once == 2
+    assert engine.budget().rows == 4  # three in T3, and one that waits for company
+    together = digests(spoken(engine, work))
+    for one in work:
+        assert digests(spoken(engine, [one])) == {one.key: together[one.key]}
+    engine.fall_back(("micro_batch",))
+    assert engine._models.s3gen.at_once == 1
+    assert engine.budget().rows == 1
+    engine.fall_back(())
+    assert digests(spoken(engine, work)) == together
 
 
 def test_the_watermark_is_there_unless_a_setting_says_otherwise(folder, engine):
