@@ -21,8 +21,14 @@ Result = TypeVar("Result")
 
 
 def lanes_of(threads: int, *, rows: int) -> int:
-    """Say how many lanes share so many threads of torch, where so many rows may be rendered at once."""
-    return max(1, min(threads, rows, MOST_LANES))
+    """Say how many lanes share so many threads of torch, where so many rows may be rendered at once.
+
+    All have equally many threads, or a row's bits would depend on its lane. With six cores four lanes would leave two
+    idle; three leave none.
+    """
+    most = max(1, min(threads, rows, MOST_LANES))
+    counts = range(min(most, max(2, most - 1)), most + 1)
+    return max(counts, key=lambda count: (threads // count * count, count))
 
 
 class Lanes:

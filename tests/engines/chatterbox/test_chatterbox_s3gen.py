@@ -122,9 +122,10 @@ def test_what_goes_wrong_in_a_lane_is_told(guided):
 
 
 @pytest.mark.parametrize(
-    ("threads", "rows", "expected"), [(1, 8, 1), (2, 8, 2), (3, 8, 3), (16, 8, 4), (16, 1, 1), (8, 2, 2)]
+    ("threads", "rows", "expected"),
+    [(1, 8, 1), (2, 8, 2), (3, 8, 3), (5, 8, 4), (6, 8, 3), (7, 8, 3), (8, 8, 4), (16, 8, 4), (16, 1, 1), (3, 2, 2)],
 )
-def test_lanes_are_as_many_as_there_are_cores_and_rows_for_them(threads, rows, expected):
+def test_lanes_are_as_many_as_there_are_cores_and_rows_for_them_and_leave_few_cores_idle(threads, rows, expected):
     assert lanes_of(threads, rows=rows) == expected
 
 
