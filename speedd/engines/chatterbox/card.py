@@ -16,9 +16,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from speedd.engines.chatterbox.budget import CardMemory
 
-FULL = ("out of memory", "alloc_failed", "cublas_status_not_initialized", "unable to find an engine")
-"""What CUDA and its libraries say of a card that is full: cuBLAS has no room for its handle, cuDNN none for the working
-memory of any of its convolutions."""
+FULL = (
+    "out of memory",
+    "alloc_failed",
+    "cublas_status_not_initialized",
+    "unable to find an engine",
+    "can't allocate memory",
+)
+"""What CUDA and its libraries say of a card that is full (cuBLAS has no room for its handle, cuDNN none for the working
+memory of any of its convolutions), and torch of a machine that gives no more."""
 MASK_STEP = 16
 """Rows of a mask must lie a multiple of so many numbers apart, or attention copies it at every call."""
 ATTENTION = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)

@@ -23,6 +23,7 @@ from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, uttera
 
 from speedd.engines.chatterbox import arrangement  # noqa: E402
 from speedd.engines.chatterbox.budget import CardMemory  # noqa: E402
+from speedd.engines.chatterbox.card import UnlessFull  # noqa: E402
 
 FULL = torch.OutOfMemoryError("CUDA out of memory")
 
@@ -70,6 +71,14 @@ def test_what_finds_no_room_is_given_back_and_the_others_go_on(engine, monkeypat
     again = [one for one in work if one.key in given_back.keys]
     found = digests({answer.key: answer for answer in answers if not isinstance(answer, OutOfMemory)})
     assert found | digests(spoken(engine, again)) == sound
+
+
+def test_a_machine_that_gives_no_more_memory_counts_as_full():
+    with UnlessFull() as much:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    assert much.full
+    with pytest.raises(RuntimeError, match="shape"), UnlessFull():
+        torch.ones(2).view(3)
 
 
 def test_a_step_without_room_gives_back_all_that_is_in_hand(engine, monkeypatch):
