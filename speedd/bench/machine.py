@@ -16,12 +16,10 @@ from typing import Any
 
 from speedd import inbox
 from speedd.errors import SpeeddError
-from speedd.execution.child import child_environment
+from speedd.execution.child import ONE_HEAP, child_environment
 
 IDLE_SETTLE_S = 3.0
 """How long a daemon has been up when its idling begins to be measured."""
-ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
-"""As workers have it."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from speedd.execution.messages import Order, Setup
 
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+"""For all threads of a process: with hibari 20 MB less at the end of a book, with Chatterbox on two cores 400 MB."""
+
 
 class Child:
     """A worker process. It must be started by a thread that outlives it: PDEATHSIG watches the thread, not the process.
@@ -28,8 +31,7 @@ class Child:
 
     def __init__(self, setup: Setup, *, single_threaded: bool, card: str = "") -> None:
         ours, theirs = socket.socketpair()
-        # One heap for all threads: with hibari 20 MB less at the end of a book, with Chatterbox on two cores 400 MB.
-        environment = child_environment() | {"MALLOC_ARENA_MAX": "1"}
+        environment = child_environment() | ONE_HEAP
         if single_threaded:
             environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         if card:

@@ -360,6 +360,14 @@ def test_workers_inherit_no_file_of_ours(pool, tmp_path):
         os.close(lock)
 
 
+def test_workers_have_one_heap_and_one_thread_where_there_is_one_for_each_core(pool):
+    narrators = pool("tone", workers=1)
+    results(narrators, utterances(narrators.info, 1))
+    (pid,) = pids(narrators)
+    environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    assert {b"MALLOC_ARENA_MAX=1", b"OMP_NUM_THREADS=1"} <= set(environment)
+
+
 def test_idle_workers_are_given_back_and_come_again(pool):
     narrators = pool("tone", times=PoolTimes(idle_release_s=0.05))
     results(narrators, utterances(narrators.info, 4))
