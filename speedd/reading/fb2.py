@@ -174,7 +174,7 @@ def _write_text(element: Element, into: Element) -> None:
             link = etree.SubElement(into, "a", href=attribute(child, "href"))
             if attribute(child, "type") == "note":
                 link.set("role", "doc-noteref")
-            _append(link, text_of(child))
+            _write_text(child, link)
         elif name == "image":
             etree.SubElement(into, "img", alt=child.get("alt") or "")
         else:

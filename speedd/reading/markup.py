@@ -180,5 +180,5 @@ def types(element: Element) -> tuple[str, ...]:
 
 
 def text_of(element: Element) -> str:
-    """All text inside an element, white space folded."""
-    return " ".join("".join(element.itertext(with_tail=False)).split())
+    """All text inside an element, also between and after those inside it, white space folded."""
+    return " ".join("".join(element.itertext()).split())

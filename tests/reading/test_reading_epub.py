@@ -98,6 +98,20 @@ def test_title_and_heading_become_one_title(epub, heading, listed, title):
     assert len(texts(book)) == 1
 
 
+def test_an_entry_of_the_contents_is_read_with_the_text_between_its_tags(epub):
+    entry = "<span>II</span>: <abbr>Mr.</abbr> and <abbr>Mrs.</abbr> Smith"
+    for listed in ({"nav": link("a.xhtml", entry)}, {"ncx": point("a.xhtml", entry)}):
+        book = read(epub({"a.xhtml": f"<h2>{entry}</h2>{PROSE}"}, **listed))
+        assert titles(book) == ["II: Mr. and Mrs. Smith"]
+        assert len(texts(book)) == 1  # the heading is the title and not spoken twice
+
+
+def test_a_title_of_the_metadata_keeps_the_text_between_its_tags(epub):
+    metadata = "<dc:title>The <i>Lantern</i> Keeper</dc:title><dc:creator><b>Ann</b> Lee</dc:creator>"
+    known = read(epub({"a.xhtml": PROSE}, metadata=metadata)).metadata
+    assert (known.title, known.authors) == ("The Lantern Keeper", ("Ann Lee",))
+
+
 def test_without_a_table_of_contents_headings_cut(epub):
     pages = {
         "title.xhtml": "<h1>The Lantern</h1><p>by Ann Lee</p>",

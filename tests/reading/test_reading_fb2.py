@@ -71,6 +71,11 @@ def test_verse_notes_and_breaks(write):
     assert texts(inline)[2] == "Note: At dusk."
 
 
+def test_a_link_keeps_its_blanks_and_what_is_between_its_tags(write):
+    line = '<p>See<a l:href="#x"> the <emphasis>second</emphasis> lamp </a>there.</p>'
+    assert texts(read(write({"a.fb2": fb2(f"<section>{line}</section>")}))) == ["See the second lamp there."]
+
+
 def test_its_encoding_and_its_zip_are_known(write):
     data = fb2(f"<section><p>Привет, {PROSE}</p></section>", encoding="windows-1251")
     out = io.BytesIO()

@@ -49,6 +49,17 @@ def test_a_title_that_only_a_heading_gives_is_said_once(read_html):
     assert skipped(book) == [("title page", 3)]
 
 
+def test_what_is_judged_by_its_text_is_judged_by_all_of_it(read_html):
+    cells = "".join(f"<tr><td><b>{n}</b> lamps were lit</td></tr>" for n in range(12))
+    book = read_html(
+        f'<h2>One</h2>{TEXT}<table>{cells}</table><p>See <a href="#b">(<i>b</i>) the second case</a>.</p>',
+        "<title>The <i>Lantern</i> Keeper</title>",
+    )
+    assert book.metadata.title == "The Lantern Keeper"
+    # No table of figures, and no mark of a note.
+    assert texts(book)[1:] == [*(f"{n} lamps were lit" for n in range(12)), "See (b) the second case."]
+
+
 def test_a_page_without_headings_is_cut_by_what_it_says(read_html):
     book = read_html("".join(f"<p><b>CHAPTER {numeral}</b></p>{TEXT}" for numeral in ("I", "II", "III")))
     assert titles(book) == ["CHAPTER I", "CHAPTER II", "CHAPTER III"]
