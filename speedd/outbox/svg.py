@@ -2,7 +2,7 @@
 
 resvg reads the files that a drawing links to, needs minutes for a few nested copies, and aborts the whole process when
 a canvas is too large (all seen with 0.48). So links out of the drawing are cut first, and it is rendered in a
-child process with bounds on memory and time: this module, run as ``python -m speedd.outbox.svg``.
+child process with bounds on memory and time: this module, run as ``python -P -m speedd.outbox.svg``.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def render(drawing: Drawing, max_px: int) -> bytes:
     """
     try:
         child = subprocess.run(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-m", "speedd.outbox.svg", str(max_px)],
+            [sys.executable, "-P", "-m", "speedd.outbox.svg", str(max_px)],
             input=etree.tostring(drawing.root),
             capture_output=True,
             timeout=RENDER_TIMEOUT_S,
