@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speedd.engines.base import Budget, EngineInfo, Source
-from speedd.engines.hibari_text import before_numerals, readable
+from speedd.engines.hibari_text import REVISION, before_numerals, readable
 from speedd.errors import EngineError, VoiceError
 from speedd.model import Failed, Notation, Take, TextLimits, Utterance, Voice
 
@@ -93,7 +93,13 @@ class HibariFactory:
             voices=tuple(voices),
             limits=LIMITS,
             speaks=SPEAKS,
-            numerics={"fft_backend": fft, "noise": f"stored {NOISE_VALUES}", "onnxruntime": runtime, "threads": "1"},
+            numerics={
+                "fft_backend": fft,
+                "noise": f"stored {NOISE_VALUES}",
+                "onnxruntime": runtime,
+                "text": str(REVISION),
+                "threads": "1",
+            },
         )
 
     def load(self, options: Mapping[str, Any]) -> HibariEngine:
@@ -165,10 +171,7 @@ class HibariEngine:
         spoken = any(char.isalnum() for char in utterance.text) or any(char in "%&@#$£€+=" for char in utterance.text)
         waves = [
             hibari.from_ids(hibari.ids(run), utterance.style.speed, noise)
-            for phonemes in (hibari.phonemize(text) if spoken else ())
-            # Marks after the end of a sentence ("myself. …") come as a sentence of their own.
-            if any(map(str.isalpha, phonemes))
-            for run in _runs(phonemes)
+            for run in (_runs(hibari.phonemize(text)) if spoken else ())
         ]
         return np.concatenate(waves) if waves else np.zeros(0, np.float32)
 
@@ -232,13 +235,26 @@ def _load(voice: str) -> Hibari:
     return hibari
 
 
-def _runs(phonemes: str) -> Iterator[str]:
-    """Cut phonemes without any clause mark, which Hibari would take whole whatever their length."""
-    while len(phonemes) > MAX_PHONEMES:
-        cut = phonemes.rfind(" ", 1, MAX_PHONEMES) + 1 or MAX_PHONEMES
-        yield phonemes[:cut]
-        phonemes = phonemes[cut:]
-    yield phonemes
+def _runs(sentences: Iterable[str]) -> Iterator[str]:
+    """Join the phonemes of what Hibari takes for sentences, up to `MAX_PHONEMES`: between two waves lie 0.67 s.
+
+    Phonemes without any clause mark, which Hibari would take whole whatever their length, are cut.
+    """
+    run = ""
+    for phonemes in sentences:
+        # Marks after the end of a sentence ("myself. …") come as a sentence of their own.
+        if not any(map(str.isalpha, phonemes)):
+            continue
+        if run and len(run) + 1 + len(phonemes) > MAX_PHONEMES:
+            yield run
+            run = ""
+        run = f"{run} {phonemes}" if run else phonemes
+        while len(run) > MAX_PHONEMES:
+            cut = run.rfind(" ", 1, MAX_PHONEMES) + 1 or MAX_PHONEMES
+            yield run[:cut]
+            run = run[cut:]
+    if run:
+        yield run
 
 
 def _digest(path: Path) -> str:

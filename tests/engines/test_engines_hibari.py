@@ -1,18 +1,24 @@
-"""The noise of hibari's voice is read from what was drawn once; it must be the same voice as hibari draws itself."""
+"""Hibari's voice as speedd has it: the same voice as hibari's own, whose noise is drawn once, and no pause unasked."""
 
 from __future__ import annotations
 
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hibari import Hibari
 
-from speedd.engines.hibari import FACTORY, MAX_PHONEMES, NOISE_VALUES, HibariEngine, StoredNoise
+from speedd.engines import hibari as ours
+from speedd.engines.hibari import FACTORY, MAX_PHONEMES, NOISE_VALUES, SAMPLE_RATE_HZ, HibariEngine, StoredNoise
 from speedd.model import Style, Take, Utterance
 
 TEXT = "She sells sea shells by the sea shore, and hushes the fish with a whisper."
+
+DIALOGUE = (Path(__file__).parents[1] / "acceptance" / "spoken_dialogue.txt").read_text(encoding="utf-8").splitlines()
+UNASKED_PAUSE_S = 0.5
+"""Between two waves of hibari's lie 0.56 to 0.76 s; at a mark within one it waits for 0.35 s at most."""
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +37,13 @@ def spoken(engine: HibariEngine, seed: int, text: str = TEXT) -> npt.NDArray[np.
     (take,) = engine.synthesize(Once())  # type: ignore[arg-type]
     assert isinstance(take, Take), take
     return take.wave
+
+
+def longest_pause_s(wave: npt.NDArray[np.float32]) -> float:
+    """The longest time within a wave in which no 5 ms are louder than -50 dBFS."""
+    frames = wave[: wave.size // 120 * 120].reshape(-1, 120)
+    loud = np.flatnonzero(np.square(frames).mean(axis=1) > 1e-5)
+    return float(np.diff(loud).max() - 1) * 120 / SAMPLE_RATE_HZ
 
 
 def bands_db(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -75,3 +88,35 @@ def test_noise_is_drawn_where_less_is_stored_than_wanted() -> None:
 def test_what_is_stored_is_more_than_the_longest_utterance_needs(engine: HibariEngine) -> None:
     longest = spoken(engine, 1, "wash " * (MAX_PHONEMES // 4))
     assert longest.size / 300 * 1202 < NOISE_VALUES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *DIALOGUE,
+        "“Stop!” He turned. “Why?” John asked.",
+        "“Wait… I know him.” They went.",
+        "He paused. … Then he left.",
+        "“Never!” I cried; “never!” And I meant it.",
+        "He lives in the U.S. He likes it.",
+        "“What?”“Nothing.”",
+    ],
+)
+def test_no_pause_is_made_within_an_utterance(engine: HibariEngine, text: str) -> None:
+    assert longest_pause_s(spoken(engine, 0, text)) < UNASKED_PAUSE_S
+
+
+def test_sentences_are_joined_up_to_what_the_network_takes() -> None:
+    assert list(ours._runs([])) == []
+    assert list(ours._runs(["nˈW?", "…", "ˌI sˈɛd."])) == ["nˈW? ˌI sˈɛd."]
+    assert list(ours._runs(["a" * 200, "b" * 199])) == ["a" * 200 + " " + "b" * 199]
+    assert list(ours._runs(["a" * 200, "b" * 200, "c"])) == ["a" * 200, "b" * 200 + " c"]
+    words = "wash " * 200
+    assert "".join(ours._runs([words])) == words
+    assert max(map(len, ours._runs(["a", words, "b" * 1000]))) == MAX_PHONEMES
+
+
+def test_a_take_is_named_by_how_its_text_is_written_for_hibari(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = FACTORY.describe({}).numerics
+    monkeypatch.setattr(ours, "REVISION", ours.REVISION + 1)
+    assert FACTORY.describe({}).numerics != before
