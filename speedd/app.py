@@ -83,7 +83,13 @@ class App:
         self.ledger.close()
         os.close(self._lock)
 
-    def narrator(self, *, chapters: range | None = None, onlook: Callable[[Watch], None] = lambda _: None) -> Narrator:
+    def narrator(
+        self,
+        *,
+        chapters: range | None = None,
+        strict_voice: bool = False,
+        onlook: Callable[[Watch], None] = lambda _: None,
+    ) -> Narrator:
         """Return a narrator on this state directory."""
         return Narrator(
             self.ledger,
@@ -92,6 +98,7 @@ class App:
             log=self.log,
             run_id=self.run_id,
             pinned=self._pinned,
+            strict_voice=strict_voice,
             chapters=chapters,
             onlook=onlook,
         )

@@ -36,7 +36,9 @@ StateOption = Annotated[
     Path | None, typer.Option("--state", help="Where speedd keeps its state.", metavar="DIR", show_default=False)
 ]
 EngineOption = Annotated[str | None, typer.Option("--engine", "-e", help="What speaks.", show_default=False)]
-VoiceOption = Annotated[str | None, typer.Option("--voice", "-v", help="The voice.", show_default=False)]
+VoiceOption = Annotated[
+    str | None, typer.Option("--voice", "-v", help="The voice; refused if it is not there.", show_default=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

@@ -50,6 +50,7 @@ class Narrator:
         log: where events go.
         run_id: names this run of the program.
         pinned: what stands above a book's own settings (command line, environment).
+        strict_voice: whether the pinned voice must speak, and no other may stand in for it.
         chapters: 0-based numbers of the chapters to narrate, for a preview; None for all.
         now: wall clock, seconds since the epoch.
         onlook: told whenever a book's `Watch` changed.
@@ -64,6 +65,7 @@ class Narrator:
         log: Any,
         run_id: str,
         pinned: Mapping[str, Any] | None = None,
+        strict_voice: bool = False,
         chapters: range | None = None,
         now: Callable[[], float] = time.time,
         onlook: Callable[[Watch], None] = lambda _: None,
@@ -74,6 +76,7 @@ class Narrator:
         self._log = log
         self._run_id = run_id
         self._pinned = pinned
+        self._strict_voice = strict_voice
         self._chapters = chapters
         self._now = now
         self._onlook = onlook
@@ -85,6 +88,7 @@ class Narrator:
         Raises:
             InputError: if the source is at fault.
             EngineError: if a chunk cannot be spoken, or the engine cannot run.
+            UsageError: if the voice that must speak cannot.
             PublishError: if the outbox will not take it.
             Cancelled: if the book was cancelled.
             TryAgainError: if something outside passes, or the program is stopping: the job goes back into the queue.
@@ -133,7 +137,7 @@ class Narrator:
             job = story.row.job
             folder = job.spool / "prepared"
             ended = _asks_to_end(story.control)
-            head = prepare(job, self._config, folder, pinned=self._pinned, ended=ended)
+            head = prepare(job, self._config, folder, pinned=self._pinned, strict_voice=self._strict_voice, ended=ended)
             story.control.check()
             chunks = load_chunks(folder)
             if self._chapters is not None:

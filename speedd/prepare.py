@@ -20,11 +20,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from speedd.config import Config
-from speedd.errors import PASSING, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError
+from speedd.errors import PASSING, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError, UsageError
 from speedd.execution.child import child_environment
 from speedd.execution.tether import tie_to_parent
 from speedd.model import Boundary, Chunk, Job, Metadata, Quote, Segment, Skipped, Style, Voice
@@ -66,6 +67,7 @@ def prepare(
     folder: Path,
     *,
     pinned: Mapping[str, Any] | None = None,
+    strict_voice: bool = False,
     ended: Callable[[], bool] = lambda: False,
 ) -> Head:
     """Read and plan a source in a child process and leave the result in a folder.
@@ -75,16 +77,18 @@ def prepare(
         config: what holds for all books; its limits cap the child.
         folder: where ``head.json``, ``chunks.jsonl`` and the cover go; what was there is removed.
         pinned: what stands above the book's own settings.
+        strict_voice: as of `read_and_plan`.
         ended: asked several times a second whether to give up.
 
     Raises:
         InputError: if the source cannot be narrated, or breaks what reads it.
         EngineError: if its engine cannot run here.
+        UsageError: if the voice that must speak cannot.
         TryAgainError: if the child was told to give up or there was no room for it.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    order = pickle.dumps((os.getpid(), job, config, dict(pinned or {}), folder))
+    order = pickle.dumps((os.getpid(), job, config, dict(pinned or {}), strict_voice, folder))
     with _signals_held():
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "speedd.prepare"],
@@ -143,20 +147,20 @@ def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, en
 
 def main() -> None:
     """Be the child: read the order from stdin, leave the result or the fault in its folder."""
-    parent, job, config, pinned, folder = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
+    parent, job, config, pinned, strict_voice, folder = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     tie_to_parent(parent)
     memory = config.limits.reader_memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        _answer(job, config, pinned, folder)
+        _answer(partial(read_and_plan, job, config, pinned, strict_voice=strict_voice), folder)
     except OSError as error:  # the answer cannot be written: the exit code needs no disk
         sys.exit(TryAgainError.exit_code if error.errno in PASSING else 1)
 
 
-def _answer(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> None:
+def _answer(read: Callable[[], Prepared], folder: Path) -> None:
     try:
-        _write(job, config, pinned, folder)
+        _write(read, folder)
     except SpeeddError as error:
         _leave_fault(folder, type(error).__name__, error.message, error.hint)
     except MemoryError:
@@ -169,10 +173,10 @@ def _answer(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> N
         _leave_fault(folder, "InputError", f"It cannot be read ({where[:300]}).", "The file is probably damaged.")
 
 
-def _write(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> None:
+def _write(read: Callable[[], Prepared], folder: Path) -> None:
     started = time.monotonic()
-    prepared = read_and_plan(job, config, pinned)
-    read = time.monotonic()
+    prepared = read()
+    began = time.monotonic()
     words = chars = chunks = 0
     with ThreadPoolExecutor(1) as pool:
         cover = pool.submit(_draw_cover, prepared, folder)  # a drawing takes another process a second
@@ -198,8 +202,8 @@ def _write(job: Job, config: Config, pinned: dict[str, Any], folder: Path) -> No
         warnings=tuple(prepared.warnings),
         cover=cover.result(),
         header=dict(prepared.plan.header) if prepared.plan.header is not None else None,
-        read_s=read - started,
-        plan_s=time.monotonic() - read,
+        read_s=began - started,
+        plan_s=time.monotonic() - began,
     )
     (folder / "head.json").write_text(json.dumps(dump_head(head)), encoding="utf-8")
 
@@ -239,7 +243,7 @@ def _leave_fault(folder: Path, kind: str, message: str, hint: str) -> None:
 
 
 def _fault(left: Mapping[str, str]) -> SpeeddError:
-    kinds = {kind.__name__: kind for kind in (DamagedInputError, InputError, EngineError, TryAgainError)}
+    kinds = {kind.__name__: kind for kind in (DamagedInputError, InputError, EngineError, UsageError, TryAgainError)}
     return kinds.get(left["kind"], InputError)(left["message"], hint=left["hint"])
 
 

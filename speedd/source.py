@@ -43,17 +43,21 @@ class Prepared:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = None) -> Prepared:
+def read_and_plan(
+    job: Job, config: Config, pinned: Mapping[str, Any] | None = None, *, strict_voice: bool = False
+) -> Prepared:
     """Read a source and begin its plan, in this process.
 
     Args:
         job: the source.
         config: what holds for all books.
         pinned: what stands above the book's own settings (command line, environment).
+        strict_voice: whether the pinned voice must speak, and no other may stand in for it.
 
     Raises:
         InputError: if it cannot be narrated.
         EngineError: if the engine it asks for cannot run here.
+        UsageError: if the voice that must speak cannot.
     """
     # Imported here: the parsers are large, and the main process only ever starts the child.
     from speedd import planning, reading  # noqa: PLC0415
@@ -66,6 +70,8 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
         raise InputError(error.message, hint=_CORRECT_SETTINGS) from error
     speech = config.speech
     chosen = _chosen(config, settings)
+    if strict_voice:  # before a long book is read
+        _named_voice(config, chosen)
     book = None
     if job.part(Role.BOOK):
         book = reading.read(job, matter=speech.matter, notes=speech.notes, pictures=speech.pictures)
@@ -113,7 +119,10 @@ def read_and_plan(job: Job, config: Config, pinned: Mapping[str, Any] | None = N
         chosen, plan = fitting, planned(fitting.info)
     warnings += plan.warnings
     warnings += lexicon.warnings(frozenset(chosen.info.speaks))
-    voice, doubts = _voice(job, config, settings, plan, chosen, pinned or {})
+    if strict_voice:
+        voice, doubts = _named_voice(config, chosen), []
+    else:
+        voice, doubts = _voice(job, config, settings, plan, chosen, pinned or {})
     return Prepared(
         plan=plan,
         engine=chosen.name,
@@ -271,6 +280,11 @@ def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
         f" {', '.join(chosen.info.languages)}. {instead}",
         hint='If the language is wrong, say so in a settings file beside the book: [book] language = "en".',
     )
+
+
+def _named_voice(config: Config, chosen: _Chosen) -> Voice:
+    check = engines.sample_check(chosen.name, engine_options(config))
+    return engines.named_voice(chosen.info, config.engine.voice, config.paths.voices, check)
 
 
 def _voice(

@@ -164,6 +164,59 @@ def test_what_cannot_be_narrated_is_said_in_a_line(house: House, arguments, code
     assert "Traceback" not in done.stderr
 
 
+NAMED = [
+    (
+        "nobody",
+        'The voice "nobody" cannot be used: there is no such voice in tone.\n        The voices of tone: sine, Cosine.',
+    ),
+    ("ann", 'The voice "ann" cannot be used: tone cannot clone a voice from a sample.'),
+    ("./me.wav", "There is no voice sample ./me.wav."),
+]
+
+
+@pytest.mark.parametrize(("voice", "words"), NAMED)
+@pytest.mark.parametrize("command", ["narrate", "run"])
+def test_a_voice_named_on_the_command_line_is_never_replaced(house: House, command, voice, words):
+    (house.root / "voices").mkdir()
+    (house.root / "voices" / "ann.wav").write_bytes(b"RIFF")
+    book = house.drop("The Clock.txt", STORY)
+    refused = house.speedd(command, *([book] if command == "narrate" else ["--once"]), "--voice", voice)
+    assert refused.code == 2
+    assert words in refused.err
+    assert "Traceback" not in refused.err
+    assert not list(house.outbox.rglob("*.m4b"))
+    assert book.exists()
+
+
+def test_the_engine_that_a_book_asks_for_must_have_the_voice_that_the_command_line_names(house: House):
+    house.configure(engine={"name": "hibari"})
+    book = house.drop("The Clock/The Clock.txt", STORY)
+    house.drop("The Clock/The Clock.toml", '[engine]\nname = "tone"\nvoice = "sine"\n')
+    house.drop("The Clock/voice.wav", b"RIFF")
+    refused = house.speedd("narrate", book.parent, "-v", "heart", "-o", house.outbox)
+    assert (refused.code, "The voices of tone: sine, Cosine." in refused.err) == (2, True)
+    spoken = house.speedd("narrate", book.parent, "-v", "cosine", "-o", house.outbox)
+    assert spoken.code == 0, spoken.err
+    assert house.book.run["voice"]["name"] == "Cosine"
+    assert not house.book.run["warnings"]
+
+
+@pytest.mark.parametrize("place", ["configuration", "environment", "book"])
+def test_a_voice_that_is_missing_elsewhere_is_replaced_with_a_warning(house: House, place):
+    book = house.drop("The Clock/The Clock.txt", STORY)
+    if place == "configuration":
+        house.configure(engine={"name": "tone", "voice": "nobody"})
+    if place == "book":
+        house.drop("The Clock/The Clock.toml", '[engine]\nvoice = "nobody"\n')
+    named = {"SPEEDD_ENGINE__VOICE": "nobody"} if place == "environment" else {}
+    done = house.speedd("narrate", book.parent, "-o", house.outbox, env=named)
+    assert done.code == 0, done.err
+    assert house.book.run["voice"]["name"] == "sine"
+    (warning,) = house.book.run["warnings"]
+    assert warning.startswith('The voice "nobody" cannot be used')
+    assert warning.endswith('The voice "sine" speaks instead.')
+
+
 # --- plan ------------------------------------------------------------------------------------------------------------
 
 

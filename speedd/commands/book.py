@@ -49,7 +49,8 @@ def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, 
             with App(config, log=logger, run_id=run_id, pinned=pinned, make_inbox=False, waits=False) as app:
                 collect(app.ledger, config)
                 row = _enter(app, candidate, wanted)
-                narrator = app.narrator(chapters=wanted, onlook=display.watch)
+                named = "voice" in overrides.get("engine", {})
+                narrator = app.narrator(chapters=wanted, strict_voice=named, onlook=display.watch)
                 began = time.monotonic()
                 try:
                     folder = narrator.narrate(row, BookControl(stop))

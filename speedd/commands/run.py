@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from speedd import __version__
+from speedd import __version__, engines
 from speedd.app import App
 from speedd.commands.foreground import Stop, logging_to
-from speedd.config import load_config, pinned_values
+from speedd.config import engine_options, load_config, pinned_values
 from speedd.daemon import Daemon
 from speedd.display import Display
 from speedd.errors import SpeeddError
@@ -24,8 +24,16 @@ REBUILD_S = 60.0
 
 
 def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -> int:
-    """Run the daemon in the foreground; return its exit code."""
+    """Run the daemon in the foreground; return its exit code.
+
+    Raises:
+        UsageError: if the voice that the command line names cannot speak.
+    """
     config = load_config(file, overrides=overrides)
+    if "voice" in overrides.get("engine", {}):
+        options = engine_options(config)
+        engine, info, _ = engines.choose(config.engine.name, options)
+        engines.named_voice(info, config.engine.voice, config.paths.voices, engines.sample_check(engine, options))
     wake = threading.Event()
     stop = Stop(wake)
     notifier = Notifier(os.environ)

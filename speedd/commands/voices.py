@@ -81,19 +81,19 @@ def preview_voice(name: str, out: Path | None, file: Path | None, overrides: Map
     """Let a voice say a sentence into a WAV file.
 
     Args:
-        name: as a book would ask for it.
+        name: of the voice, or the path of its sample in the voices folder.
         out: the file; by default one named after the voice, in the current folder. It is written over.
         file: the configuration.
         overrides: what the command line sets.
 
     Raises:
-        EngineError: if there is no such voice, it cannot speak, or the engine cannot.
-        UsageError: if the file cannot be written.
+        EngineError: if the voice cannot speak, or the engine cannot.
+        UsageError: if there is no such voice, or the file cannot be written.
     """
     config = load_config(file, overrides=overrides)
     options = engine_options(config)
     engine, info, _ = engines.choose(config.engine.name, options)
-    voice = engines.find_voice(info, name, config.paths.voices, engines.sample_check(engine, options))
+    voice = engines.named_voice(info, name, config.paths.voices, engines.sample_check(engine, options))
     # Not by the voice's name alone: in the voices folder that would write over the sample.
     out = out or Path(f"{PREVIEW_PREFIX}{voice.name}.wav")
     log = config.log.model_copy(update={"level": "error", "target": "stderr"})

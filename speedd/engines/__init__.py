@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from speedd.engines.base import Cloning, EngineInfo, available, find
-from speedd.errors import EngineError, VoiceError
+from speedd.errors import EngineError, UsageError, VoiceError
 from speedd.model import Voice
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ __all__ = [
     "choose_voice",
     "find",
     "find_voice",
+    "named_voice",
     "sample_check",
     "samples",
     "speaking",
@@ -119,6 +121,7 @@ def find_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleChe
         return info.voices[0]
     cloneable = samples(voices_dir)
     own = {voice.name: voice for voice in info.voices}
+    there_are = f"The voices of {info.name}: {', '.join({**own, **(cloneable if info.clones_voices else {})})}."
     if info.clones_voices and (sample := _match(name, cloneable)) is not None:
         try:
             check(sample)
@@ -130,9 +133,34 @@ def find_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleChe
     if _match(name, cloneable) is not None:
         reason = f"{info.name} cannot clone a voice from a sample"
     else:
-        places = f"{voices_dir} or among the voices of {info.name}" if info.clones_voices else f"{info.name}"
-        reason = f"there is no such voice in {places}" + ("" if info.clones_voices else f" ({', '.join(own)})")
-    raise VoiceError(f'The voice "{name}" cannot be used: {reason}.')
+        places = f"{voices_dir} or among the voices of {info.name}" if info.clones_voices else info.name
+        reason = f"there is no such voice in {places}"
+    raise VoiceError(f'The voice "{name}" cannot be used: {reason}.', hint=there_are)
+
+
+def named_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleCheck = _anything) -> Voice:
+    """Find the voice that the command line names; no other stands in for it.
+
+    Arguments as of `find_voice`; what has a slash is a path, which must be that of a sample in the voices folder.
+
+    Raises:
+        UsageError: if there is none, or it will not do; says why, and which there are.
+    """
+    if "/" in wanted:
+        path = Path(wanted).expanduser()
+        if not os.path.isfile(path):  # noqa: PTH113 - what cannot be looked at is no file either
+            raise UsageError(f"There is no voice sample {wanted}.", hint="`speedd voices` lists the voices.")
+        if not info.clones_voices:
+            raise UsageError(f"{wanted} cannot be used: {info.name} cannot clone a voice from a sample.")
+        if path.resolve() not in {sample.resolve() for sample in samples(voices_dir).values()}:
+            raise UsageError(
+                f"{wanted} is none of the voice samples in {voices_dir}.",
+                hint=f'Copy it there, and name it: "{path.stem}". `speedd voices` says whether it will do.',
+            )
+    try:
+        return find_voice(info, wanted, voices_dir, check)
+    except VoiceError as error:
+        raise UsageError(error.message, hint=error.hint) from error
 
 
 def sample_check(engine: str, options: Mapping[str, Any]) -> SampleCheck:

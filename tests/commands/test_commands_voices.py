@@ -47,11 +47,8 @@ def test_a_preview_goes_to_the_current_folder_and_never_over_a_sample(house: Hou
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (
-            ["--preview", "nobody"],
-            1,
-            'The voice "nobody" cannot be used: there is no such voice in tone (sine, Cosine).',
-        ),
+        (["--preview", "nobody"], 2, "there is no such voice in tone.\n        The voices of tone: sine, Cosine."),
+        (["--preview", "./me.wav"], 2, "There is no voice sample ./me.wav."),
         (["--preview", "sine", "-o", "/nowhere/x.wav"], 2, "/nowhere/x.wav cannot be written"),
         (["-o", "x.wav"], 2, "--preview NAME"),
         (["--preview", "sine", "-e", "broken_load"], 1, "The model is not there."),

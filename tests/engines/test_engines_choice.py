@@ -4,10 +4,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from speedd.engines import choose, choose_voice, find, find_voice
+from speedd.engines import choose, choose_voice, find, find_voice, named_voice
 from speedd.engines.base import EngineInfo
 from speedd.engines.chatterbox import ChatterboxFactory
-from speedd.errors import EngineError, VoiceError
+from speedd.errors import EngineError, UsageError, VoiceError
 from speedd.model import TextLimits, Voice
 
 HEART, EMMA = Voice("heart", "h" * 64), Voice("Emma", "e" * 64)
@@ -78,11 +78,39 @@ def test_an_engine_that_cannot_clone_says_so(voices):
     voice, warning = choose_voice(info(clones=False), "Ada", voices)
     assert voice == HEART
     assert warning == (
-        'The voice "Ada" cannot be used: engine cannot clone a voice from a sample. The voice "heart" speaks instead.'
+        'The voice "Ada" cannot be used: engine cannot clone a voice from a sample. The voices of engine: heart, Emma.'
+        ' The voice "heart" speaks instead.'
     )
     assert choose_voice(info(clones=False), "emma", voices) == (EMMA, None)
     _, warning = choose_voice(info(clones=False), "nobody", voices)
     assert "heart, Emma" in warning
+
+
+@pytest.mark.parametrize(("wanted", "name"), [("Ada", "Ada"), ("{}/ada.flac", "ada"), ("{}/../voices/Ada.wav", "Ada")])
+def test_a_voice_named_on_the_command_line_may_be_the_path_of_a_sample(voices, wanted, name):
+    assert named_voice(info(clones=True), wanted.format(voices), voices).name == name
+
+
+@pytest.mark.parametrize(
+    ("wanted", "clones", "message", "hint"),
+    [
+        ("nobody", True, "there is no such voice in {}", "The voices of engine: heart, Emma, Ada, Brontë, ada, emma."),
+        ("nobody", False, "there is no such voice in engine", "The voices of engine: heart, Emma."),
+        ("Ada", False, "engine cannot clone a voice", "The voices of engine: heart, Emma."),
+        ("{}/Ada.wav", False, "engine cannot clone a voice", ""),
+        ("{}/../Ada.wav", True, "There is no voice sample {}/../Ada.wav.", "`speedd voices`"),
+        ("./\0", True, "There is no voice sample", ""),
+        ("./" + "a" * 300, True, "There is no voice sample", ""),
+        ("{}/notes.txt", True, "notes.txt is none of the voice samples in {}", "Copy it there"),
+        ("{}/../heart", True, "heart is none of the voice samples in {}", "Copy it there"),
+    ],
+)
+def test_a_voice_named_on_the_command_line_is_that_voice_or_refused(voices, wanted, clones, message, hint):
+    (voices.parent / "heart").touch()  # not the engine's own of that name
+    with pytest.raises(UsageError) as refused:
+        named_voice(info(clones=clones), wanted.format(voices), voices)
+    assert message.format(voices) in refused.value.message
+    assert hint in refused.value.hint
 
 
 def test_no_voices_folder_is_no_fault(tmp_path):

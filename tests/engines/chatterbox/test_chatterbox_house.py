@@ -59,7 +59,7 @@ def test_voices_says_what_is_of_use_and_why_the_rest_is_not_and_one_can_be_heard
         assert bool(fault) == bool(faults[name])
 
     refused = house.speedd("voices", "--preview", "loud")
-    assert (refused.code, refused.out) == (1, "")
+    assert (refused.code, refused.out) == (2, "")
     assert 'The voice "loud" cannot be used: The voice sample loud.wav is clipped' in refused.err
     heard = house.speedd("voices", "--preview", "ann.wav", "-o", house.root / "heard.wav")
     assert heard.code == 0, heard.err
