@@ -180,7 +180,8 @@ def test_a_voice_named_on_the_command_line_is_never_replaced(house: House, comma
     (house.root / "voices").mkdir()
     (house.root / "voices" / "ann.wav").write_bytes(b"RIFF")
     book = house.drop("The Clock.txt", STORY)
-    refused = house.speedd(command, *([book] if command == "narrate" else ["--once"]), "--voice", voice)
+    what = book if command == "narrate" else "--once"
+    refused = house.speedd(command, what, "--voice", voice, "-o", house.outbox)
     assert refused.code == 2
     assert words in refused.err
     assert "Traceback" not in refused.err
