@@ -88,7 +88,6 @@ class Finishing:
                 ahead=self._config.limits.stretches_ahead,
                 scratch=scratch,
                 progress=progress,
-                coder=self._config.output.coder,
             )
             shutil.rmtree(scratch)
         _give_memory_back()

@@ -25,9 +25,9 @@ PRIMING = FRAME
 FED_AT_ONCE = 64 * FRAME
 """Samples handed to the encoder in one go; it cuts them itself. 4 % faster than frame by frame, for the same bits."""
 
-Coder = Literal["twoloop", "fast"]
-"""The quantiser's search: ``twoloop`` is FFmpeg's default, ``fast`` three times as fast. On hibari at 64 kbit/s they
-measure alike: SNR 23 and 25 dB, log spectral distance in speech 4.5 and 4.8 dB."""
+Coder = Literal["fast", "twoloop"]
+"""The quantiser's search: ``twoloop`` is FFmpeg's default, ``fast`` three times as fast. On 92 s of hibari at 64 kbit/s
+``fast`` has PESQ 4.00 against 3.91, STOI 0.9988 against 0.9979, ViSQOL 4.66 against 4.68."""
 
 
 def encoder_options(coder: Coder) -> dict[str, str]:

@@ -104,7 +104,6 @@ def master(
     ahead: int = 2,
     scratch: Path,
     progress: Callable[[float], None] = lambda _: None,
-    coder: aac.Coder = "twoloop",
 ) -> Mastered:
     """Master a book.
 
@@ -113,14 +112,13 @@ def master(
     Args:
         tracks: the chapters. Their pieces are walked from this thread alone, three times or more.
         out: the file to write, replaced if it exists and synced to the disk.
-        settings: bit rate, loudness and true peak.
+        settings: bit rate, the AAC encoder's search, loudness and true peak.
         metadata: becomes the tags; `narrators` the composer, where audiobook servers look for them.
         cover_jpeg: the cover.
         threads: how many stretches are worked on at the same time.
         ahead: stretches for each thread that are being made or wait for those before them to be written.
         scratch: an existing folder for the encoded frames, which are as large as the audiobook.
         progress: called from this thread with the part done, 0 to 1; what it raises ends the work.
-        coder: the AAC encoder's search.
 
     Raises:
         TakeError: naming a take that is missing or damaged.
@@ -139,8 +137,8 @@ def master(
             loudness_lufs=settings.loudness_lufs,
             true_peak_dbtp=settings.true_peak_dbtp,
             bitrate_kbps=settings.bitrate_kbps,
-            coder=coder,
-            setup=aac.decoder_setup(rate, settings.bitrate_kbps, coder),
+            coder=settings.coder,
+            setup=aac.decoder_setup(rate, settings.bitrate_kbps, settings.coder),
         )
         sound = replace(sound, gain_db=_find_gain(tracks, timeline, sound, pool, cpu_s))
         frames = scratch / f"{out.name}.frames"
@@ -171,7 +169,7 @@ def master(
         rms_dbfs=decibels(math.sqrt(made.square_sum / timeline.total)),
         pause_noise_dbfs=decibels(math.sqrt(made.pause_square_sum / max(1, made.pause_samples))),
         gain_db=made.gain_db,
-        coder=coder,
+        coder=settings.coder,
         stretches=len(timeline.stretches),
         encoded_again=sum(one.encoded for one in passes) - len(timeline.stretches),
         seconds={**cpu_s, "wall": time.perf_counter() - begun},

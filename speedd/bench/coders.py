@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from speedd.config import OutputSettings
     from speedd.model import Waveform
 
+CODERS: tuple[aac.Coder, ...] = get_args(aac.Coder)
+"""The default first."""
 WINDOW = 1024
 HOP = 256
 BANDS = 64
@@ -58,7 +60,7 @@ def compare(wave: Waveform, sample_rate_hz: int, *, gain_db: float, output: Outp
         ceilings=ceiling,
     )
     mastered = mastered[: mastered.size // aac.FRAME * aac.FRAME]
-    return [_measure(mastered, sample_rate_hz, output.bitrate_kbps, coder) for coder in ("twoloop", "fast")]
+    return [_measure(mastered, sample_rate_hz, output.bitrate_kbps, coder) for coder in CODERS]
 
 
 def _measure(wave: Waveform, rate: int, bitrate_kbps: int, coder: aac.Coder) -> CoderQuality:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from speedd.audio.aac import encoder_options
+import numpy as np
+
+from speedd.audio import aac
 from speedd.bench import machine
+from speedd.bench.coders import CODERS, compare
 from speedd.bench.machine import Ran, run_alone
 from speedd.bench.material import Material, gather, repeat_as_json
 
@@ -57,23 +60,23 @@ def run_bench(
             },
         }
         tell("hibari alone, on one thread")
-        output = material.config.output
-        texts = {
-            "texts": material.texts,
-            "bitrate_kbps": output.bitrate_kbps,
-            "options": encoder_options(output.coder),
-        }
-        raw = run_alone("speedd.bench.naive", {**texts, "what": "speak", "sample": str(folder / "sample.npy")}, folder)
-        tell("the naive loop")
-        naive = run_alone("speedd.bench.naive", {**texts, "what": "encode", "out": str(folder / "naive.m4b")}, folder)
-        tell("the whole way")
-        whole = run_whole(material, folder / "twoloop")
-        tell("the whole way with the faster coder")
-        fast = run_whole(material, folder / "fast", coder="fast")
-        report |= figures(raw, naive, whole, fast, machine.cores())
-        report |= measure_workers(material, folder, naive, tell)
-        report["coders"] = _coders(folder / "sample.npy", raw, whole, material)
-        report["memory"] = {"once": whole.said["memory"]}
+        output, sample = material.config.output, folder / "sample.npy"
+        texts = {"texts": material.texts, "bitrate_kbps": output.bitrate_kbps, "out": str(folder / "naive.m4b")}
+        raw = run_alone("speedd.bench.naive", {**texts, "what": "speak", "sample": str(sample)}, folder)
+        naive, whole = {}, {}
+        for coder in CODERS:
+            tell(f"the naive loop, {coder}")
+            order = {**texts, "what": "encode", "options": aac.encoder_options(coder)}
+            naive[coder] = run_alone("speedd.bench.naive", order, folder)
+            tell(f"the whole way, {coder}")
+            whole[coder] = run_whole(material, folder / coder, coder=coder)
+        report |= figures(raw, naive, whole, machine.cores())
+        default = whole[CODERS[0]]
+        report |= measure_workers(material, folder, naive[CODERS[0]], tell)
+        gain_db = default.said["loudness"]["gain_db"]
+        qualities = compare(np.load(sample), int(raw.said["sample_rate_hz"]), gain_db=gain_db, output=output)
+        report["coders"] = [one | asdict(two) for one, two in zip(report["coders"], qualities, strict=True)]
+        report["memory"] = {"once": default.said["memory"]}
         if memory:
             report["memory"] |= measure_memory(material, folder, tell)
         if idle_s:
@@ -105,7 +108,7 @@ def measure_workers(
         takes.mkdir()
         order = {"texts": material.texts, "folder": str(takes), "workers": workers, "cores": cores, "engine": engine}
         ran[name] = one = run_alone("speedd.bench.workers", order, folder)
-        rows.append(_row(name, one.said["synthesize_s"], one.said["cpu_s"], one.said["audio_s"], one.others_s, naive))
+        rows.append(_row(name, _speaking(one), naive))
     alone, together = ran["one_worker"].said, ran["all_workers"].said
     one_core_s = ran["one_core"].said["synthesize_s"]
     return {
@@ -119,7 +122,12 @@ def measure_workers(
 
 
 def run_whole(
-    material: Material, folder: Path, *, source: Path | None = None, coder: str = "twoloop", engine: str = "hibari"
+    material: Material,
+    folder: Path,
+    *,
+    source: Path | None = None,
+    coder: aac.Coder = CODERS[0],
+    engine: str = "hibari",
 ) -> Ran:
     """Run the whole way in a new folder, from the material's own source or from another that is read whole."""
     folder.mkdir()
@@ -147,18 +155,28 @@ def measure_memory(
     return found
 
 
-def figures(raw: Ran, naive: Ran, whole: Ran, fast: Ran, cores: int) -> dict[str, Any]:
-    """Work out rows, ratios and stages from what was measured; ``tests/benchmarks/README.md`` says what they mean."""
-    rows = [
-        _row("raw", raw.said["synthesize_s"], raw.said["cpu_s"], raw.said["audio_s"], raw.others_s, naive),
-        _row("naive", naive.wall_s, naive.cpu_s, naive.said["audio_s"], naive.others_s, naive),
-        _row("whole", whole.wall_s, whole.cpu_s, whole.said["audio_s"], whole.others_s, naive),
-        _row("whole_fast", fast.wall_s, fast.cpu_s, fast.said["audio_s"], fast.others_s, naive),
-    ]
+def figures(raw: Ran, naives: Mapping[aac.Coder, Ran], wholes: Mapping[aac.Coder, Ran], cores: int) -> dict[str, Any]:
+    """Work out rows, ratios and stages from what was measured; ``tests/benchmarks/README.md`` says what they mean.
+
+    Args:
+        raw: the voice alone.
+        naives: the naive loop by coder, the default first.
+        wholes: the whole way likewise. Each is held against the loop with the same coder, all else concerns the first.
+        cores: of the machine.
+    """
+    naive, whole = naives[CODERS[0]], wholes[CODERS[0]]
+    rows = [_row("raw", _speaking(raw), naive)]
+    coders = []
+    for coder in CODERS:
+        rows.append(_row(f"naive_{coder}", naives[coder], naives[coder]))
+        rows.append(_row(f"whole_{coder}", wholes[coder], naives[coder]))
+        mastering_s = round(wholes[coder].said["stages"]["mastering"]["wall_s"], 3)
+        coders.append({"coder": coder, "ratio": rows[-1]["ratio"], "mastering_s": mastering_s})
     parts = ("load_s", "synthesize_s", "encode_s")
     return {
         "rows": rows,
-        "ratio": rows[2]["ratio"],
+        "ratio": coders[0]["ratio"],
+        "coders": coders,
         "naive_s": {part.removesuffix("_s"): round(naive.said[part], 3) for part in parts},
         "stages": _stages(whole, cores),
         "cpu": _processor_time(whole),
@@ -167,16 +185,21 @@ def figures(raw: Ran, naive: Ran, whole: Ran, fast: Ran, cores: int) -> dict[str
     }
 
 
-def _row(name: str, wall_s: float, cpu_s: float, audio_s: float, others_s: float, naive: Ran) -> dict[str, Any]:
+def _row(name: str, ran: Ran, naive: Ran) -> dict[str, Any]:
     return {
         "name": name,
-        "wall_s": round(wall_s, 3),
-        "cpu_s": round(cpu_s, 3),
-        "audio_s": round(audio_s, 1),
-        "others_s": round(others_s, 2),
-        "realtime_factor": round(audio_s / wall_s, 1),
-        "ratio": round(naive.wall_s / wall_s, 3),
+        "wall_s": round(ran.wall_s, 3),
+        "cpu_s": round(ran.cpu_s, 3),
+        "audio_s": round(ran.said["audio_s"], 1),
+        "others_s": round(ran.others_s, 2),
+        "realtime_factor": round(ran.said["audio_s"] / ran.wall_s, 1),
+        "ratio": round(naive.wall_s / ran.wall_s, 3),
     }
+
+
+def _speaking(ran: Ran) -> Ran:
+    """Of a program, only the part in which it speaks, as it measured that itself."""
+    return replace(ran, wall_s=ran.said["synthesize_s"], cpu_s=ran.said["cpu_s"])
 
 
 def _stages(whole: Ran, cores: int) -> list[dict[str, Any]]:
@@ -217,17 +240,3 @@ def _bound(naive: Ran, whole: Ran, cores: int) -> dict[str, float]:
         "naive_busy": round(naive.cpu_s / naive.wall_s, 4),
         "first_take_s": round(whole.said["first_take_s"], 3),
     }
-
-
-def _coders(sample: Path, raw: Ran, whole: Ran, material: Material) -> list[dict[str, Any]]:
-    import numpy as np  # noqa: PLC0415 - heavy, and only needed here
-
-    from speedd.bench.coders import compare  # noqa: PLC0415
-
-    qualities = compare(
-        np.load(sample),
-        int(raw.said["sample_rate_hz"]),
-        gain_db=whole.said["loudness"]["gain_db"],
-        output=material.config.output,
-    )
-    return [asdict(quality) for quality in qualities]

@@ -13,9 +13,10 @@ DISTURBED = 0.05
 """Other programs that take more than this share of the cores spoil a row."""
 ROW_NAMES = {
     "raw": "hibari alone, one thread",
-    "naive": "naive loop",
-    "whole": "whole way",
-    "whole_fast": "whole way, faster coder",
+    "naive_fast": "naive loop, fast",
+    "whole_fast": "whole way, fast",
+    "naive_twoloop": "naive loop, twoloop",
+    "whole_twoloop": "whole way, twoloop",
     "one_core": "executor on one core",
     "one_worker": "executor, one worker",
     "all_workers": "executor, one per core",
@@ -51,11 +52,11 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         " the time."
     )
     yield ""
-    yield "The naive loop's processor time: " + ", ".join(
+    yield "The naive loop's processor time, with the default coder: " + ", ".join(
         f"{part} {seconds:.2f} s" for part, seconds in report["naive_s"].items()
     )
     share = report["engine_share"]
-    yield f"The whole way, by stage (in narrating, engines were busy {share:.1%} of their workers' time):"
+    yield f"The whole way with it, by stage (in narrating, engines were busy {share:.1%} of their workers' time):"
     for stage in report["stages"]:
         yield (
             f"  {stage['name']:16}{stage['wall_s']:8.2f} s {stage['share']:7.1%}"
@@ -68,10 +69,11 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from _bound(report)
     yield ""
-    yield "The coders, on mastered speech of this book:"
+    yield "The coders, each against the naive loop with the same, and on mastered speech of this book:"
     for coder in report["coders"]:
         yield (
-            f"  {coder['coder']:9} SNR {coder['snr_db']:5.1f} dB, mel distance {coder['mel_distance_db']:.2f} dB,"
+            f"  {coder['coder']:8} {coder['ratio']:.2f} ×, mastering {coder['mastering_s']:.2f} s;"
+            f" SNR {coder['snr_db']:.1f} dB, mel distance {coder['mel_distance_db']:.2f} dB,"
             f" {coder['kbps']:.0f} kbit/s, {coder['realtime_factor']:.0f} × realtime on one core"
         )
     yield ""

@@ -179,7 +179,7 @@ class OutputSettings(Section):
 
     format: Literal["m4b"] = "m4b"
     bitrate_kbps: Annotated[int, Field(ge=24, le=320)] = 64
-    coder: Literal["twoloop", "fast"] = "twoloop"
+    coder: Literal["fast", "twoloop"] = "fast"
     loudness_lufs: Annotated[float, Field(ge=-36, le=-9)] = -18.0
     true_peak_dbtp: Annotated[float, Field(ge=-12, le=-0.5)] = -3.0
     include_source: bool = False

@@ -38,8 +38,7 @@ def publish(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Audiobook
     """Drop sources into the inbox of a daemon that speaks in tones, and wait for the audiobook."""
 
     def run(*sources: Path) -> Audiobook:
-        fast = {"speech__speed": "2", "output__coder": "fast"}
-        with running_daemon(tmp_path_factory.mktemp("shape"), engine="tone", **fast) as daemon:
+        with running_daemon(tmp_path_factory.mktemp("shape"), engine="tone", speech__speed="2") as daemon:
             daemon.drop(*sources)
             return daemon.audiobook(within_s=PUBLISHED_WITHIN_S)
 

@@ -149,6 +149,14 @@ def test_a_stretch_is_encoded_again_until_its_peaks_are_down(publish, store, mon
     assert true_peak_dbtp(decoded(made.path)) <= -2.9
 
 
+def test_unless_told_otherwise_the_fast_coder_is_used(publish, takes):
+    default, fast, twoloop = (
+        publish([("One", [Piece(takes[1], 0)])], name=name, **settings).path.read_bytes()
+        for name, settings in (("a.m4b", {}), ("b.m4b", {"coder": "fast"}), ("c.m4b", {"coder": "twoloop"}))
+    )
+    assert default == fast != twoloop
+
+
 def test_one_word_is_a_book(publish, takes):
     made = publish([("One", [Piece(takes[4], 0)])])
     wave = decoded(made.path)
@@ -226,7 +234,7 @@ from speedd.model import Metadata
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 pieces = [Piece(folder / "take.flac", 500)] * count
 master([Track("One", lambda: pieces)], folder / "out.m4b", settings=OutputSettings(), metadata=Metadata(),
-       threads=2, scratch=folder, coder="fast")
+       threads=2, scratch=folder)
 status = Path("/proc/self/status").read_text()  # not getrusage: a child inherits its parent's highest
 print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
 """

@@ -62,7 +62,6 @@ class Bench(House):
         self.configure(
             paths={"inbox": str(self.inbox), "outbox": str(self.outbox), "state": str(self.state)},
             engine={"name": engine, "workers": WORKERS},
-            output={"coder": "fast"},
         )
 
     def drop(self, name: str, content: str | bytes = "") -> Path:

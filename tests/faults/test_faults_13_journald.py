@@ -33,8 +33,8 @@ def test_books_go_on_without_a_journal_and_losses_are_counted(tmp_path, journald
     if os.geteuid() != 0:
         pytest.skip("only root may put a journald in the machine's place")
     house = Bench(tmp_path / "house", engine="tone")
-    # Its audio is not what is looked at: there is as little of it as can be, and it is encoded quickly.
-    house.configure(log={"target": "journal", "level": "debug"}, speech={"speed": 2.0}, output={"coder": "fast"})
+    # Its audio is not what is looked at: there is as little of it as can be.
+    house.configure(log={"target": "journal", "level": "debug"}, speech={"speed": 2.0})
     house.drop("Unheard.toml", NO_PAUSES)
     with logging_to(journald, house) as daemon:
         wait_for(lambda: journald.entries("EVENT=service.ready"), daemon)

@@ -171,7 +171,6 @@ def test_a_daemon_outlives_the_nasty_corpus(tmp_path, canary, record_property):
     house.configure(
         inbox={"damaged_wait_s": 1.0, "settle_s": 0.5},
         limits={"open_books": 8, "reader_memory_mb": MEMORY_MB},
-        output={"coder": "fast"},
     )
     before = everything(canary.parent)
     corpus = list(nasty(canary, large=LONG))
