@@ -27,7 +27,9 @@ FED_AT_ONCE = 64 * FRAME
 
 Coder = Literal["fast", "twoloop"]
 """The quantiser's search: ``twoloop`` is FFmpeg's default, ``fast`` three times as fast. On 92 s of hibari at 64 kbit/s
-``fast`` has PESQ 4.00 against 3.91, STOI 0.9988 against 0.9979, ViSQOL 4.66 against 4.68."""
+``fast`` has PESQ 4.00 against 3.91, STOI 0.9988 against 0.9979, ViSQOL 4.66 against 4.68. After digital silence it
+makes up to eighteen frames as large as a frame may be: of a chapter of The Time Machine it made 39 kbit/s where 32 were
+asked for (``twoloop`` 34), and 49 (49) where it was 48; of four chapters 63 (67) where it was 64."""
 
 
 def encoder_options(coder: Coder) -> dict[str, str]:
