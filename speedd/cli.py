@@ -301,8 +301,8 @@ def bench(
         return
     if engine != "hibari":
         raise UsageError(f"There is no benchmark of {engine}.", hint="There is one of hibari and one of chatterbox.")
-    from speedd.bench.contest import run_bench  # noqa: PLC0415
-    from speedd.bench.report import print_report  # noqa: PLC0415
+    from speedd.commands.bench.contest import run_bench  # noqa: PLC0415
+    from speedd.commands.bench.report import print_report  # noqa: PLC0415
 
     report = run_bench(
         book, minutes=minutes, memory=memory, idle_s=idle, tell=lambda what: typer.echo(f"measuring: {what}", err=True)
@@ -314,8 +314,8 @@ def bench(
 
 
 def _bench_chatterbox(weights: str, *, device: str, long: int, as_json: bool) -> None:
-    from speedd.bench.chatterbox.contest import Plan, run_chatterbox, run_long  # noqa: PLC0415
-    from speedd.bench.chatterbox.report import lines, long_lines  # noqa: PLC0415
+    from speedd.commands.bench.chatterbox.contest import Plan, run_chatterbox, run_long  # noqa: PLC0415
+    from speedd.commands.bench.chatterbox.report import lines, long_lines  # noqa: PLC0415
 
     def tell(what: str) -> None:
         typer.echo(f"measuring: {what}", err=True)

@@ -19,7 +19,7 @@ from speedd_house import wait_until
 TELEMETRY = ".onnxruntime"
 LIBRARY = """
 import multiprocessing
-from speedd.engines.hibari import FACTORY
+from speedd.engines.hibari.engine import FACTORY
 
 if __name__ == "__main__":
     child = multiprocessing.get_context("spawn").Process(target=FACTORY.load, args=({},))
@@ -69,7 +69,7 @@ def library(_, folder):
 def bench(_, folder):
     order = folder / "order.json"
     order.write_text(json.dumps({"what": "speak", "texts": [["Nobody.", 0]], "sample": str(folder / "sample.npy")}))
-    return [sys.executable, "-m", "speedd.bench.naive", order, folder / "result.json"]
+    return [sys.executable, "-m", "speedd.commands.bench.naive", order, folder / "result.json"]
 
 
 @pytest.mark.parametrize("way", [narrate, run_once, library, bench])

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from speedd import inbox, planning
-from speedd.app import App, spool_folder
+from speedd.commands.display import Display
 from speedd.commands.foreground import Stop, logging_to
+from speedd.common.durations import duration
 from speedd.config import load_config, pinned_values
 from speedd.daemon import BookControl
-from speedd.display import Display, duration
+from speedd.daemon.app import App, spool_folder
+from speedd.daemon.retention import collect
 from speedd.errors import InputError, SpeeddError, UsageError
 from speedd.ledger import JobRow, State
+from speedd.pipeline.plan_source import read_and_plan
 from speedd.service.signals import stop_on_signals
-from speedd.source import read_and_plan
-from speedd.upkeep import collect
 
 NAMES_TOLD = 10
 """How many of a folder's books are named where one was asked for."""

@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from speedd.app import open_ledger
 from speedd.config import Config, load_config
+from speedd.daemon.app import open_ledger
 from speedd.daemon.status import describe, status_path
 from speedd.errors import UsageError
-from speedd.execution import WorkerState
+from speedd.execution.base import WorkerState
 from speedd.ledger import JobRow, Ledger, State
-from speedd.story import Watch
+from speedd.pipeline.job_run import Watch
 
 LATEST = 10
 """How many books that ended ``status`` shows."""

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from speedd import engines, inbox, planning
-from speedd.app import ledger_path, open_ledger
 from speedd.config import default_file, engine_options, load_config
+from speedd.daemon.app import ledger_path, open_ledger
 from speedd.errors import SpeeddError
 
 
 def fetch_weights(file: Path | None, overrides: Mapping[str, Any]) -> str:
     """Fetch the weights of Chatterbox; return what to tell."""
-    from speedd.engines.chatterbox.download import download  # noqa: PLC0415
+    from speedd.engines.chatterbox.weights.download import download  # noqa: PLC0415
 
     return download(engine_options(load_config(file, overrides=overrides)))
 

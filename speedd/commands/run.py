@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from speedd import __version__, engines
-from speedd.app import App
+from speedd.commands.display import Display
 from speedd.commands.foreground import Stop, logging_to
 from speedd.config import engine_options, load_config, pinned_values
 from speedd.daemon import Daemon
-from speedd.display import Display
+from speedd.daemon.app import App
 from speedd.errors import SpeeddError
 from speedd.service.notify import Notifier
 from speedd.service.signals import stop_on_signals

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speedd import audio, engines, execution, planning
+from speedd import audio, engines, planning
 from speedd.config import Config, engine_options, load_config
 from speedd.engines.base import EngineInfo
 from speedd.errors import EngineError, UsageError, VoiceError
+from speedd.execution.pool.pool import configured_pool
+from speedd.execution.takes import chunk_seed, take_key, take_path
 from speedd.model import Failed, Utterance, Voice
 from speedd.service.logging import configure_logging
 
@@ -105,12 +107,12 @@ def _spoken(config: Config, engine: str, info: EngineInfo, voice: Voice, out: Pa
     import soundfile  # noqa: PLC0415
 
     style = planning.style_for(0.0, config.speech)
-    seed = execution.chunk_seed(config.engine.seed, SPOKEN, 0, 0)
+    seed = chunk_seed(config.engine.seed, SPOKEN, 0, 0)
     language = "en" if "en" in info.languages else info.languages[0]
-    key = execution.take_key(info, text=SPOKEN, voice=voice, style=style, seed=seed, language=language)
+    key = take_key(info, text=SPOKEN, voice=voice, style=style, seed=seed, language=language)
     alone = config.model_copy(update={"engine": config.engine.model_copy(update={"workers": 1})})
     with tempfile.TemporaryDirectory(prefix="speedd-voice-") as takes:
-        pool = execution.configured_pool(engine, alone, takes=Path(takes), waits=False)
+        pool = configured_pool(engine, alone, takes=Path(takes), waits=False)
         try:
             work = [Utterance(key, SPOKEN, voice, style, seed, language)]
             (answer,) = [result for batch in pool.run(work) for result in batch]
@@ -120,7 +122,7 @@ def _spoken(config: Config, engine: str, info: EngineInfo, voice: Voice, out: Pa
             raise EngineError(f'The voice "{voice.name}" cannot speak: {answer.reason}')
         if not answer.size_bytes:
             raise EngineError(f'The voice "{voice.name}" gave no sound.')
-        wave, rate_hz = soundfile.read(execution.take_path(Path(takes), answer.key), dtype="int16")
+        wave, rate_hz = soundfile.read(take_path(Path(takes), answer.key), dtype="int16")
     try:
         soundfile.write(out, wave, rate_hz, format="WAV", subtype="PCM_16")
     except (OSError, soundfile.LibsndfileError) as error:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from queue import SimpleQueue
 
-from speedd.app import App
+from speedd.daemon.app import App
 from speedd.daemon.ends import Ends
 from speedd.errors import DamagedInputError, InputError, SpeeddError, TryAgainError
 from speedd.ledger import JobRow, State
 from speedd.model import Job
-from speedd.story import Cancelled, Interrupted, TurnOver, Watch
+from speedd.pipeline.job_run import Cancelled, Interrupted, TurnOver, Watch
 
 PAUSE_FIRST_S, PAUSE_LONGEST_S = 5.0, 300.0
 """A paused job is tried again after the first, then after twice as long each time, up to the longest."""

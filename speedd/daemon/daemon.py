@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 
 from speedd import inbox
-from speedd.app import App
+from speedd.daemon.app import App
 from speedd.daemon.books import OpenBooks
 from speedd.daemon.ends import Ends
 from speedd.daemon.intake import Intake
+from speedd.daemon.retention import collect
 from speedd.daemon.status import describe, describe_engine, status_path, write_status
 from speedd.errors import PASSING, TryAgainError
+from speedd.pipeline.job_run import Watch
 from speedd.service.notify import Notifier
-from speedd.story import Watch
-from speedd.upkeep import collect
 
 BUSY_TICK_S = 1.0
 """How often the daemon looks around while a book is at work."""

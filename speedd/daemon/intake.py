@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from speedd import inbox
-from speedd.app import App, spool_folder
+from speedd.daemon.app import App, spool_folder
 from speedd.daemon.ends import Ends
 from speedd.errors import InputError, TryAgainError
 from speedd.ledger import JobRow, State

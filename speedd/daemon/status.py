@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from speedd import inbox
-from speedd.display import duration
-from speedd.execution import ExecutorStatus
-from speedd.story import Watch
+from speedd.common.durations import duration
+from speedd.execution.base import ExecutorStatus
+from speedd.pipeline.job_run import Watch
 
 
 def status_path(state: Path) -> Path:

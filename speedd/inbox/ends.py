@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from speedd.common.durable import sync_folder
 from speedd.errors import TryAgainError
 from speedd.inbox import names
-from speedd.inbox.durable import sync_folder
 from speedd.inbox.grouping import Candidate, Kind, Member, candidates_at
 from speedd.inbox.listing import Stat
 

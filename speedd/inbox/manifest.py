@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from speedd.common.durable import sync_folder
 from speedd.errors import TryAgainError
-from speedd.inbox.durable import sync_folder
 from speedd.inbox.grouping import Candidate, Kind, Member
 from speedd.inbox.identity import digest_of
 from speedd.inbox.listing import Stat

@@ -20,9 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from speedd.common.durable import sync_folder
 from speedd.errors import InputError, TryAgainError
 from speedd.inbox import names
-from speedd.inbox.durable import sync_folder
 from speedd.inbox.grouping import Candidate, Member
 from speedd.inbox.identity import digest_of
 from speedd.inbox.listing import Stat

@@ -49,7 +49,7 @@ class JobRow:
     ended_at: float | None
     published: Path | None
     head: dict[str, Any] | None
-    """What reading and planning found (see `speedd.prepare`), None before."""
+    """What reading and planning found (see `speedd.pipeline.preparation`), None before."""
     cancelling: bool
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 from urllib.parse import unquote
 
 from speedd.errors import DamagedInputError, InputError
-from speedd.reading.source import Source
+from speedd.reading.opened import Source
 
 MAX_ENTRIES = 20_000
 MAX_DIRECTORY_BYTES = 16 << 20

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 
 from speedd.errors import InputError
 from speedd.model import Cover, Job, Metadata, Part, Role
-from speedd.reading.decoding import decode_text
 from speedd.reading.nfo import metadata_of_pairs, parse_pairs, parse_wishes
+from speedd.reading.text.decoding import decode_text
 
 _MAX_SIDE_FILE_BYTES = 4 << 20
 
@@ -53,7 +53,7 @@ def _with_description(found: Beside, part: Part) -> Beside:
         lines = text.split("\n")
         metadata = merged(found.metadata, metadata_of_pairs(parse_pairs(lines)))
         return replace(found, metadata=metadata, wishes=parse_wishes(lines))
-    from speedd.reading.package import parse_package  # noqa: PLC0415 - loads lxml
+    from speedd.reading.epub.package import parse_package  # noqa: PLC0415 - loads lxml
 
     return replace(found, metadata=merged(found.metadata, parse_package(data, part.name).metadata))
 

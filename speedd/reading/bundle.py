@@ -12,11 +12,11 @@ from speedd.model import Cover, Metadata, ParagraphKind
 from speedd.reading.archive import Archive
 from speedd.reading.cover import MAX_COVER_BYTES, media_type_of
 from speedd.reading.formats import choose, kind_of, read_source
-from speedd.reading.manuscript import Manuscript, Section
-from speedd.reading.matter import matter_of_title
-from speedd.reading.source import Source
-from speedd.reading.titles import TitleKind, join_titles, parse_title, tokens
-from speedd.reading.wording import fold
+from speedd.reading.opened import Source
+from speedd.reading.structure.manuscript import Manuscript, Section
+from speedd.reading.structure.matter import matter_of_title
+from speedd.reading.structure.titles import TitleKind, join_titles, parse_title, tokens
+from speedd.reading.structure.wording import fold
 
 _NUMBER_IN_FRONT = re.compile(r"\s*(?P<number>\d{1,4})\s*(?:[-–—_.)\]:]+\s*|\s+)(?P<rest>\S.*)")
 _MADE_UP = re.compile(r"(?:file|part|page|text|split|section|untitled|document|index)?[\s_-]*\d*", re.IGNORECASE)

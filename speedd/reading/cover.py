@@ -7,8 +7,8 @@ from pathlib import Path
 from speedd.errors import InputError
 from speedd.model import Cover
 from speedd.reading.archive import Archive, resolve
-from speedd.reading.markup import attribute, decode_markup, descendants, parse_page
-from speedd.reading.package import Item, Package
+from speedd.reading.epub.package import Item, Package
+from speedd.reading.html.markup import attribute, decode_markup, descendants, parse_page
 
 MAX_COVER_BYTES = 32 << 20
 _SVG_HEAD_BYTES = 1024

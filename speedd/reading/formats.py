@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from speedd.errors import InputError
-from speedd.reading.decoding import MAX_TEXT_BYTES, decode_text
-from speedd.reading.manuscript import Manuscript
-from speedd.reading.source import Source
+from speedd.reading.opened import Source
+from speedd.reading.structure.manuscript import Manuscript
+from speedd.reading.text.decoding import MAX_TEXT_BYTES, decode_text
 
 PREFERENCE = (".epub", ".fb2", ".docx", ".xhtml", ".html", ".htm", ".md", ".markdown", ".txt", ".pdf", ".zip")
 """Every format that is read, the one that says most about its structure first. The inbox ranks by the same order."""
@@ -82,15 +82,15 @@ def read_source(source: Source) -> Manuscript:
         raise InputError(f"{source.name} is empty.")
     kind = kind_of(source.name)
     if kind == ".epub":
-        from speedd.reading.epub import read_epub as read_whole  # noqa: PLC0415
+        from speedd.reading.epub.epub import read_epub as read_whole  # noqa: PLC0415
     elif kind == ".html":
-        from speedd.reading.web import read_html as read_whole  # noqa: PLC0415
+        from speedd.reading.html.web import read_html as read_whole  # noqa: PLC0415
     elif kind == ".fb2":
-        from speedd.reading.fb2 import read_fb2 as read_whole  # noqa: PLC0415
+        from speedd.reading.fb2.fb2 import read_fb2 as read_whole  # noqa: PLC0415
     elif kind == ".docx":
-        from speedd.reading.docx import read_docx as read_whole  # noqa: PLC0415
+        from speedd.reading.docx.docx import read_docx as read_whole  # noqa: PLC0415
     elif kind == ".pdf":
-        from speedd.reading.pdf import read_pdf as read_whole  # noqa: PLC0415
+        from speedd.reading.pdf.pdf import read_pdf as read_whole  # noqa: PLC0415
     else:
         return _read_text(source)
     return read_whole(source)
@@ -99,8 +99,8 @@ def read_source(source: Source) -> Manuscript:
 def _read_text(source: Source) -> Manuscript:
     text, warnings = decode_text(source.read_bytes(MAX_TEXT_BYTES), source.name)
     if kind_of(source.name) == ".txt":
-        from speedd.reading.plain import read_plain as read_text  # noqa: PLC0415
+        from speedd.reading.text.plain import read_plain as read_text  # noqa: PLC0415
     else:
-        from speedd.reading.markdown import read_markdown as read_text  # noqa: PLC0415
+        from speedd.reading.text.markdown import read_markdown as read_text  # noqa: PLC0415
     manuscript = read_text(text)
     return replace(manuscript, warnings=(*warnings, *manuscript.warnings))

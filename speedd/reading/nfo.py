@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from speedd.model import Metadata
 from speedd.reading.language import normal_tag
-from speedd.reading.wording import fold
+from speedd.reading.structure.wording import fold
 
 _LINE = re.compile(r"\s*([A-Za-z][A-Za-z _-]{0,30}?)\s*[:=]\s*(.*)")
 _FIELDS = {

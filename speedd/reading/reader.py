@@ -10,11 +10,11 @@ from speedd.model import Book, Job, Role
 from speedd.reading.beside import merged, read_beside
 from speedd.reading.formats import choose, kind_of, read_source
 from speedd.reading.language import SAMPLE_CHARS, detect
-from speedd.reading.manuscript import Choices, Manuscript, assemble, count_words, has_text
-from speedd.reading.source import Source
-from speedd.reading.tidying import tidied
-from speedd.reading.titles import tokens
-from speedd.reading.wording import fold
+from speedd.reading.opened import Source
+from speedd.reading.structure.manuscript import Choices, Manuscript, assemble, count_words, has_text
+from speedd.reading.structure.tidying import tidied
+from speedd.reading.structure.titles import tokens
+from speedd.reading.structure.wording import fold
 
 _LEAST_WORDS_PER_PICTURE = 3
 _FEW_WORDS = 1000

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speedd.engines.hibari import FACTORY
+from speedd.engines.hibari.engine import FACTORY
 from speedd.model import Boundary, Style, Utterance
 from speedd.planning.spoken import spoken_form
 

@@ -29,8 +29,8 @@ def main():
     sys.path[:0] = [str(ROOT), ENGINES]
     os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), ENGINES))
 
-    from speedd.bench.contest import gathered, measure_memory  # noqa: PLC0415 - after the path is set
-    from speedd.bench.report import memory_lines  # noqa: PLC0415
+    from speedd.commands.bench.contest import gathered, measure_memory  # noqa: PLC0415 - after the path is set
+    from speedd.commands.bench.report import memory_lines  # noqa: PLC0415
 
     with gathered(asked.book, asked.minutes, engine="tone") as (folder, material):
         found = measure_memory(material, folder, tell, engine="tone")

@@ -5,9 +5,8 @@ from dataclasses import asdict, replace
 
 from speedd.commands.jobs import print_status
 from speedd.daemon.status import describe, describe_engine
-from speedd.execution import ExecutorStatus
-from speedd.execution.base import WorkerState, WorkerStatus
-from speedd.story import Watch
+from speedd.execution.base import ExecutorStatus, WorkerState, WorkerStatus
+from speedd.pipeline.job_run import Watch
 
 PLAIN = WorkerStatus(
     *(0, 7, WorkerState.BUSY, 90 << 20, 0, 1, 2),

@@ -365,7 +365,7 @@ def test_a_file_that_is_cut_short_waits_for_its_rest_visible_to_all(home):
 def test_a_second_daemon_on_the_same_state_ends_with_75(home):
     house, _ = home
     impatient = (
-        "from speedd.app import App; App.__init__.__kwdefaults__['lock_wait_s'] = 0.3\n"
+        "from speedd.daemon.app import App; App.__init__.__kwdefaults__['lock_wait_s'] = 0.3\n"
         "from speedd.cli import main; main()"
     )
     done = subprocess.run(

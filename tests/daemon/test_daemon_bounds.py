@@ -28,7 +28,7 @@ SLOW_ENCODER = """
 import os, sys, time
 from pathlib import Path
 from speedd.audio import mastering
-from speedd.execution.board import Board
+from speedd.execution.pool.work_queue import Board
 
 def note(what, amount, most={}):
     if amount > most.get(what, 0):
@@ -79,7 +79,8 @@ def resident_mb(pid):
 def role(pid):
     with suppress(OSError):
         command = Path("/proc", str(pid), "cmdline").read_bytes()
-        return "worker" if b"execution.worker" in command else "reader" if b"speedd.prepare" in command else "main"
+        reads = b"speedd.pipeline.preparation" in command
+        return "worker" if b"execution.worker" in command else "reader" if reads else "main"
     return "gone"
 
 

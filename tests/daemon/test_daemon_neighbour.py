@@ -6,7 +6,7 @@ from pathlib import Path
 
 from speedd_house import House, epub, group, long_story, wait_until
 
-from speedd.execution import take_path
+from speedd.execution.takes import take_path
 
 NICE = 7
 

@@ -9,9 +9,9 @@ import pytest
 import structlog
 from speedd_house import wait_until
 
-from speedd.app import App
 from speedd.config import load_config
 from speedd.daemon import Daemon
+from speedd.daemon.app import App
 from speedd.daemon.status import status_path
 from speedd.service.notify import Notifier
 
@@ -62,8 +62,8 @@ def daemon(config, listener):
 
 def test_a_worker_that_no_signal_ends_is_told_by_silence(daemon, listener, monkeypatch):
     # As one that hangs in a dead driver: it is killed, and nothing happens.
-    monkeypatch.setattr("speedd.execution.child.Child.kill", lambda _: None)
-    monkeypatch.setattr("speedd.execution.crew.OVERDUE_S", 0.5)
+    monkeypatch.setattr("speedd.execution.pool.process.Child.kill", lambda _: None)
+    monkeypatch.setattr("speedd.execution.pool.supervisor.OVERDUE_S", 0.5)
     wait_until(lambda: "WATCHDOG=1" in heard(listener))
     (daemon.config.paths.inbox / "Hangs.txt").write_text("The engine will HANG on it.")
 

@@ -133,10 +133,10 @@ class Factory:
         return find("chatterbox").describe(options)
 
     def load(self, options):
-        from speedd.engines.chatterbox.quiet import import_quietly  # noqa: PLC0415
+        from speedd.engines.chatterbox.library_output import import_quietly  # noqa: PLC0415
 
         import_quietly()
-        from speedd.engines.chatterbox import arrangement  # noqa: PLC0415
+        from speedd.engines.chatterbox.memory import placement as arrangement  # noqa: PLC0415
 
         mishaps = Path(os.environ["SPEEDD_TEST_MISHAPS"])
         if (mishaps / "load").exists():

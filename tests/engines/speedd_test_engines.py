@@ -394,7 +394,7 @@ class Bulky(OomAtRows):
 
     def __init__(self, info):
         super().__init__(info)
-        from speedd.execution import store  # noqa: PLC0415 - only a worker has one
+        from speedd.execution.worker import take_writer as store  # noqa: PLC0415 - only a worker has one
 
         write_take, slow_s = store.write_take, float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05"))
 

@@ -101,10 +101,10 @@ def options(name, tmp_path_factory):
         return
     if any(find_spec(module) is None for module in ("torch", "chatterbox")):
         pytest.skip("the chatterbox extra is not installed")
-    from speedd.engines.chatterbox.quiet import import_quietly  # noqa: PLC0415
+    from speedd.engines.chatterbox.library_output import import_quietly  # noqa: PLC0415
 
     import_quietly()
-    from speedd.engines.chatterbox.generated import TINY, generate  # noqa: PLC0415
+    from speedd.engines.chatterbox.weights.generated import TINY, generate  # noqa: PLC0415
 
     weights = tmp_path_factory.mktemp("weights")
     generate(weights, "english", TINY, mean_tokens=12, reference_s=1.0)

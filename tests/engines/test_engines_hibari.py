@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 from hibari import Hibari
 
-from speedd.engines import hibari as ours
-from speedd.engines.hibari import FACTORY, MAX_PHONEMES, NOISE_VALUES, SAMPLE_RATE_HZ, HibariEngine, StoredNoise
+from speedd.engines.hibari import engine as ours
+from speedd.engines.hibari.engine import FACTORY, MAX_PHONEMES, NOISE_VALUES, SAMPLE_RATE_HZ, HibariEngine, StoredNoise
 from speedd.model import Style, Take, Utterance
 
 TEXT = "She sells sea shells by the sea shore, and hushes the fish with a whisper."

@@ -7,8 +7,8 @@ import pytest
 from hibari.g2p import ASSETS, G2P
 from hibari.g2p.normalize import ROMAN_CARDINAL, ROMAN_ORDINAL
 
-from speedd.engines.hibari import SPEAKS
-from speedd.engines.hibari_text import before_numerals, readable
+from speedd.engines.hibari.engine import SPEAKS
+from speedd.engines.hibari.text import before_numerals, readable
 from speedd.model import Boundary
 from speedd.planning.lexicon import Lexicon
 from speedd.planning.spoken import spoken_form

@@ -2,7 +2,7 @@
 
 import pytest
 
-from speedd.execution import WorkerPool
+from speedd.execution.pool.pool import WorkerPool
 
 
 @pytest.fixture

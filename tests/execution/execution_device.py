@@ -12,7 +12,7 @@ from itertools import count
 
 from speedd.engines.base import Budget
 from speedd.execution.scheduler import Waiting, choose, row_cost_bytes
-from speedd.execution.throttle import Answer, Throttle
+from speedd.execution.worker.throttle import Answer, Throttle
 from speedd.model import TextLimits
 
 MIB = 1 << 20

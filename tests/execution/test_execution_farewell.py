@@ -9,8 +9,8 @@ from speedd_house import wait_until
 
 from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
-from speedd.execution.etiquette import Etiquette, QuietHours
-from speedd.execution.pool import PoolTimes
+from speedd.execution.pool.pool import PoolTimes
+from speedd.execution.pool.yield_policy import Etiquette, QuietHours
 from speedd.model import Voice
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(60)]
@@ -42,7 +42,7 @@ def test_a_worker_that_has_no_room_at_load_and_hangs_at_its_end_is_ended(pool, m
 @pytest.fixture
 def hour(monkeypatch):
     """The hour of the day; from 20 to 23:30 others have the machine."""
-    monkeypatch.setattr("speedd.execution.neighbours.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.pool.contention.LOOK_S", 0.05)
     return [12]
 
 
@@ -75,7 +75,7 @@ def test_a_worker_that_is_still_loading_or_getting_ready_is_not_waited_for(polit
     gate = tmp_path / "gate"
     gate.write_text(where)
     monkeypatch.setenv("SPEEDD_TEST_GATE", str(gate))
-    monkeypatch.setattr("speedd.execution.pool.LOOK_S", 0.1)
+    monkeypatch.setattr("speedd.execution.pool.pool.LOOK_S", 0.1)
     narrators = polite("gated", workers=1)
     voice = Voice("Cosine", "2" * 64)
     work = [utterance(narrators.info, f"Text {number}.", voice=voice) for number in range(4)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from speedd.execution.cards import CONTEXT_BYTES
+from speedd.execution.pool.gpus import CONTEXT_BYTES
 
 pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
 
@@ -21,8 +21,8 @@ import structlog
 out = structlog.PrintLoggerFactory(sys.stderr)
 structlog.configure(processors=[structlog.processors.JSONRenderer()], logger_factory=out)
 from speedd.config import GpuSettings
-from speedd.execution.cards import NvmlCards
-from speedd.execution.etiquette import Etiquette
+from speedd.execution.pool.gpus import NvmlCards
+from speedd.execution.pool.yield_policy import Etiquette
 cards = NvmlCards()
 said = []
 for card, workers in json.loads(sys.argv[1]):

@@ -1,4 +1,4 @@
-from speedd.execution.pace import PATIENCE, Pace
+from speedd.execution.pool.pace import PATIENCE, Pace
 
 ASSUMED_S_PER_CHAR = 0.025
 

@@ -12,14 +12,19 @@ from speedd.config import GpuSettings
 from speedd.engines import find
 from speedd.engines.base import Budget
 from speedd.errors import EngineError
-from speedd.execution import crew
 from speedd.execution.base import WorkerState
-from speedd.execution.board import Board
-from speedd.execution.crew import Crew
-from speedd.execution.deadlines import PoolTimes
-from speedd.execution.etiquette import Etiquette
-from speedd.execution.messages import Done, Gauge, Ready, Refused, Returned, Setup, Started, Stop, WorkerLimits
-from speedd.execution.restarts import FAILED_STARTS_TO_GIVE_UP, FRUITLESS_DEATHS_TO_GIVE_UP, LONGEST_BACK_OFF_S, REST_S
+from speedd.execution.pool import supervisor as crew
+from speedd.execution.pool.deadlines import PoolTimes
+from speedd.execution.pool.restarts import (
+    FAILED_STARTS_TO_GIVE_UP,
+    FRUITLESS_DEATHS_TO_GIVE_UP,
+    LONGEST_BACK_OFF_S,
+    REST_S,
+)
+from speedd.execution.pool.supervisor import Crew
+from speedd.execution.pool.work_queue import Board
+from speedd.execution.pool.yield_policy import Etiquette
+from speedd.execution.protocol import Done, Gauge, Ready, Refused, Returned, Setup, Started, Stop, WorkerLimits
 from speedd.model import Rendered
 
 ROWS, AHEAD = 16, 8

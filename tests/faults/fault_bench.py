@@ -152,7 +152,7 @@ def _listed(folder: Path) -> tuple[str, ...]:
 
 def workers(leader: int) -> list[int]:
     """The pids of the engine workers in a group."""
-    return [pid for pid, command in group(leader).items() if "speedd.execution.worker" in command]
+    return [pid for pid, command in group(leader).items() if "speedd.execution.worker.main" in command]
 
 
 def kill_main(process: subprocess.Popen[str]) -> None:

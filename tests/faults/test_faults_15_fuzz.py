@@ -22,10 +22,10 @@ from fault_bench import LONG, Bench, wait_for
 from fault_corpus import PROSE, SECRET, Case, damaged, nasty, special, strange_names, write
 from speedd_house import STORY
 
-from speedd import prepare
 from speedd.config import load_config
 from speedd.inbox import names
 from speedd.model import Job, Part, Role
+from speedd.pipeline import preparation as prepare
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(7200 if LONG else 600)]
 
@@ -59,7 +59,7 @@ def canary(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    """Read a case as `speedd.prepare` does in its child: by its own `main`, in a process of its own."""
+    """Read a case as `speedd.pipeline.preparation` does in its child: by its own `main`, in a process of its own."""
     base = tmp_path_factory.mktemp("reader")
     paths = {name: str(base / name) for name in ("inbox", "outbox", "state", "voices")}
     limits = {"reader_memory_mb": MEMORY_MB + _address_space_mb()}

@@ -11,8 +11,8 @@ from reading_books import texts, titles
 from speedd.errors import InputError
 from speedd.model import Book, ParagraphKind
 from speedd.reading import read
-from speedd.reading.manuscript import Choices, assemble
-from speedd.reading.plain import read_plain
+from speedd.reading.structure.manuscript import Choices, assemble
+from speedd.reading.text.plain import read_plain
 
 PROSE = "She lit the lantern and set it in the window, as she had done every evening for eleven years."
 

@@ -21,26 +21,26 @@ from typing import TYPE_CHECKING
 import torch
 
 from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
-from speedd.engines.chatterbox import guards
-from speedd.engines.chatterbox.arrangement import Models, arranged
-from speedd.engines.chatterbox.budget import BEST_SPEECH_S
-from speedd.engines.chatterbox.card import UnlessFull, card_memory, give_back, means_full
-from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS, Decoder
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
-from speedd.engines.chatterbox.loading import load_s3gen, load_t3, load_voice_encoder
-from speedd.engines.chatterbox.request import Request, Spoken
-from speedd.engines.chatterbox.row_state import MAX_SPEECH_TOKENS
-from speedd.engines.chatterbox.s3gen import SpeechRow
-from speedd.engines.chatterbox.s3gen_buckets import FinishedRows
-from speedd.engines.chatterbox.text import TextTokenizer, TextTokens
-from speedd.engines.chatterbox.voices import Listener, Voices
-from speedd.engines.chatterbox.watermark import Watermark
+from speedd.engines.chatterbox.memory.budget import BEST_SPEECH_S
+from speedd.engines.chatterbox.memory.device import UnlessFull, card_memory, give_back, means_full
+from speedd.engines.chatterbox.memory.placement import Models, arranged
+from speedd.engines.chatterbox.s3gen.buckets import FinishedRows
+from speedd.engines.chatterbox.s3gen.model import SpeechRow
+from speedd.engines.chatterbox.s3gen.watermark import Watermark
+from speedd.engines.chatterbox.t3 import guards
+from speedd.engines.chatterbox.t3.decoder import MAX_TEXT_TOKENS, Decoder
+from speedd.engines.chatterbox.t3.request import Request, Spoken
+from speedd.engines.chatterbox.t3.row_state import MAX_SPEECH_TOKENS
+from speedd.engines.chatterbox.t3.text import TextTokenizer, TextTokens
+from speedd.engines.chatterbox.voices.conditioning import Listener, Voices
+from speedd.engines.chatterbox.weights.loading import load_s3gen, load_t3, load_voice_encoder
 from speedd.errors import DeviceFullError, EngineError, VoiceError
 from speedd.model import Failed, Take, Utterance, Voice, Word
 
 if TYPE_CHECKING:
     from speedd.engines.chatterbox.options import Options
-    from speedd.engines.chatterbox.weights import Weights
+    from speedd.engines.chatterbox.weights.files import Weights
     from speedd.model import Waveform
 
 

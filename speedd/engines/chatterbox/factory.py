@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speedd.engines.base import EngineInfo, Fallback
-from speedd.engines.chatterbox.budget import Needs, fixed_bytes, number_bytes, t3_size
-from speedd.engines.chatterbox.download import changed_since, noted
+from speedd.engines.chatterbox.memory.budget import Needs, fixed_bytes, number_bytes, t3_size
+from speedd.engines.chatterbox.memory.primitive_cache import keep_few_shapes
 from speedd.engines.chatterbox.options import Options, read_options
 from speedd.engines.chatterbox.probe import Machine, cpu_precision, estimator_precision, probe
-from speedd.engines.chatterbox.shapes import keep_few_shapes
-from speedd.engines.chatterbox.text import text_tools
-from speedd.engines.chatterbox.weights import DIGESTS, Weights, file_digests, find_weights, model_digest
+from speedd.engines.chatterbox.t3.text import text_tools
+from speedd.engines.chatterbox.weights.download import changed_since, noted
+from speedd.engines.chatterbox.weights.files import DIGESTS, Weights, file_digests, find_weights, model_digest
 from speedd.errors import EngineError
 from speedd.model import TextLimits, Voice
 
@@ -63,7 +63,7 @@ class ChatterboxFactory:
         """
         read = read_options(options)
         info, weights = self._plan(read)
-        from speedd.engines.chatterbox.quiet import import_quietly
+        from speedd.engines.chatterbox.library_output import import_quietly
 
         keep_few_shapes(os.environ)
         import_quietly()
@@ -73,7 +73,7 @@ class ChatterboxFactory:
 
     def check_sample(self, sample: Path, options: Mapping[str, Any]) -> None:
         """See whether a voice sample will do; see `Cloning`."""
-        from speedd.engines.chatterbox.sample import check_sample
+        from speedd.engines.chatterbox.voices.sample import check_sample
 
         check_sample(sample, least_s=read_options(options).family.least_sample_s)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speedd.engines.chatterbox.budget import FINISHED_ROWS
 from speedd.engines.chatterbox.families import FAMILIES, Family
+from speedd.engines.chatterbox.memory.budget import FINISHED_ROWS
 from speedd.errors import EngineError
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8")

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from speedd.engines.chatterbox.weights import write_whole
+from speedd.engines.chatterbox.weights.files import write_whole
 from speedd.errors import EngineError
 
 PROBE_S = 300.0
@@ -112,7 +112,7 @@ def multiplies(device: str) -> bool:
     """
     import torch
 
-    from speedd.engines.chatterbox.card import means_full
+    from speedd.engines.chatterbox.memory.device import means_full
 
     try:
         ones = torch.ones(_SIDE, _SIDE, device=device)

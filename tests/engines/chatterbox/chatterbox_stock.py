@@ -10,11 +10,11 @@ from chatterbox.models.t3 import llama_configs, t3
 from chatterbox.models.t3.modules import cond_enc
 from chatterbox.models.tokenizers import tokenizer as stock_tokenizer
 
-from speedd.engines.chatterbox.decoder import MAX_TEXT_TOKENS
-from speedd.engines.chatterbox.generated import SmallS3Gen
-from speedd.engines.chatterbox.request import Request
-from speedd.engines.chatterbox.text import TextTokenizer
-from speedd.engines.chatterbox.voices import read_conditioning
+from speedd.engines.chatterbox.t3.decoder import MAX_TEXT_TOKENS
+from speedd.engines.chatterbox.t3.request import Request
+from speedd.engines.chatterbox.t3.text import TextTokenizer
+from speedd.engines.chatterbox.voices.conditioning import read_conditioning
+from speedd.engines.chatterbox.weights.generated import SmallS3Gen
 
 
 @contextlib.contextmanager

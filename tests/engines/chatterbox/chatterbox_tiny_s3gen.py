@@ -13,8 +13,8 @@ from chatterbox.models.s3gen import flow_matching, hifigan
 from chatterbox.models.s3gen import s3gen as stock
 from s3tokenizer import model_v2
 
-from speedd.engines.chatterbox.hift_source import SourceNoise
-from speedd.engines.chatterbox.s3gen import RowNoise, SpeechRow
+from speedd.engines.chatterbox.s3gen.excitation import SourceNoise
+from speedd.engines.chatterbox.s3gen.model import RowNoise, SpeechRow
 
 HARMONICS = 9
 

@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if all(importlib.util.find_spec(module) for module in ("torch", "chatterbox")):
     import torch
 
-    from speedd.engines.chatterbox.quiet import import_quietly
+    from speedd.engines.chatterbox.library_output import import_quietly
 
     import_quietly()
     torch.set_num_threads(1)
@@ -40,7 +40,7 @@ def _state(tmp_path_factory):
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     """Return a function that generates a tiny checkpoint once and returns its folder."""
-    from speedd.engines.chatterbox.generated import TINY, TINY_NANO, generate  # noqa: PLC0415
+    from speedd.engines.chatterbox.weights.generated import TINY, TINY_NANO, generate  # noqa: PLC0415
 
     made = {}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from speedd.engines.chatterbox.families import FAMILIES, STOP_SPEECH
-from speedd.engines.chatterbox.weights import find_weights
+from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.model import Style
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -11,11 +11,11 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_stock import requests_for, small_stock, spoken  # noqa: E402
 
-from speedd.engines.chatterbox.decoder import Decoder, row_length  # noqa: E402
-from speedd.engines.chatterbox.generated import Size  # noqa: E402
-from speedd.engines.chatterbox.quiet import quietly  # noqa: E402
-from speedd.engines.chatterbox.t3 import T3  # noqa: E402
-from speedd.engines.chatterbox.tensor_file import TensorFile  # noqa: E402
+from speedd.engines.chatterbox.library_output import quietly  # noqa: E402
+from speedd.engines.chatterbox.t3.decoder import Decoder, row_length  # noqa: E402
+from speedd.engines.chatterbox.t3.model import T3  # noqa: E402
+from speedd.engines.chatterbox.weights.generated import Size  # noqa: E402
+from speedd.engines.chatterbox.weights.tensor_file import TensorFile  # noqa: E402
 
 DEEP = Size("tiny", 128, 14, 16, 128)
 TEXTS = ("The quick brown fox jumps over the lazy dog.", "Rain on the roof, and nobody at home.")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speedd.engines.chatterbox.budget import ENGLISH, NANO, TURBO, S3GenWork, s3gen_bytes
+from speedd.engines.chatterbox.memory.budget import ENGLISH, NANO, TURBO, S3GenWork, s3gen_bytes
 
 works = st.builds(
     S3GenWork, rows=st.integers(1, 64), reference_s=st.floats(1, 10), speech_s=st.floats(0.5, 40), guided=st.booleans()
@@ -32,10 +32,10 @@ def test_s3gens_weights_are_as_counted(mean_flow):
     """What we make of stock's modules in the published size, on torch's device that has shapes and no memory."""
     torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
     stock = pytest.importorskip("chatterbox.models.s3gen", reason="the chatterbox extra is not installed")
-    from speedd.engines.chatterbox.estimator import Estimator  # noqa: PLC0415
-    from speedd.engines.chatterbox.flow import Flow  # noqa: PLC0415
-    from speedd.engines.chatterbox.flow_encoder import FlowEncoder  # noqa: PLC0415
-    from speedd.engines.chatterbox.quiet import quietly  # noqa: PLC0415
+    from speedd.engines.chatterbox.library_output import quietly  # noqa: PLC0415
+    from speedd.engines.chatterbox.s3gen.estimator import Estimator  # noqa: PLC0415
+    from speedd.engines.chatterbox.s3gen.flow import Flow  # noqa: PLC0415
+    from speedd.engines.chatterbox.s3gen.flow_encoder import FlowEncoder  # noqa: PLC0415
 
     nowhere = torch.device("meta")
     with quietly(), nowhere:
@@ -72,5 +72,5 @@ def test_more_rows_and_longer_ones_never_cost_less(work):
 
 
 def test_it_needs_no_torch():
-    code = "import sys; sys.modules['torch'] = None; import speedd.engines.chatterbox.budget"
+    code = "import sys; sys.modules['torch'] = None; import speedd.engines.chatterbox.memory.budget"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -20,15 +20,15 @@ from torch.overrides import TorchFunctionMode  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
-from speedd.engines.chatterbox.decoder import SPAN, Decoder, row_length  # noqa: E402
 from speedd.engines.chatterbox.families import FAMILIES  # noqa: E402
-from speedd.engines.chatterbox.generated import TINY  # noqa: E402
-from speedd.engines.chatterbox.hift_source import SourceNoise  # noqa: E402
-from speedd.engines.chatterbox.request import Request  # noqa: E402
-from speedd.engines.chatterbox.s3gen import RowNoise, S3Gen  # noqa: E402
-from speedd.engines.chatterbox.t3 import T3  # noqa: E402
-from speedd.engines.chatterbox.tensor_file import TensorFile  # noqa: E402
-from speedd.engines.chatterbox.voices import read_conditioning  # noqa: E402
+from speedd.engines.chatterbox.s3gen.excitation import SourceNoise  # noqa: E402
+from speedd.engines.chatterbox.s3gen.model import RowNoise, S3Gen  # noqa: E402
+from speedd.engines.chatterbox.t3.decoder import SPAN, Decoder, row_length  # noqa: E402
+from speedd.engines.chatterbox.t3.model import T3  # noqa: E402
+from speedd.engines.chatterbox.t3.request import Request  # noqa: E402
+from speedd.engines.chatterbox.voices.conditioning import read_conditioning  # noqa: E402
+from speedd.engines.chatterbox.weights.generated import TINY  # noqa: E402
+from speedd.engines.chatterbox.weights.tensor_file import TensorFile  # noqa: E402
 from speedd.model import Style  # noqa: E402
 
 CARD = "meta"

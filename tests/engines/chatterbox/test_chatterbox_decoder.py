@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from speedd.engines.chatterbox.families import FAMILIES, STOP_SPEECH
-from speedd.engines.chatterbox.guards import CAP, END, LONG_TAIL, REPETITION, STALL
-from speedd.engines.chatterbox.weights import find_weights
+from speedd.engines.chatterbox.t3.guards import CAP, END, LONG_TAIL, REPETITION, STALL
+from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.model import Style
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -14,12 +14,12 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_stock import spoken  # noqa: E402
 
-from speedd.engines.chatterbox.decoder import Decoder, row_length  # noqa: E402
-from speedd.engines.chatterbox.generated import TINY  # noqa: E402
-from speedd.engines.chatterbox.request import Request  # noqa: E402
-from speedd.engines.chatterbox.t3 import T3  # noqa: E402
-from speedd.engines.chatterbox.tensor_file import TensorFile  # noqa: E402
-from speedd.engines.chatterbox.voices import read_conditioning  # noqa: E402
+from speedd.engines.chatterbox.t3.decoder import Decoder, row_length  # noqa: E402
+from speedd.engines.chatterbox.t3.model import T3  # noqa: E402
+from speedd.engines.chatterbox.t3.request import Request  # noqa: E402
+from speedd.engines.chatterbox.voices.conditioning import read_conditioning  # noqa: E402
+from speedd.engines.chatterbox.weights.generated import TINY  # noqa: E402
+from speedd.engines.chatterbox.weights.tensor_file import TensorFile  # noqa: E402
 
 GUARDS = replace(FAMILIES["english"].guards, heads=((1, 2),))
 TEXT_TOKENS = 20

@@ -15,7 +15,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
 
 from speedd.engines.chatterbox import factory  # noqa: E402
-from speedd.engines.chatterbox.arrangement import Arrangement  # noqa: E402
+from speedd.engines.chatterbox.memory.placement import Arrangement  # noqa: E402
 
 
 @pytest.fixture(scope="module")

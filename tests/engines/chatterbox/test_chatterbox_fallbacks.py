@@ -11,8 +11,8 @@ from speedd.engines.chatterbox.factory import _fallbacks
 from speedd.engines.chatterbox.options import Options
 from speedd.engines.chatterbox.probe import Machine
 from speedd.errors import DeviceFullError, TryAgainError
-from speedd.execution import WorkerPool
-from speedd.execution.messages import WorkerLimits
+from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.protocol import WorkerLimits
 from speedd.execution.takes import chunk_seed, fallback_key, take_key, take_path
 from speedd.model import Style, Utterance
 
@@ -21,9 +21,9 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
 
-from speedd.engines.chatterbox import arrangement  # noqa: E402
-from speedd.engines.chatterbox.budget import CardMemory  # noqa: E402
-from speedd.engines.chatterbox.card import UnlessFull  # noqa: E402
+from speedd.engines.chatterbox.memory import placement as arrangement  # noqa: E402
+from speedd.engines.chatterbox.memory.budget import CardMemory  # noqa: E402
+from speedd.engines.chatterbox.memory.device import UnlessFull  # noqa: E402
 
 FULL = torch.OutOfMemoryError("CUDA out of memory")
 

@@ -7,10 +7,10 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_s3gen import tiny_s3gen  # noqa: E402
 
-from speedd.engines.chatterbox.estimator import Estimator  # noqa: E402
-from speedd.engines.chatterbox.flow import step_times  # noqa: E402
-from speedd.engines.chatterbox.flow_encoder import FlowEncoder  # noqa: E402
-from speedd.engines.chatterbox.s3gen_layers import attend, valid  # noqa: E402
+from speedd.engines.chatterbox.s3gen.estimator import Estimator  # noqa: E402
+from speedd.engines.chatterbox.s3gen.flow import step_times  # noqa: E402
+from speedd.engines.chatterbox.s3gen.flow_encoder import FlowEncoder  # noqa: E402
+from speedd.engines.chatterbox.s3gen.layers import attend, valid  # noqa: E402
 
 CPU = torch.device("cpu")
 

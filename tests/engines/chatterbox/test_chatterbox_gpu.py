@@ -18,13 +18,13 @@ from contextlib import closing, contextmanager
 import numpy as np
 import pytest
 
-from speedd.engines.chatterbox.budget import ENGLISH, S3GenWork, s3gen_bytes
 from speedd.engines.chatterbox.families import FAMILIES
-from speedd.engines.chatterbox.weights import find_weights
+from speedd.engines.chatterbox.memory.budget import ENGLISH, S3GenWork, s3gen_bytes
+from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.errors import TryAgainError
-from speedd.execution import WorkerPool
-from speedd.execution.deadlines import PoolTimes
-from speedd.execution.messages import WorkerLimits
+from speedd.execution.pool.deadlines import PoolTimes
+from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.protocol import WorkerLimits
 from speedd.execution.takes import chunk_seed, take_key
 from speedd.model import Rendered, Style, Utterance
 
@@ -39,10 +39,10 @@ from chatterbox_tiny_engine import spoken as said_through
 from chatterbox_tiny_engine import utterances as texts_for
 from chatterbox_tiny_s3gen import snr_db, spoken, voice
 
-from speedd.engines.chatterbox.decoder import Decoder, row_length
-from speedd.engines.chatterbox.generated import FULL
-from speedd.engines.chatterbox.loading import load_s3gen, load_t3
-from speedd.engines.chatterbox.s3gen import S3Gen
+from speedd.engines.chatterbox.s3gen.model import S3Gen
+from speedd.engines.chatterbox.t3.decoder import Decoder, row_length
+from speedd.engines.chatterbox.weights.generated import FULL
+from speedd.engines.chatterbox.weights.loading import load_s3gen, load_t3
 
 pytestmark = [
     pytest.mark.gpu,

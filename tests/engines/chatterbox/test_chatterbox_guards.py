@@ -1,7 +1,7 @@
 import pytest
 
 from speedd.engines.chatterbox.families import FAMILIES, Guards
-from speedd.engines.chatterbox.guards import (
+from speedd.engines.chatterbox.t3.guards import (
     LONG_TAIL,
     LOOP,
     REPETITION,

@@ -7,8 +7,8 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_s3gen import HARMONICS, tiny_s3gen  # noqa: E402
 
-from speedd.engines.chatterbox.hift import Hift  # noqa: E402
-from speedd.engines.chatterbox.hift_source import SourceNoise  # noqa: E402
+from speedd.engines.chatterbox.s3gen.excitation import SourceNoise  # noqa: E402
+from speedd.engines.chatterbox.s3gen.hift import Hift  # noqa: E402
 
 
 @pytest.fixture(scope="module")

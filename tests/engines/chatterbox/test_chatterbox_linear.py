@@ -5,8 +5,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
-from speedd.engines.chatterbox import linear  # noqa: E402
-from speedd.engines.chatterbox.linear import make_linear  # noqa: E402
+from speedd.engines.chatterbox.t3 import linear  # noqa: E402
+from speedd.engines.chatterbox.t3.linear import make_linear  # noqa: E402
 
 ROWS, N_IN, N_OUT = 7, 96, 40
 

@@ -11,11 +11,11 @@ from speedd.errors import EngineError
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
-from speedd.engines.chatterbox import tensor_file  # noqa: E402
 from speedd.engines.chatterbox.families import FAMILIES  # noqa: E402
-from speedd.engines.chatterbox.loading import family_of, load_t3  # noqa: E402
-from speedd.engines.chatterbox.tensor_file import TensorFile  # noqa: E402
-from speedd.engines.chatterbox.weights import DECLARATION, Weights  # noqa: E402
+from speedd.engines.chatterbox.weights import tensor_file  # noqa: E402
+from speedd.engines.chatterbox.weights.files import DECLARATION, Weights  # noqa: E402
+from speedd.engines.chatterbox.weights.loading import family_of, load_t3  # noqa: E402
+from speedd.engines.chatterbox.weights.tensor_file import TensorFile  # noqa: E402
 
 
 def mapped_bytes():

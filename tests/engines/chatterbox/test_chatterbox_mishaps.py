@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from speedd.engines.base import find
-from speedd.execution import WorkerPool
-from speedd.execution.deadlines import PoolTimes
-from speedd.execution.messages import WorkerLimits
+from speedd.execution.pool.deadlines import PoolTimes
+from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.protocol import WorkerLimits
 from speedd.execution.takes import chunk_seed, take_key, take_path
 from speedd.model import Rendered, Style, Utterance
 

@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 
 from speedd.engines.chatterbox.families import FAMILIES, STOP_SPEECH
-from speedd.engines.chatterbox.weights import find_weights
+from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.model import Style
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -18,10 +18,10 @@ from chatterbox.models.t3.modules.t3_config import T3Config  # noqa: E402
 from chatterbox_stock import StockNoise, requests_for, small_stock, spoken  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from speedd.engines.chatterbox.decoder import Decoder  # noqa: E402
-from speedd.engines.chatterbox.generated import FULL, TINY, TINY_NANO, t3_shapes  # noqa: E402
-from speedd.engines.chatterbox.loading import load_t3  # noqa: E402
-from speedd.engines.chatterbox.quiet import quietly  # noqa: E402
+from speedd.engines.chatterbox.library_output import quietly  # noqa: E402
+from speedd.engines.chatterbox.t3.decoder import Decoder  # noqa: E402
+from speedd.engines.chatterbox.weights.generated import FULL, TINY, TINY_NANO, t3_shapes  # noqa: E402
+from speedd.engines.chatterbox.weights.loading import load_t3  # noqa: E402
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog.",

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch", reason="the chatterbox extra is not install
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
 from speedd.engines.chatterbox import ChatterboxFactory, factory, probe  # noqa: E402
-from speedd.engines.chatterbox.arrangement import arranged  # noqa: E402
 from speedd.engines.chatterbox.factory import _fallbacks  # noqa: E402
+from speedd.engines.chatterbox.memory.placement import arranged  # noqa: E402
 from speedd.engines.chatterbox.options import Options  # noqa: E402
 from speedd.engines.chatterbox.probe import Machine, choose, cpu_precision, estimator_precision  # noqa: E402
 from speedd.errors import EngineError  # noqa: E402

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speedd.config import Config, engine_options
-from speedd.engines.chatterbox.budget import (
+from speedd.engines.chatterbox.factory import GPU_ROWS, LIMITS, rows_on_gpu
+from speedd.engines.chatterbox.memory.budget import (
     CONTEXT_BYTES,
     ENGLISH,
     GPU_S3GEN_ROWS,
@@ -18,7 +19,6 @@ from speedd.engines.chatterbox.budget import (
     Needs,
     s3gen_bytes,
 )
-from speedd.engines.chatterbox.factory import GPU_ROWS, LIMITS, rows_on_gpu
 from speedd.engines.chatterbox.options import Options, read_options
 from speedd.execution.scheduler import Waiting, choose
 

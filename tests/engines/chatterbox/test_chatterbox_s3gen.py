@@ -10,10 +10,10 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_s3gen import snr_db, spoken, stock_waves, tiny_s3gen, voice  # noqa: E402
 
-from speedd.engines.chatterbox import s3gen  # noqa: E402
-from speedd.engines.chatterbox.lanes import Lanes, lanes_of  # noqa: E402
-from speedd.engines.chatterbox.s3gen import S3Gen, SpeechRow  # noqa: E402
-from speedd.engines.chatterbox.s3gen_buckets import Bucket  # noqa: E402
+from speedd.engines.chatterbox.s3gen import model as s3gen  # noqa: E402
+from speedd.engines.chatterbox.s3gen.buckets import Bucket  # noqa: E402
+from speedd.engines.chatterbox.s3gen.model import S3Gen, SpeechRow  # noqa: E402
+from speedd.engines.chatterbox.s3gen.thread_pools import Lanes, lanes_of  # noqa: E402
 
 ANN, BEN = voice(16, seed=1), voice(13, seed=2, spare_frames=1)
 ROWS = [spoken(12, ANN, seed=1), spoken(31, BEN, seed=2), spoken(20, ANN, seed=3), spoken(3, BEN, seed=4)]

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speedd.engines.chatterbox.s3gen_buckets import Bucket, FinishedRows, batches, bucket_of, idle_rows
+from speedd.engines.chatterbox.s3gen.buckets import Bucket, FinishedRows, batches, bucket_of, idle_rows
 
 
 @given(st.integers(1, 250), st.integers(1, 1000))

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from speedd.engines.chatterbox.families import FAMILIES
-from speedd.engines.chatterbox.sample import RATE_HZ, read_sample
-from speedd.engines.chatterbox.weights import find_weights
+from speedd.engines.chatterbox.voices.sample import RATE_HZ, read_sample
+from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.errors import VoiceError
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -14,10 +14,10 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_stock import small_stock  # noqa: E402
 
-from speedd.engines.chatterbox.generated import TINY  # noqa: E402
-from speedd.engines.chatterbox.loading import load_s3gen, load_voice_encoder  # noqa: E402
-from speedd.engines.chatterbox.quiet import quietly  # noqa: E402
-from speedd.engines.chatterbox.voices import Listener, listen  # noqa: E402
+from speedd.engines.chatterbox.library_output import quietly  # noqa: E402
+from speedd.engines.chatterbox.voices.conditioning import Listener, listen  # noqa: E402
+from speedd.engines.chatterbox.weights.generated import TINY  # noqa: E402
+from speedd.engines.chatterbox.weights.loading import load_s3gen, load_voice_encoder  # noqa: E402
 
 
 def voice(seconds=7.0, rate_hz=RATE_HZ, level=0.1):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from speedd.engines.chatterbox.families import FAMILIES
-from speedd.engines.chatterbox.weights import find_weights
+from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.model import Style
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -13,10 +13,10 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_stock import requests_for, spoken  # noqa: E402
 
-from speedd.engines.chatterbox import sampling  # noqa: E402
-from speedd.engines.chatterbox.decoder import Decoder  # noqa: E402
-from speedd.engines.chatterbox.loading import load_t3  # noqa: E402
-from speedd.engines.chatterbox.sampling import ALL_TOKENS, kept_by_top_k, reach_of_top_k  # noqa: E402
+from speedd.engines.chatterbox.t3 import sampling  # noqa: E402
+from speedd.engines.chatterbox.t3.decoder import Decoder  # noqa: E402
+from speedd.engines.chatterbox.t3.sampling import ALL_TOKENS, kept_by_top_k, reach_of_top_k  # noqa: E402
+from speedd.engines.chatterbox.weights.loading import load_t3  # noqa: E402
 
 TOKENS = 300
 TEXTS = ("Of three who speak", "only one is bound", "to say what is likeliest.")

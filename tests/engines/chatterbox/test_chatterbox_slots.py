@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from speedd.engines.chatterbox.budget import FINISHED_ROWS, MARGIN_BYTES, Needs, Share, t3_size
 from speedd.engines.chatterbox.factory import ChatterboxFactory
 from speedd.engines.chatterbox.families import FAMILIES
+from speedd.engines.chatterbox.memory.budget import FINISHED_ROWS, MARGIN_BYTES, Needs, Share, t3_size
 from speedd.engines.chatterbox.options import Options
 from speedd.errors import DeviceFullError, EngineError, VoiceError
 
@@ -18,8 +18,8 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_engine import Company, digests, load, spoken, utterances  # noqa: E402
 
-from speedd.engines.chatterbox import decoder as decoding  # noqa: E402
-from speedd.engines.chatterbox.arrangement import arranged  # noqa: E402
+from speedd.engines.chatterbox.memory.placement import arranged  # noqa: E402
+from speedd.engines.chatterbox.t3 import decoder as decoding  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["english", "turbo"])

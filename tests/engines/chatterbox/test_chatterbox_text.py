@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from speedd.engines.chatterbox import ChatterboxFactory
-from speedd.engines.chatterbox.download import _fetch_segmenter
 from speedd.engines.chatterbox.families import FAMILIES
-from speedd.engines.chatterbox.text import SEGMENTER_MODEL, TextTokenizer, text_tools
-from speedd.engines.chatterbox.weights import find_weights
+from speedd.engines.chatterbox.t3.text import SEGMENTER_MODEL, TextTokenizer, text_tools
+from speedd.engines.chatterbox.weights.download import _fetch_segmenter
+from speedd.engines.chatterbox.weights.files import find_weights
 
 pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")

@@ -8,7 +8,7 @@ from speedd.errors import EngineError
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("perth", reason="the chatterbox extra is not installed")
 
-from speedd.engines.chatterbox.watermark import Watermark  # noqa: E402
+from speedd.engines.chatterbox.s3gen.watermark import Watermark  # noqa: E402
 
 RATE_HZ = 24_000
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from speedd.engines.chatterbox import ChatterboxFactory
-from speedd.engines.chatterbox import weights as weights_module
-from speedd.engines.chatterbox.download import download
+from speedd.engines.chatterbox.weights import files as weights_module
+from speedd.engines.chatterbox.weights.download import download
 from speedd.errors import EngineError, UsageError
 
 pytest.importorskip("torch", reason="the chatterbox extra is not installed")

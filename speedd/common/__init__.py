@@ -1,0 +1,1 @@
+"""What several stages need: files that stay on disk, child processes."""

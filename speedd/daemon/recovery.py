@@ -1,0 +1,144 @@
+"""Open the ledger; where it is damaged, rebuild it from what lies in takes, spool and outbox rather than stop.
+
+What a ledger knows can be found again: a take's file says what it is by its name, a job's private copy holds the job,
+and a published folder says in its run log whose it is. A book at work is accepted again from the inbox, and adopts its
+takes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from speedd import inbox
+from speedd.config import Config
+from speedd.errors import TryAgainError
+from speedd.ledger import DamagedLedgerError, Ledger, State
+from speedd.model import Job, Rendered
+from speedd.outbox.layout import RUN_LOG_NAME
+from speedd.outbox.runlog import read_head
+from speedd.pipeline.job_run import takes_folder
+
+TAKES_PAGE = 512
+ENDINGS = ("-shm", "-wal", "")
+"""Of the files of one ledger: the database last, so that what is half moved is still damaged."""
+
+
+def open_sound_ledger(path: Path, config: Config, log: Any, alive: Callable[[], None] = lambda: None) -> Ledger:
+    """Open the ledger of a state directory, checked; a damaged one is put aside and rebuilt.
+
+    Args:
+        path: the SQLite file.
+        config: says where takes, spool and outbox are.
+        log: is told of a rebuilding.
+        alive: called now and then while it rebuilds.
+
+    Raises:
+        LedgerError: if it was written by a newer speedd.
+        TryAgainError: if the disk is full or fails.
+    """
+    try:
+        ledger = Ledger(path)
+        try:
+            ledger.check()
+        except BaseException:
+            ledger.close()
+            raise
+    except DamagedLedgerError as error:
+        damage = error.message
+    else:
+        return ledger
+    # Under a name of its own until it is whole: an interrupted rebuilding begins again.
+    building = path.with_name(f"{path.stem}.rebuilding{path.suffix}")
+    for ending in ENDINGS:
+        building.with_name(building.name + ending).unlink(missing_ok=True)
+    with closing(Ledger(building)) as fresh:
+        takes, jobs = _rebuild(fresh, config, alive)
+    aside = path.with_name(f"{path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{path.suffix}")
+    for ending in ENDINGS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    building.rename(path)
+    log.error("ledger.damaged", reason=damage, out_path=str(aside))
+    log.warning("ledger.rebuilt", takes=takes, jobs=jobs)
+    return Ledger(path)
+
+
+def _rebuild(ledger: Ledger, config: Config, alive: Callable[[], None]) -> tuple[int, int]:
+    """Enter what is found on disk; return how many takes and jobs."""
+    takes = 0
+    page: list[Rendered] = []
+    for rendered in _stored_takes(takes_folder(config.paths.state)):
+        page.append(rendered)
+        takes += 1
+        if len(page) == TAKES_PAGE:
+            ledger.takes.add(page)
+            page.clear()
+            alive()
+    ledger.takes.add(page)
+    runs = sorted(_published(config.paths.outbox), key=lambda run: run[1].get("finished_at", ""))
+    published = {head["job_id"]: (place, int(head["edition"]), folder) for place, (folder, head) in enumerate(runs)}
+    jobs = 0
+    # In the order of their ends: what comes late joins the latest edition.
+    for job in sorted(_spooled(config.paths.state / "spool"), key=lambda job: published.get(job.id, (-1,))[0]):
+        if job.id in published:
+            _, edition, folder = published[job.id]
+            ledger.jobs.add(job, edition=edition, state=State.PUBLISHED)
+            ledger.jobs.set_state(job.id, State.PUBLISHED, published=folder)
+            jobs += 1
+        elif not job.source.exists():  # it has met its end, or somebody took its source away
+            ledger.jobs.add(job, state=State.FAILED, reason="The ledger was damaged. `speedd retry` narrates it again.")
+            jobs += 1
+        # else the inbox still has it: the next scan accepts it, and it adopts its takes
+    return takes, jobs
+
+
+def _stored_takes(takes: Path) -> Iterator[Rendered]:
+    """Measure every take on disk; damaged ones are left to be rendered again."""
+    import numpy as np  # noqa: PLC0415 - only where a ledger is rebuilt
+    import soundfile  # noqa: PLC0415
+
+    for path in sorted(takes.glob("??/*.flac")):
+        try:
+            wave, rate_hz = soundfile.read(path, dtype="float32")
+        except (soundfile.LibsndfileError, OSError):
+            path.unlink(missing_ok=True)
+            continue
+        peak = float(np.max(np.abs(wave), initial=0.0))
+        rms = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if len(wave) else 0.0
+        yield Rendered(
+            key=path.stem,
+            samples=len(wave),
+            sample_rate_hz=rate_hz,
+            peak_dbfs=_dbfs(peak),
+            rms_dbfs=_dbfs(rms),
+            finite=True,
+            render_s=0.0,
+            stop_reason="end",
+            size_bytes=path.stat().st_size,
+            worker=-1,
+        )
+
+
+def _dbfs(amplitude: float) -> float:
+    return 20 * math.log10(amplitude) if amplitude else -math.inf
+
+
+def _published(place: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Find the published folders: author and title, with a series between or not."""
+    for pattern in ("*/*", "*/*/*"):
+        for run_log in sorted(place.glob(f"{pattern}/{RUN_LOG_NAME}")):
+            if head := read_head(run_log):
+                yield run_log.parent, head
+
+
+def _spooled(spool: Path) -> Iterator[Job]:
+    for folder in sorted(path for path in spool.iterdir() if path.is_dir()):
+        try:
+            yield inbox.load_job(folder)
+        except TryAgainError:
+            continue

@@ -1,0 +1,1 @@
+"""Memory: what a row costs, what fits, and where the models stand."""

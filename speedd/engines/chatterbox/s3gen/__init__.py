@@ -1,0 +1,1 @@
+"""S3Gen: speech tokens in, a waveform out, many rows at a time."""

@@ -1,0 +1,1 @@
+"""Voice samples, and what the model is shown of them."""

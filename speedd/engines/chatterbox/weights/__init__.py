@@ -1,0 +1,1 @@
+"""Files of the models: found, fetched, checked and loaded."""

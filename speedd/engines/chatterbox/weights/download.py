@@ -1,0 +1,109 @@
+"""Fetch a model from the Hugging Face hub: part of setting up, never of a job."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from speedd.engines.chatterbox.families import Family
+from speedd.engines.chatterbox.options import read_options
+from speedd.engines.chatterbox.weights.files import (
+    DIGESTS,
+    Weights,
+    cached,
+    fault_of,
+    file_digests,
+    find_weights,
+    write_whole,
+)
+from speedd.errors import EngineError, UsageError
+
+
+def download(options: Mapping[str, Any]) -> str:
+    """Fetch the model that the settings name, what of it is damaged once more, and write down what came.
+
+    Args:
+        options: as the factory gets them.
+    Returns:
+        What to tell.
+
+    Raises:
+        UsageError: if the settings name a folder.
+        EngineError: if it cannot be fetched, or is not whole.
+    """
+    read = read_options(options)
+    if read.weights:
+        raise UsageError(
+            f"The weights are to lie in {read.weights}.", hint="Without [chatterbox] weights they are fetched."
+        )
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise EngineError(f"Nothing can be fetched: {error}.", hint="Install speedd[chatterbox] first.") from error
+    files, state = read.family.files, read.state_folder
+    notes = state / DIGESTS if state else None
+
+    def fetch(names: Iterable[str], *, anew: bool) -> None:
+        snapshot_download(
+            read.family.repository, revision=read.revision, allow_patterns=list(names), force_download=anew
+        )
+
+    try:
+        fetch([*files.needed, *files.more], anew=False)
+        there = Weights(read.family, *cached(read.family, read.revision, os.environ))
+        damaged = {path.name for path in there.present if fault_of(path)}
+        damaged |= set(changed_since(noted(state, there), file_digests(there, notes, anew=True)))
+        if damaged:  # what lies in the cache is not looked at when it is fetched once more
+            fetch(damaged, anew=True)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        raise EngineError(f"{read.family.repository} cannot be fetched: {first[0]}", hint="Try again later.") from error
+    weights = find_weights(read.family, None, read.revision, os.environ)
+    digests = file_digests(weights, notes)
+    if state:
+        record = {
+            "model": read.family.name,
+            "repository": read.family.repository,
+            "asked_for": read.revision,
+            "revision": weights.revision,
+            "sha256": digests,
+        }
+        write_whole(record_path(state, read.family), json.dumps(record, indent=1).encode())
+    told = f"{read.family.repository} at {weights.revision}, {len(digests)} files"
+    return told + (_fetch_segmenter() if "zh" in read.family.languages else "")
+
+
+def record_path(state: Path, family: Family) -> Path:
+    """Where it is noted which revision of a model was fetched, and the SHA-256 of every file."""
+    return state / f"weights-{family.name}.json"
+
+
+def noted(state: Path | None, weights: Weights) -> Mapping[str, str]:
+    """Return what `download` noted of a model's files, by name; nothing if it did not fetch this revision."""
+    try:
+        record = json.loads(record_path(state, weights.family).read_text(encoding="utf-8")) if state else {}
+    except (OSError, ValueError):
+        return {}
+    return record.get("sha256", {}) if record.get("revision") == weights.revision else {}
+
+
+def changed_since(noted: Mapping[str, str], digests: Mapping[str, str]) -> list[str]:
+    """Name the files that are no longer what was noted."""
+    return [name for name, digest in digests.items() if noted.get(name, digest) != digest]
+
+
+def _fetch_segmenter() -> str:
+    """Fetch the model that parts Chinese into words; return what to tell. Without it characters stand alone."""
+    try:
+        from spacy_pkuseg import pkuseg
+    except ImportError:
+        return ""
+    try:
+        pkuseg()
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"; the model of spacy_pkuseg, which parts Chinese into words, cannot be fetched: {error}"
+    return "; the model of spacy_pkuseg, which parts Chinese into words"

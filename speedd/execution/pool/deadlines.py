@@ -1,0 +1,62 @@
+"""How patient a pool is, and when a worker is late."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from speedd.execution.base import WorkerState
+from speedd.execution.pool.pace import Pace
+
+if TYPE_CHECKING:
+    from speedd.execution.pool.work_queue import Item, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTimes:
+    """How patient a pool is, in seconds."""
+
+    chunk_s: float = 60.0
+    """What an engine has at least, from the moment it takes an utterance until its take is stored; longer texts and
+    slower engines get more (see `Pace`)."""
+    load_s: float = 600.0
+    """What an engine has to load, and to get ready for a voice."""
+    end_s: float = 10.0
+    """From when a worker is known to end, with nothing in its engine, until it is gone: torch takes a second or two."""
+    heartbeat_s: float = 1.0
+    idle_release_s: float = 600.0
+    """Workers without work for so long are ended: only that gives their memory back."""
+
+
+class Deadlines:
+    """Knows by when each worker must have shown something.
+
+    Args:
+        times: how patient the pool is.
+        s_per_char: how slow the engine may be, before anything is measured.
+    """
+
+    def __init__(self, times: PoolTimes, s_per_char: float) -> None:
+        self._times = times
+        self._pace = Pace(times.chunk_s, s_per_char)
+
+    def note(self, item: Item, render_s: float) -> None:
+        """Take in what an utterance took."""
+        self._pace.note(len(item.utterance.text), render_s)
+
+    def of(self, slot: Slot) -> float:
+        """Say when a worker must have shown something, on the monotonic clock; infinite if it owes nothing."""
+        started = [(item, item.started_s) for item in slot.outstanding if item.started_s is not None]
+        if slot.fault or (slot.leaving and not started):
+            return slot.since_s + self._times.end_s
+        if slot.state is WorkerState.LOADING or slot.warming:  # with its voice an engine may load its model, or anew
+            return slot.since_s + self._times.load_s
+        if not slot.outstanding:
+            return math.inf
+        if not started:
+            return slot.since_s + self._allowed_s(slot.outstanding[0])
+        return min(since_s + self._allowed_s(item) for item, since_s in started)
+
+    def _allowed_s(self, item: Item) -> float:
+        return self._pace.deadline_s(len(item.utterance.text))

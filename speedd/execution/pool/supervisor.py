@@ -1,0 +1,335 @@
+"""The crew: engine workers in their slots, and the one thread that starts them, hears them and buries them."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from speedd.errors import PASSING, EngineError, SpeeddError, TryAgainError
+from speedd.execution.base import WorkerState, WorkerStatus
+from speedd.execution.pool.contention import Neighbours
+from speedd.execution.pool.deadlines import Deadlines, PoolTimes
+from speedd.execution.pool.dispatcher import Dispatch
+from speedd.execution.pool.process import Child
+from speedd.execution.pool.restarts import REST_S
+from speedd.execution.pool.work_queue import Board, Item, Slot
+from speedd.execution.pool.yield_policy import Etiquette, Manners
+from speedd.execution.protocol import Release, Setup, Stop, WorkerLimits
+from speedd.execution.takes import discard_partial_files
+from speedd.model import Failed
+
+if TYPE_CHECKING:
+    from speedd.engines.base import EngineInfo
+
+log = structlog.get_logger()
+
+DEATHS_TO_FAIL = 3
+"""An utterance in the engine at so many deaths of a worker is taken to be the cause."""
+NO_ROOM_PAUSE_S = 30.0
+"""How long a device is left alone on which not even one row fits."""
+STOP_S = 0.7
+"""How long workers may take to end by themselves before they are killed."""
+OVERDUE_S = 10.0
+"""How far past its deadline a worker is still no sign that the crew itself is stuck."""
+
+
+class Crew:
+    """Engine workers. Its public methods expect the board's lock to be held, but for `ring` and `stop`.
+
+    Args:
+        board: where the work is.
+        info: the engine, as it describes itself.
+        options: passed to the engine.
+        takes: folder in which takes are stored.
+        workers: how many.
+        nice: added to the workers' nice value while their engine works on the CPU.
+        cards: the graphics cards on which they work in turn; empty to leave that to the engine.
+        times: how patient it is.
+        limits: what bounds each worker.
+        etiquette: when they make room for others.
+        waits: whether books wait while all workers make room, or are told to come again.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        info: EngineInfo,
+        options: Mapping[str, Any],
+        *,
+        engine: str,
+        takes: Path,
+        workers: int,
+        nice: int,
+        cards: Sequence[str],
+        times: PoolTimes,
+        limits: WorkerLimits,
+        etiquette: Etiquette,
+        waits: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self.closing = False
+        """Set to end the thread; it sets it itself when it fails."""
+        self._board = board
+        self._setup = Setup(0, engine, dict(options), takes, info.device, nice, times.heartbeat_s, limits)
+        self._times = times
+        self._deadlines = Deadlines(times, info.patient_s_per_char)
+        self._clock = clock
+        self._slots = [Slot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
+        self.dispatch = Dispatch(
+            board,
+            self._slots,
+            info,
+            takes=takes,
+            ahead=limits.ahead,
+            deadlines=self._deadlines,
+            clock=clock,
+        )
+        self._neighbours = Neighbours(etiquette, self._slots, clock)
+        self._waits = waits
+        self._supervisor: threading.Thread | None = None
+        self._expected = 0
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._broken = False
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the thread has ended without being told to."""
+        return self._broken or (self._supervisor is not None and not (self.closing or self._supervisor.is_alive()))
+
+    def status(self) -> tuple[WorkerStatus, ...]:
+        """Describe each worker."""
+        now_s = self._clock()
+        return tuple(slot.describe(now_s > self._deadlines.of(slot) + OVERDUE_S) for slot in self._slots)
+
+    def begin(self) -> None:
+        """Start the thread, if it has not been started."""
+        # PDEATHSIG fires when the thread that started a child ends, so one thread starts them all and stays.
+        if self._supervisor is None and not self.closing:
+            self._supervisor = threading.Thread(target=self._supervise, name="workers", daemon=True)
+            self._supervisor.start()
+
+    def warm(self) -> None:
+        """Start the workers before there is work for them."""
+        self._expected = len(self._slots)
+        self.begin()
+
+    def ring(self) -> None:
+        """Tell the thread that the board has changed."""
+        with self._board.lock:
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
+
+    def stop(self) -> None:
+        """End the workers and the thread; runs must have been failed before."""
+        self.ring()
+        if self._supervisor is not None:
+            self._supervisor.join()
+        with self._board.lock:
+            if self._wake >= 0:
+                os.close(self._wake)
+            self._wake = -1
+
+    # --- the thread ------------------------------------------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        # Children inherit the mask: a Ctrl-C at their birth, before they can ignore it, would kill them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            while self._turn():
+                pass
+        except Exception as error:  # the boundary of the thread: callers must not wait for it for ever
+            with self._board.lock:
+                self.closing = self._broken = True
+                self._board.fail_all(_in_plain_words(error))
+            log.exception("executor.failed")
+        finally:
+            self._stop_all()
+
+    def _turn(self) -> bool:
+        """Do what can be done, wait until something happens, take note of it; False at the end."""
+        with self._board.lock:
+            if self.closing:
+                return False
+            held_up = self._neighbours.mind()
+            if held_up and not self._waits:
+                self._board.fail_all(TryAgainError(f"The engine makes room for others: {held_up}."))
+            self._start_workers()
+            self.dispatch.send()
+            lines = {slot.child.connection: slot for slot in self._slots if slot.child}
+            timeout_s = self._timeout_s()
+        heard = wait([self._wake, *lines], timeout_s)
+        with self._board.lock:
+            if self._wake in heard:
+                os.eventfd_read(self._wake)
+            for line, slot in lines.items():
+                if line in heard:
+                    self._receive(slot)
+            self._end_overdue()
+            self._release_idle()
+        return True
+
+    def _timeout_s(self) -> float | None:
+        """How long nothing can happen unless a worker or a caller does something."""
+        now_s = self._clock()
+        moments = [self._deadlines.of(slot) for slot in self._slots if slot.child]
+        if self._board.waiting:
+            moments += [slot.start_at_s for slot in self._slots if slot.child is None and slot.start_at_s > now_s]
+        moments += [self._idle_since_s(slot) + self._times.idle_release_s for slot in self._slots]
+        if self._board.runs or any(slot.child for slot in self._slots):
+            moments.append(self._neighbours.due_s)
+        soonest_s = min(moments, default=math.inf)
+        return None if soonest_s == math.inf else max(0.0, soonest_s - now_s) + 0.001
+
+    def _receive(self, slot: Slot) -> None:
+        """Read all that a worker has to say, its death included."""
+        assert slot.child is not None
+        try:
+            while slot.child.connection.poll():
+                self.dispatch.hear(slot, slot.child.connection.recv())
+                if slot.restarts.refusal:
+                    self._bury(slot)
+                    return
+        except (EOFError, OSError):
+            self._bury(slot)
+
+    # --- life and death --------------------------------------------------------------------------------------------
+
+    def _start_workers(self) -> None:
+        """Start workers for which there is work, unless they died just now."""
+        wanted = max(self._board.waiting + self.dispatch.in_flight, self._expected)
+        self._expected = 0
+        alive = sum(slot.child is not None for slot in self._slots)
+        for slot in self._slots:
+            may_start = slot.manners < Manners.PAUSE and self._clock() >= slot.start_at_s
+            if slot.child is None and alive < wanted and may_start:
+                setup = replace(self._setup, index=slot.index)
+                try:
+                    alone = self.dispatch.info.device == "cpu" and self.dispatch.info.shares_cores
+                    slot.child = Child(setup, single_threaded=alone, card=slot.card)
+                except OSError as error:  # no memory, processes or files left: that passes
+                    self._board.fail_all(TryAgainError(f"No engine can be started now: {error.strerror}."))
+                    return
+                slot.state = WorkerState.LOADING
+                slot.since_s = self._clock()
+                slot.fault = slot.no_room = ""
+                if slot.manners is Manners.SHRINK:
+                    slot.child.send(Release(shrink=True))
+                alive += 1
+                log.debug("worker.started", worker=slot.index, pid=slot.child.pid)
+
+    def _bury(self, slot: Slot) -> None:
+        """Give a dead worker's work to others, and plan its replacement."""
+        assert slot.child is not None
+        end = slot.child.bury()
+        reason = slot.fault or end
+        discard_partial_files(self._setup.takes, pid=slot.child.pid)
+        orphans, slot.outstanding = slot.outstanding, []
+        loading = slot.state is WorkerState.LOADING
+        left = slot.leaving
+        slot.empty(WorkerState.STOPPED if left else WorkerState.WAITING)
+        innocent = left or slot.no_room or slot.restarts.refusal
+        for item in reversed(orphans):
+            if self._board.put_back(item):
+                if innocent or item.started_s is None:
+                    item.run.waiting.appendleft(item)
+                else:
+                    self._judge(item, slot, reason)
+        if left:
+            return
+        if slot.no_room:
+            self._wait_for_room(slot)
+            return
+        log.warning("worker.died", worker=slot.index, reason=reason, in_flight=len(orphans))
+        slot.fault = reason
+        back_off_s = slot.restarts.died(loading=loading)
+        slot.start_at_s = self._clock() + back_off_s
+        if slot.restarts.are_vain:
+            self._give_up_on(slot, back_off_s)
+
+    def _give_up_on(self, slot: Slot, back_off_s: float) -> None:
+        """Leave a place to itself for a long while; books are told only if there is no other to work for them."""
+        if not all(other.child is None and other.restarts.are_vain for other in self._slots):
+            slot.start_at_s = self._clock() + REST_S
+            log.warning("worker.set_aside", worker=slot.index, reason=slot.fault, again_in_s=REST_S)
+            return
+        deaths = sum(other.restarts.deaths for other in self._slots)
+        message = (
+            f"The engine {self._setup.engine} stopped working {deaths} times in a row; the last time {slot.fault}."
+        )
+        self._board.fail_all(slot.restarts.refusal or EngineError(message, hint="Try: speedd check"))
+        for other in self._slots:
+            other.restarts.forget()
+            other.start_at_s = self._clock() + back_off_s
+
+    def _wait_for_room(self, slot: Slot) -> None:
+        """Leave a full device alone for a while; without another worker the books wait as well."""
+        slot.start_at_s = self._clock() + NO_ROOM_PAUSE_S
+        log.warning("worker.no_room", worker=slot.index, reason=slot.no_room, again_in_s=NO_ROOM_PAUSE_S)
+        if not any(other.child for other in self._slots):
+            message = f"The engine {self._setup.engine} has no room on its device: {slot.no_room}"
+            hint = "It goes on by itself when other programs need less memory."
+            self._board.fail_all(TryAgainError(message, hint=hint))
+
+    def _judge(self, item: Item, slot: Slot, reason: str) -> None:
+        """Decide what becomes of an utterance that was in the engine of a dead worker."""
+        item.died_on.append(slot)
+        if len(item.died_on) < DEATHS_TO_FAIL:
+            self._board.suspects.appendleft(item)
+            return
+        self.dispatch.failed += 1
+        text = f"The engine stopped working {len(item.died_on)} times while it spoke this text; the last time {reason}."
+        self._board.answer(item, Failed(item.utterance.key, text, final=True))
+
+    def _end_overdue(self) -> None:
+        for slot in self._slots:
+            if slot.child is not None and self._clock() > self._deadlines.of(slot):
+                slot.fault = slot.fault or f"it had not answered after {self._clock() - slot.since_s:.0f} s"
+                slot.child.kill()
+
+    def _release_idle(self) -> None:
+        for slot in self._slots:
+            if slot.child is not None and self._clock() >= self._idle_since_s(slot) + self._times.idle_release_s:
+                slot.child.bury()
+                slot.empty(WorkerState.STOPPED)
+                log.debug("worker.released", worker=slot.index)
+
+    def _idle_since_s(self, slot: Slot) -> float:
+        """Since when a worker has had no work and will not have any soon; infinite if that is not so."""
+        waits = self._board.runs and slot.manners < Manners.PAUSE
+        return slot.since_s if slot.state is WorkerState.IDLE and not waits else math.inf
+
+    def _stop_all(self) -> None:
+        """End the workers: those that speak after a moment, whatever they do."""
+        with self._board.lock:
+            children = [slot.child for slot in self._slots if slot.child]
+            for child in children:
+                child.send(Stop())
+        give_up_s = time.monotonic() + STOP_S
+        for child in children:
+            child.has_ended(max(0.0, give_up_s - time.monotonic()))
+        with self._board.lock:
+            for child in children:
+                child.bury()
+                discard_partial_files(self._setup.takes, pid=child.pid)
+            for slot in self._slots:
+                slot.empty(WorkerState.STOPPED)
+
+
+def _in_plain_words(error: Exception) -> SpeeddError:
+    """Say to the books what ended the crew: what passes lets them wait for another crew."""
+    if isinstance(error, MemoryError):
+        return TryAgainError("The machine is out of memory.")
+    if isinstance(error, OSError) and (reason := PASSING.get(error.errno or 0)):
+        return TryAgainError(f"The workers cannot go on now: {reason}.")
+    return EngineError(f"The worker pool failed: {type(error).__name__}.")

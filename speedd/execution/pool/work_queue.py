@@ -1,0 +1,223 @@
+"""Who wants what spoken: the runs that are open, what of them waits, and the credits that bound what a crash can cost.
+
+Plain bookkeeping under one lock, between the callers' threads and the crew's. Every method expects the lock to be held.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from speedd.execution.base import WorkerState, WorkerStatus
+from speedd.execution.pool.restarts import Restarts
+from speedd.execution.pool.yield_policy import Manners
+
+if TYPE_CHECKING:
+    from speedd.errors import SpeeddError
+    from speedd.execution.pool.process import Child
+    from speedd.execution.protocol import Gauge
+    from speedd.model import Failed, Rendered, Utterance
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """An utterance on its way."""
+
+    utterance: Utterance
+    run: Run
+    slot: Slot | None = None
+    """Whose credit it holds."""
+    died_on: list[Slot] = field(default_factory=list)
+    """Where workers died while their engine had it, once for each death."""
+    started_s: float | None = None
+    """Monotonic time at which an engine took it."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One call of `WorkerPool.run`."""
+
+    changed: threading.Condition
+    waiting: deque[Item] = field(default_factory=deque)
+    ready: list[tuple[Rendered | Failed, Item]] = field(default_factory=list)
+    unanswered: int = 0
+    """Pulled from the caller and not in `ready` yet."""
+    held: int = 0
+    """Sent to workers and not committed."""
+    served: int = 0
+    """Its last turn, as a count: the one that waited longest goes first."""
+    error: SpeeddError | None = None
+    closed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A place for a worker. It outlives the processes that fill it: what they stored still waits to be committed."""
+
+    index: int
+    card: str = ""
+    """The graphics card on which its workers work; empty where the engine decides."""
+    child: Child | None = None
+    state: WorkerState = WorkerState.STOPPED
+    outstanding: list[Item] = field(default_factory=list)
+    """Sent and not answered."""
+    uncommitted: int = 0
+    """Sent and not committed by the caller of `run`."""
+    gauge: Gauge | None = None
+    gauged_s: float = 0.0
+    """Monotonic time of `gauge`."""
+    tokens_per_s: float = 0.0
+    rss_bytes: int = 0
+    restarts: Restarts = field(default_factory=Restarts)
+    since_s: float = 0.0
+    """Monotonic time of the last step: started, ready, an answer, work sent to an idle worker, or that it ends."""
+    start_at_s: float = 0.0
+    """When it may be filled again."""
+    fault: str = ""
+    """Why its worker is about to end, where that is known, or has ended. Empty once it is started again."""
+    no_room: str = ""
+    """Why it had to give up for now: no memory on its device. Empty once it is started again."""
+    manners: Manners = Manners.WORK
+    polite: str = ""
+    """Why it makes room for others; empty if it does not."""
+    leaving: bool = False
+    """Whether its worker was told to end, so that others have its memory."""
+    warming: str = ""
+    """The voice for which its engine gets ready."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has a worker that speaks, or soon will."""
+        return self.child is not None and not (self.fault or self.leaving) and self.manners < Manners.PAUSE
+
+    def empty(self, state: WorkerState) -> None:
+        """Note that its worker is gone."""
+        self.child = self.gauge = None
+        self.leaving = False
+        self.warming = ""
+        self.tokens_per_s = 0.0
+        self.state = state
+
+    def describe(self, overdue: bool) -> WorkerStatus:
+        """Say how it is."""
+        gauge = self.gauge
+        return WorkerStatus(
+            index=self.index,
+            card=self.card,
+            pid=self.child.pid if self.child else None,
+            state=self.state,
+            rss_bytes=self.rss_bytes if self.child else 0,
+            restarts=self.restarts.total,
+            in_flight=len(self.outstanding),
+            uncommitted=self.uncommitted,
+            overdue=overdue,
+            rows=gauge.rows if gauge else 0,
+            rows_cap=gauge.rows_cap if gauge else 0,
+            free_bytes=gauge.budget.free_bytes if gauge else 0,
+            used_bytes=(gauge.budget.used_bytes or self.rss_bytes) if gauge else 0,
+            held_bytes=(gauge.budget.held_bytes or 0) if gauge else 0,
+            tokens_per_s=round(self.tokens_per_s, 1),
+            fallbacks=gauge.fallbacks if gauge else (),
+            note=self._note(),
+        )
+
+    def _note(self) -> str:
+        if self.state is WorkerState.LOADING:
+            return "loading the engine"
+        if self.warming:
+            return f"getting ready for the voice {self.warming}"
+        if self.polite or self.state is not WorkerState.WAITING:
+            return self.polite
+        how = "left alone for a while" if self.restarts.are_vain else "to be started again when there is work"
+        return self.no_room or (f"{how}: {self.fault}" if self.fault else "")
+
+    def find(self, key: str) -> Item:
+        """Find an utterance that the worker has; two of one key sound the same, so either may stand for the other."""
+        return next(item for item in self.outstanding if item.utterance.key == key)
+
+
+class Board:
+    """The runs of a pool."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.runs: list[Run] = []
+        self.suspects: deque[Item] = deque()
+        """In an engine when it died. They go first and alone, until it is known which of them was the cause."""
+        self._turn = 0
+
+    def open(self) -> Run:
+        """Add a run."""
+        run = Run(threading.Condition(self.lock))
+        self.runs.append(run)
+        return run
+
+    def close(self, run: Run) -> None:
+        """Drop what is left of a run. What workers are speaking of it comes to nothing when it is done."""
+        run.closed = True
+        run.waiting.clear()
+        self.suspects = deque(item for item in self.suspects if item.run is not run)
+        for _, item in run.ready:
+            self.release(item)
+        run.ready.clear()
+        self.runs.remove(run)
+
+    @property
+    def waiting(self) -> int:
+        """Utterances that no worker has."""
+        return len(self.suspects) + sum(len(run.waiting) for run in self.runs if run.error is None)
+
+    def add(self, run: Run, utterance: Utterance) -> None:
+        """Let an utterance wait for a worker."""
+        run.waiting.append(Item(utterance, run))
+        run.unanswered += 1
+
+    def next_item(self) -> Item | None:
+        """Choose what is spoken next: of the run that has the least in hand, of these the one served longest ago."""
+        runs = [run for run in self.runs if run.waiting and run.error is None]
+        return min(runs, key=lambda run: (run.held, run.served)).waiting.popleft() if runs else None
+
+    def assign(self, item: Item, slot: Slot) -> None:
+        """Give an utterance to a worker, on the worker's credit."""
+        self._turn += 1
+        item.run.served = self._turn
+        item.run.held += 1
+        item.slot = slot
+        item.started_s = None
+        slot.uncommitted += 1
+        slot.outstanding.append(item)
+
+    def answer(self, item: Item, result: Rendered | Failed) -> None:
+        """Hand a result to its run. Its credit comes back when the caller has committed it."""
+        item.run.unanswered -= 1
+        if item.run.closed:
+            self.release(item)
+        else:
+            item.run.ready.append((result, item))
+            item.run.changed.notify()
+
+    def release(self, item: Item) -> None:
+        """Let the worker take on another utterance in place of this one."""
+        if item.slot is not None:
+            item.slot.uncommitted -= 1
+            item.slot = None
+            item.run.held -= 1
+
+    def put_back(self, item: Item) -> bool:
+        """Take an utterance from a dead worker; return whether anyone still wants it."""
+        self.release(item)
+        return not item.run.closed and item.run.error is None
+
+    def fail(self, run: Run, error: SpeeddError) -> None:
+        """End a run with an error, after the results that are ready."""
+        run.error = run.error or error
+        run.waiting.clear()
+        self.suspects = deque(item for item in self.suspects if item.run is not run)
+        run.changed.notify()
+
+    def fail_all(self, error: SpeeddError) -> None:
+        """End all runs with an error."""
+        for run in self.runs:
+            self.fail(run, error)

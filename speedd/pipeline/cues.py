@@ -1,0 +1,98 @@
+"""When what a chunk says is heard in the finished audio, down to its words where the engine told them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+from speedd import planning
+from speedd.outbox.captions import Cue
+
+if TYPE_CHECKING:
+    from speedd.ledger import ChunkRow, ChunkTake
+    from speedd.model import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A segment of a chunk where it lies in the audio, in seconds from the start of the audiobook."""
+
+    start_s: float
+    end_s: float
+    cut_s: float
+    """How much of its take was trimmed away before it."""
+    take: ChunkTake | None
+    """None for silence."""
+
+    def at(self, word: Word) -> float:
+        """Say when a word of its take begins."""
+        return min(max(self.start_s, self.start_s + word.start_s - self.cut_s), self.end_s)
+
+    @property
+    def word_starts_s(self) -> tuple[float, ...]:
+        """When each of its words begins; empty where the engine does not tell."""
+        return tuple(map(self.at, self.take.words)) if self.take else ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeardChunk:
+    """A chunk where it lies in the audio."""
+
+    row: ChunkRow
+    pieces: tuple[Heard, ...]
+    """At least one; in order."""
+
+    @property
+    def start_s(self) -> float:
+        """Where it starts."""
+        return self.pieces[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """Where it ends, without the pause after it."""
+        return self.pieces[-1].end_s
+
+    def cues(self) -> Iterator[Cue]:
+        """Yield its captions: one for each sentence where that can be told, else one; none for silence."""
+        if not self.row.takes:
+            return
+        sentences = planning.split_sentences(self.row.chunk.text) if any(one.words for one in self.row.takes) else []
+        starts = self._sentence_starts()
+        ends = [*starts[1:], self.end_s]
+        if len(sentences) == len(starts) and all(start < end for start, end in zip(starts, ends, strict=True)):
+            for text, start, end in zip(sentences, starts, ends, strict=True):
+                yield Cue(start, end, text)
+        else:
+            yield Cue(self.start_s, self.end_s, self.row.chunk.text)
+
+    def _sentence_starts(self) -> list[float]:
+        """When each sentence of what is spoken begins, as far as that is known."""
+        starts = []
+        for piece in self.pieces:
+            if piece.take is None:
+                continue
+            starts.append(piece.start_s)
+            letters = accumulate(_letters(sentence) for sentence in planning.split_sentences(piece.take.text))
+            for before, after in pairwise(letters):
+                if before < after and (word := _word_after(piece.take.words, before)) is not None:
+                    starts.append(piece.at(word))
+        return starts
+
+
+def _word_after(words: Sequence[Word], letters: int) -> Word | None:
+    """The first word with at least so many letters before it.
+
+    Words are found by counting letters because an engine may set other punctuation, and so part words otherwise.
+    """
+    before = 0
+    for word in words:
+        if before >= letters:
+            return word
+        before += _letters(word.text)
+    return None
+
+
+def _letters(text: str) -> int:
+    return sum(char.isalnum() for char in text)

@@ -1,0 +1,318 @@
+"""Read and plan a source, in a process of its own.
+
+A book is hostile until it is parsed, and what parses it is large: parsers, sentence and language models take more
+memory than the daemon should hold for months. So both stages run in a child with a cap on memory and time, which leaves
+``head.json`` and ``chunks.jsonl`` and is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, astuple, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from speedd.common.processes import tie_to_parent
+from speedd.config import Config
+from speedd.errors import PASSING, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError, UsageError
+from speedd.execution.pool.process import child_environment
+from speedd.model import Boundary, Chunk, Job, Metadata, Quote, Segment, Skipped, Style, Voice
+from speedd.pipeline.plan_source import Prepared, read_and_plan
+
+POLL_S = 0.2
+"""How often a wait for the child looks whether it should end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What reading and planning found out about a source, but for the chunks themselves."""
+
+    metadata: Metadata
+    chapters: tuple[str, ...]
+    engine: str
+    engine_why: str
+    voice: Voice
+    config: dict[str, Any]
+    """The settings of this book: the sections engine, speech and output."""
+    words: int
+    chars: int
+    chunks: int
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+    cover: bool = False
+    """Whether ``cover.jpg`` lies beside the chunks."""
+    header: dict[str, Any] | None = None
+    read_s: float = 0.0
+    plan_s: float = 0.0
+
+
+# --- the child -------------------------------------------------------------------------------------------------------
+
+
+def prepare(
+    job: Job,
+    config: Config,
+    folder: Path,
+    *,
+    pinned: Mapping[str, Any] | None = None,
+    strict_voice: bool = False,
+    ended: Callable[[], bool] = lambda: False,
+) -> Head:
+    """Read and plan a source in a child process and leave the result in a folder.
+
+    Args:
+        job: the source.
+        config: what holds for all books; its limits cap the child.
+        folder: where ``head.json``, ``chunks.jsonl`` and the cover go; what was there is removed.
+        pinned: what stands above the book's own settings.
+        strict_voice: as of `read_and_plan`.
+        ended: asked several times a second whether to give up.
+
+    Raises:
+        InputError: if the source cannot be narrated, or breaks what reads it.
+        EngineError: if its engine cannot run here.
+        UsageError: if the voice that must speak cannot.
+        TryAgainError: if the child was told to give up or there was no room for it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    order = pickle.dumps((os.getpid(), job, config, dict(pinned or {}), strict_voice, folder))
+    with _signals_held():
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "speedd.pipeline.preparation"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=child_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+    try:
+        _wait_for(child, order, config.limits.reader_timeout_s, ended)
+    finally:
+        child.kill()
+        child.wait()
+    if child.returncode == TryAgainError.exit_code:
+        raise TryAgainError(f"It cannot be read now: the disk of {folder} is full or fails.")
+    if (folder / "fault.json").exists():
+        raise _fault(json.loads((folder / "fault.json").read_text()))
+    if child.returncode != 0 or not (folder / "head.json").exists():
+        raise InputError(
+            f"Reading it ended the reader (exit code {child.returncode}).",
+            hint="The file may be broken in an unusual way, or need more memory than limits.reader_memory_mb allows.",
+        )
+    return load_head(json.loads((folder / "head.json").read_text(encoding="utf-8")))
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let a child be born deaf: a Ctrl-C or a systemd that means all of us would end it before it can ignore them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, ended: Callable[[], bool]) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it is dead: its exit code says why
+        child.stdin.write(order)
+        child.stdin.close()
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            child.wait(POLL_S)
+        except subprocess.TimeoutExpired:
+            if ended():
+                raise TryAgainError("Reading was interrupted.") from None
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"Reading it took longer than {timeout_s:.0f} s.",
+                    hint="If the book is sound, raise limits.reader_timeout_s.",
+                ) from None
+        else:
+            return
+
+
+def main() -> None:
+    """Be the child: read the order from stdin, leave the result or the fault in its folder."""
+    parent, job, config, pinned, strict_voice, folder = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
+    tie_to_parent(parent)
+    memory = config.limits.reader_memory_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        _answer(partial(read_and_plan, job, config, pinned, strict_voice=strict_voice), folder)
+    except OSError as error:  # the answer cannot be written: the exit code needs no disk
+        sys.exit(TryAgainError.exit_code if error.errno in PASSING else 1)
+
+
+def _answer(read: Callable[[], Prepared], folder: Path) -> None:
+    try:
+        _write(read, folder)
+    except SpeeddError as error:
+        _leave_fault(folder, type(error).__name__, error.message, error.hint)
+    except MemoryError:
+        hint = "If the book is sound, raise limits.reader_memory_mb."
+        _leave_fault(folder, "InputError", "It needs more memory to read than it may have.", hint)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in PASSING:
+            raise
+        where = f"{type(error).__name__}: {error}"
+        _leave_fault(folder, "InputError", f"It cannot be read ({where[:300]}).", "The file is probably damaged.")
+
+
+def _write(read: Callable[[], Prepared], folder: Path) -> None:
+    started = time.monotonic()
+    prepared = read()
+    began = time.monotonic()
+    words = chars = chunks = 0
+    with ThreadPoolExecutor(1) as pool:
+        cover = pool.submit(_draw_cover, prepared, folder)  # a drawing takes another process a second
+        with (folder / "chunks.jsonl").open("w", encoding="utf-8") as out:
+            for chunk in prepared.plan.chunks:
+                out.write(json.dumps(_row(chunk)) + "\n")
+                words += len(chunk.text.split())
+                chars += sum(len(segment.text) for segment in chunk.segments)
+                chunks += 1
+    if not chars:
+        raise InputError("There is nothing in it to read aloud.")
+    head = Head(
+        metadata=prepared.plan.metadata,
+        chapters=prepared.plan.chapters,
+        engine=prepared.engine,
+        engine_why=prepared.engine_why,
+        voice=prepared.voice,
+        config=prepared.config.model_dump(mode="json", include={"engine", "speech", "output"}),
+        words=words,
+        chars=chars,
+        chunks=chunks,
+        skipped=prepared.skipped,
+        warnings=tuple(prepared.warnings),
+        cover=cover.result(),
+        header=dict(prepared.plan.header) if prepared.plan.header is not None else None,
+        read_s=began - started,
+        plan_s=time.monotonic() - began,
+    )
+    (folder / "head.json").write_text(json.dumps(dump_head(head)), encoding="utf-8")
+
+
+def _draw_cover(prepared: Prepared, folder: Path) -> bool:
+    """Make the cover a JPEG here, where a hostile picture harms nobody; durable before the plan that counts on it."""
+    from speedd.outbox.cover import to_jpeg  # noqa: PLC0415 - the picture libraries stay out of the main process
+
+    if prepared.cover is None:
+        return False
+    try:
+        jpeg, warning = to_jpeg(prepared.cover)
+    except InputError as error:
+        prepared.warnings.append(error.message)
+        return False
+    if warning:
+        prepared.warnings.append(warning)
+    with (folder / "cover.jpg").open("wb") as out:
+        out.write(jpeg)
+        out.flush()
+        os.fsync(out.fileno())
+    for place in (folder, folder.parent):
+        _fsync_folder(place)
+    return True
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _leave_fault(folder: Path, kind: str, message: str, hint: str) -> None:
+    (folder / "fault.json").write_text(json.dumps({"kind": kind, "message": message, "hint": hint}))
+
+
+def _fault(left: Mapping[str, str]) -> SpeeddError:
+    kinds = {kind.__name__: kind for kind in (DamagedInputError, InputError, EngineError, UsageError, TryAgainError)}
+    return kinds.get(left["kind"], InputError)(left["message"], hint=left["hint"])
+
+
+# --- as JSON ---------------------------------------------------------------------------------------------------------
+
+
+def dump_head(head: Head) -> dict[str, Any]:
+    """Turn a head into plain JSON values."""
+    values = asdict(head)
+    values["voice"]["path"] = str(head.voice.path) if head.voice.path else None
+    return values
+
+
+def load_head(values: Mapping[str, Any]) -> Head:
+    """Rebuild a head from plain JSON values."""
+    meta: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values["metadata"].items()
+    }
+    voice = values["voice"]
+    return Head(
+        **{
+            **values,
+            "metadata": Metadata(**meta),
+            "chapters": tuple(values["chapters"]),
+            "voice": Voice(voice["name"], voice["digest"], Path(voice["path"]) if voice["path"] else None),
+            "skipped": tuple(Skipped(**one) for one in values["skipped"]),
+            "warnings": tuple(values["warnings"]),
+        }
+    )
+
+
+def _row(chunk: Chunk) -> list[Any]:
+    """A chunk's fields in their order. `dataclasses.asdict` takes ten times as long."""
+    return [
+        chunk.index,
+        chunk.chapter,
+        chunk.text,
+        [(segment.text, segment.pause_ms) for segment in chunk.segments],
+        chunk.boundary,
+        chunk.pause_ms,
+        chunk.sentiment_raw,
+        chunk.sentiment_compound,
+        astuple(chunk.style),
+        [astuple(quote) for quote in chunk.dialogue],
+        chunk.record,
+    ]
+
+
+def load_chunks(folder: Path) -> Iterator[Chunk]:
+    """Yield the chunks that `prepare` left."""
+    with (folder / "chunks.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            index, chapter, text, segments, boundary, pause_ms, raw, compound, style, dialogue, record = json.loads(
+                line
+            )
+            yield Chunk(
+                index=index,
+                chapter=chapter,
+                text=text,
+                segments=tuple(Segment(*segment) for segment in segments),
+                boundary=Boundary(boundary),
+                pause_ms=pause_ms,
+                sentiment_raw=raw,
+                sentiment_compound=compound,
+                style=Style(*style),
+                dialogue=tuple(Quote(*quote) for quote in dialogue),
+                record=record,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""Give every utterance of a book a take: adopt what is stored, render the rest, turn down what sounds wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from speedd import audio
+from speedd.config import Config
+from speedd.engines.base import EngineInfo
+from speedd.errors import EngineError, TryAgainError
+from speedd.execution.base import Executor
+from speedd.execution.takes import chunk_seed, fallback_key, take_key, take_path
+from speedd.ledger import Ledger, PendingUtterance, Progress
+from speedd.model import Failed, Rendered, Utterance
+from speedd.pipeline.eta import Forecast
+from speedd.pipeline.job_run import Story
+from speedd.pipeline.preparation import Head
+
+MAX_ATTEMPTS = 3
+"""A take that is turned down is rendered again with the next seed, at most twice."""
+ADOPT_PAGE = 256
+PROGRESS_S = 30.0
+PROGRESS_SHARE = 0.05
+"""Progress is logged this often, whichever comes first."""
+ROOM_S = 5.0
+"""How often free space is looked at."""
+AUDIBLE_DBFS = -60.0
+"""A take that peaks below this says nothing."""
+
+
+class TakeKeys:
+    """Turns pending utterances into what an engine is asked for, with the key their take will have.
+
+    Args:
+        info: the engine, as it is loaded.
+        head: the book's voice and language.
+        config: the book's settings.
+    """
+
+    def __init__(self, info: EngineInfo, head: Head, config: Config) -> None:
+        self._info = info
+        self._voice = head.voice
+        self._seed = config.engine.seed
+        self._language = head.metadata.language.replace("_", "-").split("-")[0].lower() or info.languages[0]
+        shape = [asdict(info), head.voice.digest, self._seed, self._language]
+        self.fingerprint = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()
+
+    def utterance(self, pending: PendingUtterance, attempt: int) -> Utterance:
+        """Return what the engine is asked for at this attempt."""
+        seed = chunk_seed(self._seed, pending.text, pending.occurrence, attempt)
+        key = take_key(
+            self._info, text=pending.text, voice=self._voice, style=pending.style, seed=seed, language=self._language
+        )
+        return Utterance(key, pending.text, self._voice, pending.style, seed, self._language)
+
+
+class Rendering:
+    """The rendering of one book.
+
+    Args:
+        story: the book at work.
+        ledger: where takes are recorded.
+        executor: who renders.
+        keys: how utterances get their keys.
+        takes: folder of the stored takes.
+        reserve_bytes: space on their disk that stays free.
+        forecast: measures the pace.
+        log: where events go.
+        onlook: called when there is progress.
+    """
+
+    def __init__(
+        self,
+        story: Story,
+        *,
+        ledger: Ledger,
+        executor: Executor,
+        keys: TakeKeys,
+        takes: Path,
+        reserve_bytes: int,
+        forecast: Forecast,
+        log: Any,
+        onlook: Callable[[], None],
+    ) -> None:
+        self._story = story
+        self._ledger = ledger
+        self._executor = executor
+        self._keys = keys
+        self._takes = takes
+        self._reserve_bytes = reserve_bytes
+        self._forecast = forecast
+        self._looked = float("-inf")
+        self._log = log
+        self._onlook = onlook
+        self._asked: dict[str, tuple[PendingUtterance, int]] = {}
+        self._progress = Progress(0, 0, 0, 0)
+        self._rendered_s = 0.0
+        self._told = (time.monotonic(), 0.0)
+
+    def run(self) -> None:
+        """Render in rounds until every utterance has its take: the takes turned down in one come again in the next.
+
+        Raises:
+            EngineError: if an utterance cannot be spoken; the message names its chunk.
+            TryAgainError: if the program is stopping.
+            Cancelled: if the book was cancelled.
+        """
+        self._ledger.takes.begin(self._story.id, self._keys.fingerprint)
+        gone = [key for key in self._ledger.takes.used_by(self._story.id) if not self._path(key).exists()]
+        if gone:
+            self._ledger.takes.forget(gone)
+            self._log.warning("takes.missing", job=self._story.id, count=len(gone))
+        self._story.watch.stage = "narrating"
+        self._progress = self._ledger.takes.progress(self._story.id)
+        if not self._story.repairs:
+            self._story.reused = self._progress.done
+        self._watch()
+        self._adopt_stored()
+        while self._round():
+            pass
+        for fallback, takes in self._ledger.takes.count_fallbacks(self._story.id).items():
+            warning = f"{takes} takes were made with {fallback}, because the engine's device was short of memory."
+            self._story.warnings.append(warning)
+            self._log.warning("takes.fallback", job=self._story.id, count=takes, reason=fallback)
+
+    def _round(self) -> bool:
+        """Go once over what has no take; return whether anything was rendered."""
+        rendered = False
+        for batch in self._executor.run(self._wanted()):
+            if batch:
+                rendered = True
+                self._record(batch)
+            self._watch()
+            self._story.control.check()
+            self._check_room()
+        self._story.control.check()
+        return rendered
+
+    def _check_room(self) -> None:
+        """Stop before the disk is full: others live on it too."""
+        now = time.monotonic()
+        if now - self._looked < ROOM_S:
+            return
+        self._looked = now
+        free = shutil.disk_usage(self._takes).free
+        if free < self._reserve_bytes:
+            raise TryAgainError(
+                f"The disk of {self._takes} is almost full: {free / 2**20:.0f} MB are free, and"
+                f" {self._reserve_bytes / 2**20:.0f} MB are to stay free (limits.disk_reserve_mb).",
+                hint="It goes on by itself when there is room.",
+            )
+
+    def _adopt_stored(self) -> None:
+        """Adopt what is stored before anything is rendered, so that it is known how much there is to render."""
+        adopted: list[tuple[PendingUtterance, str, int]] = []
+        for pending in self._ledger.takes.pending(self._story.id):
+            utterance, attempt = self._next_attempt(pending)
+            key = self._stored_key(utterance, pending) if utterance else None
+            if key is not None:
+                adopted.append((pending, key, attempt))
+            if len(adopted) >= ADOPT_PAGE:
+                self._adopt(adopted)
+                self._story.control.check()
+        self._adopt(adopted)
+
+    def _wanted(self) -> Iterator[Utterance]:
+        """Yield what must be rendered; adopt on the way what was stored meanwhile, and what is as good as it gets."""
+        adopted: list[tuple[PendingUtterance, str, int]] = []
+        noted = False
+        for pending in self._ledger.takes.pending(self._story.id):
+            utterance, attempt = self._next_attempt(pending)
+            if utterance is None:
+                adopted.append((pending, self._best_key(pending), attempt))
+            elif (key := self._stored_key(utterance, pending)) is not None:
+                adopted.append((pending, key, attempt))
+            else:
+                self._asked[utterance.key] = pending, attempt
+                if not noted:  # so that a chunk which ends the whole program again and again is found
+                    self._ledger.jobs.note_in_flight(self._story.id, pending.chunk)
+                    noted = True
+                yield utterance
+            if len(adopted) >= ADOPT_PAGE:
+                self._adopt(adopted)
+        self._adopt(adopted)
+
+    def _next_attempt(self, pending: PendingUtterance) -> tuple[Utterance | None, int]:
+        for attempt in range(MAX_ATTEMPTS):
+            utterance = self._keys.utterance(pending, attempt)
+            if not self._ledger.takes.fault_of(utterance.key):
+                return utterance, attempt
+        return None, MAX_ATTEMPTS - 1
+
+    def _best_key(self, pending: PendingUtterance) -> str:
+        """Every attempt was turned down: return the first that can be heard at all, or give the book up."""
+        fault = ""
+        for attempt in range(MAX_ATTEMPTS):
+            key = self._keys.utterance(pending, attempt).key
+            stored = self._ledger.takes.stored(key)
+            fault = self._ledger.takes.fault_of(key) or fault
+            key = fallback_key(key, stored.fallback if stored else "")
+            if stored and stored.samples and stored.peak_dbfs > AUDIBLE_DBFS and self._path(key).exists():
+                warning = f"Chunk {pending.chunk} is kept although {MAX_ATTEMPTS} takes of it were turned down: {fault}"
+                self._story.warnings.append(warning)
+                self._log.warning("chunk.doubtful", job=self._story.id, chunk=pending.chunk, reason=fault)
+                return key
+        raise EngineError(f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {fault}")
+
+    def _stored_key(self, utterance: Utterance, pending: PendingUtterance) -> str | None:
+        """Return the key of the good take that is stored, empty if it is one of nothing; None if there is none."""
+        stored = self._ledger.takes.stored(utterance.key)
+        if stored is None or (stored.samples and not self._path(stored.key).exists()):
+            return None
+        if audio.fault_of(stored, pending.text, speed=pending.style.speed) is not None:
+            return None
+        return stored.key if stored.samples else ""
+
+    def _adopt(self, adopted: list[tuple[PendingUtterance, str, int]]) -> None:
+        if adopted:
+            self._ledger.takes.adopt(self._story.id, ((pending.id, key, attempt) for pending, key, attempt in adopted))
+            self._story.reused += len(adopted)
+            for pending, _, _ in adopted:
+                self._count(pending)
+            adopted.clear()
+            self._watch()
+
+    def _record(self, batch: list[Rendered | Failed]) -> None:
+        """Look at what came back and record it in one commit."""
+        recorded: list[tuple[int, Rendered, int, str]] = []
+        for result in batch:
+            asked = result.key if isinstance(result, Failed) else result.utterance_key
+            pending, attempt = self._asked.pop(asked)
+            if isinstance(result, Failed):
+                if result.final:
+                    raise EngineError(
+                        f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {result.reason}"
+                    )
+                fault, rendered = result.reason, _no_take(result.key)
+            else:
+                rendered = result
+                fault = audio.fault_of(result, pending.text, speed=pending.style.speed) or ""
+                self._rendered_s += result.duration_s
+            if fault:
+                self._log.warning(
+                    "chunk.retried", job=self._story.id, chunk=pending.chunk, attempt=attempt + 1, reason=fault
+                )
+            else:
+                self._story.rendered += 1
+                self._forecast.note_rendered(len(pending.text))
+                self._count(pending)
+                self._log.debug(
+                    "chunk.rendered",
+                    job=self._story.id,
+                    chunk=pending.chunk,
+                    attempt=attempt + 1,
+                    audio_s=round(rendered.duration_s, 3),
+                    duration_ms=round(rendered.render_s * 1000),
+                    worker=rendered.worker,
+                )
+            recorded.append((pending.id, rendered, attempt, fault))
+            if fault and rendered.asked:  # so that the next attempt takes another seed
+                recorded.append((pending.id, replace(rendered, key=asked, size_bytes=0), attempt, fault))
+        self._ledger.takes.record(self._story.id, self._story.run, recorded)
+
+    def _count(self, done: PendingUtterance) -> None:
+        old = self._progress
+        self._progress = replace(old, done=old.done + 1, done_chars=old.done_chars + len(done.text))
+
+    def _watch(self) -> None:
+        watch = self._story.watch
+        progress = self._progress
+        now = time.monotonic()
+        watch.done, watch.total = progress.done, progress.total
+        watch.share = progress.done_chars / max(1, progress.total_chars)
+        status = self._executor.status()
+        going = self._forecast.look(speaking=status.in_flight > 0)
+        watch.eta_s = self._forecast.left_s(progress.total_chars - progress.done_chars)
+        watch.realtime_factor = self._rendered_s / max(1e-6, self._forecast.spoken_s) if self._rendered_s else None
+        self._onlook()
+        due = going and now - self._told[0] >= PROGRESS_S  # a night of quiet hours needs no line each half minute
+        if due or watch.share - self._told[1] >= PROGRESS_SHARE:
+            self._told = (now, watch.share)
+            workers = status.workers
+            self._log.info(
+                "job.progress",
+                job=self._story.id,
+                book=self._story.row.job.name,
+                chunk=progress.done,
+                chunks=progress.total,
+                share=round(watch.share, 3),
+                eta_s=round(watch.eta_s) if watch.eta_s is not None else None,
+                realtime_factor=round(watch.realtime_factor, 1) if watch.realtime_factor else None,
+                rows=sum(worker.rows for worker in workers),
+                rows_cap=sum(worker.rows_cap for worker in workers),
+                free_mb=min((worker.free_bytes for worker in workers if worker.pid), default=0) >> 20,
+                used_mb=sum(worker.used_bytes for worker in workers) >> 20,
+                tokens_per_s=round(sum(worker.tokens_per_s for worker in workers)),
+                restarts=sum(worker.restarts for worker in workers),
+            )
+
+    def _path(self, key: str) -> Path:
+        return take_path(self._takes, key)
+
+
+def _no_take(key: str) -> Rendered:
+    nothing = float("-inf")
+    return Rendered(
+        key, 0, 1, nothing, nothing, finite=True, render_s=0.0, stop_reason="failed", size_bytes=0, worker=-1
+    )
+
+
+def _beginning(text: str) -> str:
+    return textwrap.shorten(text, 60, placeholder=" …")

@@ -1,0 +1,1 @@
+"""HTML, and the pages that EPUB, DOCX, FictionBook and Markdown become."""

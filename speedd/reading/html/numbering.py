@@ -1,0 +1,49 @@
+"""The numbers of list items: a page shows them though they stand nowhere in its text."""
+
+from __future__ import annotations
+
+import re
+
+from speedd.reading.html.markup import Element, children
+
+_NUMBERED = re.compile(r"\W{0,2}(?:\d{1,4}|[ivxlc]{1,6}|[a-z])[.):](?:\s|$)", re.IGNORECASE)
+_UNNUMBERED_STYLE = re.compile(r"list-style(?:-type)?\s*:\s*none", re.IGNORECASE)
+_ROMAN = ((100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
+_MOST_ROMAN = 399
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Numbering:
+    """Counts the items of one list."""
+
+    def __init__(self, listing: Element) -> None:
+        start = (listing.get("start") or "").strip()
+        self._next = int(start) if start.isascii() and start.isdigit() and len(start) <= 4 else 1  # noqa: PLR2004
+        self._type = listing.get("type") or "1"
+        shown = not _UNNUMBERED_STYLE.search(listing.get("style") or "")
+        self._counts = shown and sum(1 for _ in zip(children(listing, "li"), range(2), strict=False)) > 1
+
+    def label(self, item: Element) -> str:
+        """The number of the next item as it is shown, "3."; empty where the list shows none."""
+        value = (item.get("value") or "").strip()
+        number = int(value) if value.isascii() and value.isdigit() and len(value) <= 4 else self._next  # noqa: PLR2004
+        self._next = number + 1
+        return f"{_shown(number, self._type)}." if self._counts else ""
+
+
+def is_numbered(text: str) -> bool:
+    """Say whether an item already begins with a number of its own."""
+    return bool(_NUMBERED.match(text))
+
+
+def _shown(number: int, kind: str) -> str:
+    if kind in {"a", "A"} and 0 < number <= len(_LETTERS):
+        letter = _LETTERS[number - 1]
+        return letter if kind == "a" else letter.upper()
+    if kind in {"i", "I"} and 0 < number <= _MOST_ROMAN:
+        roman = ""
+        for value, sign in _ROMAN:
+            roman += sign * (number // value)
+            number %= value
+        return roman if kind == "i" else roman.upper()
+    return str(number)
