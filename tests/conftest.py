@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from speedd_house import House
+from speedd_sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = ROOT / "tests" / "engines"
@@ -30,15 +30,15 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def sandbox(tmp_path: Path) -> Sandbox:
     """A home server's folders with a speedd in them."""
-    return House(tmp_path / "house")
+    return Sandbox(tmp_path / "sandbox")
 
 
 @pytest.fixture
-def mishaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which an engine remembers what went wrong: each mishap happens once."""
-    folder = tmp_path / "mishaps"
+def fault_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which an engine remembers what went wrong: each fault happens once."""
+    folder = tmp_path / "fault_folder"
     folder.mkdir()
-    monkeypatch.setenv("SPEEDD_TEST_MISHAPS", str(folder))
+    monkeypatch.setenv("SPEEDD_TEST_FAULTS", str(folder))
     return folder

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from speedd_house import ROOT, SPEEDD, STORY, STORY_CHUNKS, House, Result, epub
+from speedd_sandbox import ROOT, SPEEDD, STORY, STORY_CHUNKS, Result, Sandbox, epub
 
 HEAVY = ("numpy", "pydantic", "av", "lxml", "onnxruntime", "soundfile", "structlog", "watchdog", "rich.progress")
 
@@ -72,10 +72,10 @@ def test_a_folder_that_cannot_be_made_ends_with_78(tmp_path):
     assert f"The folder paths.inbox, {tmp_path}/file/inbox, cannot be made: Not a directory." in result.err
 
 
-def test_what_the_command_line_sets_wins_over_the_environment(house: House):
-    result = house.speedd("voices", "--engine", "slow", "--json", env={"SPEEDD_ENGINE__NAME": "hibari"})
+def test_what_the_command_line_sets_wins_over_the_environment(sandbox: Sandbox):
+    result = sandbox.speedd("voices", "--engine", "slow", "--json", env={"SPEEDD_ENGINE__NAME": "hibari"})
     assert json.loads(result.out)["engine"] == "slow"
-    assert json.loads(house.speedd("voices", "--json", env={"SPEEDD_ENGINE__NAME": "slow"}).out)["engine"] == "slow"
+    assert json.loads(sandbox.speedd("voices", "--json", env={"SPEEDD_ENGINE__NAME": "slow"}).out)["engine"] == "slow"
 
 
 # --- narrate ---------------------------------------------------------------------------------------------------------
@@ -96,37 +96,37 @@ The third chapter is the last one.
 """
 
 
-def test_narrate_makes_one_book_without_touching_it_or_the_inbox(house: House):
-    book = house.root / "The Clock.txt"
+def test_narrate_makes_one_book_without_touching_it_or_the_inbox(sandbox: Sandbox):
+    book = sandbox.root / "The Clock.txt"
     book.write_text(STORY)
-    house.inbox.rmdir()
-    result = house.speedd("narrate", book, "-o", house.root / "here")
+    sandbox.inbox.rmdir()
+    result = sandbox.speedd("narrate", book, "-o", sandbox.root / "here")
     assert result.code == 0, result.err
-    folder = house.root / "here" / "Unknown" / "The Clock"
+    folder = sandbox.root / "here" / "Unknown" / "The Clock"
     assert f"\n{folder}  (in " in result.out
     run_log = json.loads((folder / "run.json").read_text())
     assert (run_log["chunks_rendered"], run_log["edition"]) == (STORY_CHUNKS, 1)
     assert book.read_text() == STORY
-    assert not house.inbox.exists()
-    assert not house.outbox.exists()
+    assert not sandbox.inbox.exists()
+    assert not sandbox.outbox.exists()
 
-    again = house.speedd("narrate", book, "-o", house.root / "here", env={"SPEEDD_OUTPUT__BITRATE_KBPS": "96"})
+    again = sandbox.speedd("narrate", book, "-o", sandbox.root / "here", env={"SPEEDD_OUTPUT__BITRATE_KBPS": "96"})
     assert again.code == 0
     second = json.loads((folder.with_name("The Clock (2)") / "run.json").read_text())
     assert (second["chunks_rendered"], second["edition"]) == (0, 2)
     assert second["settings"]["output"]["bitrate_kbps"] == 96
 
 
-def test_narrate_some_chapters_as_a_preview(house: House):
-    book = house.root / "The Clock.md"
+def test_narrate_some_chapters_as_a_preview(sandbox: Sandbox):
+    book = sandbox.root / "The Clock.md"
     book.write_text(BOOK)
-    result = house.speedd("narrate", book, "--chapters", "2-99999999999", "-o", house.outbox)
+    result = sandbox.speedd("narrate", book, "--chapters", "2-99999999999", "-o", sandbox.outbox)
     assert result.code == 0, result.err
-    run_log = house.book.run
+    run_log = sandbox.book.run
     assert [chapter["title"] for chapter in run_log["book"]["chapters"]] == ["Two", "Three"]
-    assert house.book.texts[-1] == "The third chapter is the last one."
-    assert not any("first chapter" in text for text in house.book.texts)
-    nothing = house.speedd("narrate", book, "--chapters", "7", "-o", house.outbox)
+    assert sandbox.book.texts[-1] == "The third chapter is the last one."
+    assert not any("first chapter" in text for text in sandbox.book.texts)
+    nothing = sandbox.speedd("narrate", book, "--chapters", "7", "-o", sandbox.outbox)
     assert (nothing.code, "The book has 3 chapters" in nothing.err) == (1, True)
 
 
@@ -142,19 +142,19 @@ def test_narrate_some_chapters_as_a_preview(house: House):
         (["void"], 1, "holds no book"),
     ],
 )
-def test_what_cannot_be_narrated_is_said_in_a_line(house: House, arguments, code, words):
-    (house.root / "book.txt").write_text(STORY)
-    (house.root / "empty.txt").touch()
-    (house.root / "void").mkdir()
-    (house.root / "shelf").mkdir()
+def test_what_cannot_be_narrated_is_said_in_a_line(sandbox: Sandbox, arguments, code, words):
+    (sandbox.root / "book.txt").write_text(STORY)
+    (sandbox.root / "empty.txt").touch()
+    (sandbox.root / "void").mkdir()
+    (sandbox.root / "shelf").mkdir()
     for name in ("one", "two"):
-        (house.root / "shelf" / f"{name}.epub").write_bytes(epub(name))
+        (sandbox.root / "shelf" / f"{name}.epub").write_bytes(epub(name))
     environment = {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}"}
     done = subprocess.run(
-        [*SPEEDD, "narrate", *arguments, "--config", house.config, "-o", house.outbox],
+        [*SPEEDD, "narrate", *arguments, "--config", sandbox.config, "-o", sandbox.outbox],
         capture_output=True,
         text=True,
-        cwd=house.root,
+        cwd=sandbox.root,
         env={**os.environ, **environment},
         check=False,
     )
@@ -176,44 +176,44 @@ NAMED = [
 
 @pytest.mark.parametrize(("voice", "words"), NAMED)
 @pytest.mark.parametrize("command", ["narrate", "run"])
-def test_a_voice_named_on_the_command_line_is_never_replaced(house: House, command, voice, words):
-    (house.root / "voices").mkdir()
-    (house.root / "voices" / "ann.wav").write_bytes(b"RIFF")
-    book = house.drop("The Clock.txt", STORY)
+def test_a_voice_named_on_the_command_line_is_never_replaced(sandbox: Sandbox, command, voice, words):
+    (sandbox.root / "voices").mkdir()
+    (sandbox.root / "voices" / "ann.wav").write_bytes(b"RIFF")
+    book = sandbox.drop("The Clock.txt", STORY)
     what = book if command == "narrate" else "--once"
-    refused = house.speedd(command, what, "--voice", voice, "-o", house.outbox)
+    refused = sandbox.speedd(command, what, "--voice", voice, "-o", sandbox.outbox)
     assert refused.code == 2
     assert words in refused.err
     assert "Traceback" not in refused.err
-    assert not list(house.outbox.rglob("*.m4b"))
+    assert not list(sandbox.outbox.rglob("*.m4b"))
     assert book.exists()
 
 
-def test_the_engine_that_a_book_asks_for_must_have_the_voice_that_the_command_line_names(house: House):
-    house.configure(engine={"name": "hibari"})
-    book = house.drop("The Clock/The Clock.txt", STORY)
-    house.drop("The Clock/The Clock.toml", '[engine]\nname = "tone"\nvoice = "sine"\n')
-    house.drop("The Clock/voice.wav", b"RIFF")
-    refused = house.speedd("narrate", book.parent, "-v", "heart", "-o", house.outbox)
+def test_the_engine_that_a_book_asks_for_must_have_the_voice_that_the_command_line_names(sandbox: Sandbox):
+    sandbox.configure(engine={"name": "hibari"})
+    book = sandbox.drop("The Clock/The Clock.txt", STORY)
+    sandbox.drop("The Clock/The Clock.toml", '[engine]\nname = "tone"\nvoice = "sine"\n')
+    sandbox.drop("The Clock/voice.wav", b"RIFF")
+    refused = sandbox.speedd("narrate", book.parent, "-v", "heart", "-o", sandbox.outbox)
     assert (refused.code, "The voices of tone: sine, Cosine." in refused.err) == (2, True)
-    spoken = house.speedd("narrate", book.parent, "-v", "cosine", "-o", house.outbox)
+    spoken = sandbox.speedd("narrate", book.parent, "-v", "cosine", "-o", sandbox.outbox)
     assert spoken.code == 0, spoken.err
-    assert house.book.run["voice"]["name"] == "Cosine"
-    assert not house.book.run["warnings"]
+    assert sandbox.book.run["voice"]["name"] == "Cosine"
+    assert not sandbox.book.run["warnings"]
 
 
 @pytest.mark.parametrize("place", ["configuration", "environment", "book"])
-def test_a_voice_that_is_missing_elsewhere_is_replaced_with_a_warning(house: House, place):
-    book = house.drop("The Clock/The Clock.txt", STORY)
+def test_a_voice_that_is_missing_elsewhere_is_replaced_with_a_warning(sandbox: Sandbox, place):
+    book = sandbox.drop("The Clock/The Clock.txt", STORY)
     if place == "configuration":
-        house.configure(engine={"name": "tone", "voice": "nobody"})
+        sandbox.configure(engine={"name": "tone", "voice": "nobody"})
     if place == "book":
-        house.drop("The Clock/The Clock.toml", '[engine]\nvoice = "nobody"\n')
+        sandbox.drop("The Clock/The Clock.toml", '[engine]\nvoice = "nobody"\n')
     named = {"SPEEDD_ENGINE__VOICE": "nobody"} if place == "environment" else {}
-    done = house.speedd("narrate", book.parent, "-o", house.outbox, env=named)
+    done = sandbox.speedd("narrate", book.parent, "-o", sandbox.outbox, env=named)
     assert done.code == 0, done.err
-    assert house.book.run["voice"]["name"] == "sine"
-    (warning,) = house.book.run["warnings"]
+    assert sandbox.book.run["voice"]["name"] == "sine"
+    (warning,) = sandbox.book.run["warnings"]
     assert warning.startswith('The voice "nobody" cannot be used')
     assert warning.endswith('The voice "sine" speaks instead.')
 
@@ -221,29 +221,29 @@ def test_a_voice_that_is_missing_elsewhere_is_replaced_with_a_warning(house: Hou
 # --- plan ------------------------------------------------------------------------------------------------------------
 
 
-def test_plan_writes_the_chunk_json_to_a_file_or_to_stdout(house: House):
-    book = house.root / "The Clock.txt"
+def test_plan_writes_the_chunk_json_to_a_file_or_to_stdout(sandbox: Sandbox):
+    book = sandbox.root / "The Clock.txt"
     book.write_text(STORY)
-    out = house.root / "plan.json"
-    to_file = house.speedd("plan", book, "-o", out)
+    out = sandbox.root / "plan.json"
+    to_file = sandbox.speedd("plan", book, "-o", out)
     assert (to_file.code, to_file.out) == (0, "")
     assert f"{out}: {STORY_CHUNKS} chunks in 1 chapters" in to_file.err
-    to_stdout = house.speedd("plan", book)
+    to_stdout = sandbox.speedd("plan", book)
     header, *chunks = json.loads(to_stdout.out)
     assert (header["title"], header["voice_used"]) == ("The Clock", "sine")
     assert chunks == json.loads(out.read_text())[1:]
-    assert sorted(path.name for path in house.root.iterdir() if path.suffix in {".json", ".part"}) == ["plan.json"]
-    nowhere = house.speedd("plan", book, "-o", house.root / "nowhere" / "plan.json")
+    assert sorted(path.name for path in sandbox.root.iterdir() if path.suffix in {".json", ".part"}) == ["plan.json"]
+    nowhere = sandbox.speedd("plan", book, "-o", sandbox.root / "nowhere" / "plan.json")
     assert nowhere.code == 2
     assert "cannot be written: No such file or directory." in nowhere.err
 
 
-def test_who_reads_only_the_beginning_breaks_nothing(house: House):
-    book = house.root / "The Clock.txt"
+def test_who_reads_only_the_beginning_breaks_nothing(sandbox: Sandbox):
+    book = sandbox.root / "The Clock.txt"
     book.write_text(STORY * 400)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}"}
     with subprocess.Popen(
-        [*SPEEDD, "plan", book, "--config", house.config],
+        [*SPEEDD, "plan", book, "--config", sandbox.config],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
@@ -263,24 +263,24 @@ def test_who_reads_only_the_beginning_breaks_nothing(house: House):
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
-def test_status_of_nothing_says_so(house: House):
-    result = house.speedd("status")
+def test_status_of_nothing_says_so(sandbox: Sandbox):
+    result = sandbox.speedd("status")
     assert (result.code, result.out) == (78, "")
-    assert f"There is no speedd state in {house.state}." in result.err
+    assert f"There is no speedd state in {sandbox.state}." in result.err
 
 
-def test_check_says_what_is_fit_and_what_is_not(house: House):
-    fit = house.speedd("check", "--json")
+def test_check_says_what_is_fit_and_what_is_not(sandbox: Sandbox):
+    fit = sandbox.speedd("check", "--json")
     report = json.loads(fit.out)
     assert (fit.code, report["ok"]) == (0, True)
     found = {finding["what"]: finding["says"] for finding in report["findings"]}
-    assert found["configuration"] == f"{house.config}, no faults"
+    assert found["configuration"] == f"{sandbox.config}, no faults"
     assert found["engine"] == "tone 1.0: tone, as configured"
-    assert found["outbox"] == f"{house.outbox} will be made"
-    assert not house.outbox.exists()
+    assert found["outbox"] == f"{sandbox.outbox} will be made"
+    assert not sandbox.outbox.exists()
 
-    house.configure(engine={"name": "parrot"}, limits={"disk_reserve_mb": 10**9})
-    unfit = house.speedd("check")
+    sandbox.configure(engine={"name": "parrot"}, limits={"disk_reserve_mb": 10**9})
+    unfit = sandbox.speedd("check")
     assert unfit.code == 1
     failed = [line for line in unfit.out.splitlines() if line.startswith("FAIL")]
     assert [line.split(":")[0] for line in failed] == ["FAIL  free space", "FAIL  engine"]

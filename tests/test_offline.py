@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import recording_resolver
 from recording_resolver import OWN_QUESTION, RESOLV_CONF
-from speedd_house import wait_until
+from speedd_sandbox import wait_until
 
 TELEMETRY = ".onnxruntime"
 LIBRARY = """
@@ -49,15 +49,15 @@ def unheard(tmp_path, names):
     return [*here, names, "env", "-u", "ORT_DISABLE_TELEMETRY", f"HOME={home}", f"XDG_CACHE_HOME={cache}"]
 
 
-def narrate(house, _):
-    book = house.root / "Small.txt"
+def narrate(sandbox, _):
+    book = sandbox.root / "Small.txt"
     book.write_text("The clock stood in the hall.")
-    return [Path(sys.executable).with_name("speedd"), "narrate", book, "--config", house.config, "-o", house.outbox]
+    return [Path(sys.executable).with_name("speedd"), "narrate", book, "--config", sandbox.config, "-o", sandbox.outbox]
 
 
-def run_once(house, _):
-    house.drop("Small.txt", "Nobody wound it.")
-    return [sys.executable, "-m", "speedd", "run", "--once", "--config", house.config]
+def run_once(sandbox, _):
+    sandbox.drop("Small.txt", "Nobody wound it.")
+    return [sys.executable, "-m", "speedd", "run", "--once", "--config", sandbox.config]
 
 
 def library(_, folder):
@@ -73,9 +73,9 @@ def bench(_, folder):
 
 
 @pytest.mark.parametrize("way", [narrate, run_once, library, bench])
-def test_who_speaks_asks_for_no_name_and_leaves_no_telemetry(house, tmp_path, names, unheard, way):
-    house.configure(engine={"name": "hibari", "workers": 1})
-    done = subprocess.run([*unheard, *way(house, tmp_path)], capture_output=True, text=True, check=False)
+def test_who_speaks_asks_for_no_name_and_leaves_no_telemetry(sandbox, tmp_path, names, unheard, way):
+    sandbox.configure(engine={"name": "hibari", "workers": 1})
+    done = subprocess.run([*unheard, *way(sandbox, tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert set(names.read_text().split()) == {OWN_QUESTION}
     assert not [path for path in tmp_path.rglob("*") if TELEMETRY in path.name]

@@ -22,7 +22,7 @@ from speedd.daemon import BookControl
 from speedd.daemon.app import App, spool_folder
 from speedd.daemon.retention import collect
 from speedd.errors import InputError, SpeeddError, UsageError
-from speedd.ledger import JobRow, State
+from speedd.ledger import JobRecord, State
 from speedd.pipeline.plan_source import read_and_plan
 from speedd.service.signals import stop_on_signals
 
@@ -49,34 +49,34 @@ def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, 
             pinned = pinned_values(overrides, os.environ)
             with App(config, log=logger, run_id=run_id, pinned=pinned, make_inbox=False, waits=False) as app:
                 collect(app.ledger, config)
-                row = _enter(app, candidate, wanted)
+                record = _enter(app, candidate, wanted)
                 named = "voice" in overrides.get("engine", {})
-                narrator = app.narrator(chapters=wanted, strict_voice=named, onlook=display.watch)
+                narrator = app.narrator(chapters=wanted, strict_voice=named, on_progress=display.show)
                 began = time.monotonic()
                 try:
-                    folder = narrator.narrate(row, BookControl(stop))
+                    folder = narrator.narrate(record, BookControl(stop))
                 except SpeeddError as error:
-                    app.ledger.jobs.set_state(row.job.id, State.FAILED, error.message)
+                    app.ledger.jobs.set_state(record.job.id, State.FAILED, error.message)
                     raise
-                app.ledger.jobs.set_state(row.job.id, State.PUBLISHED, published=folder)
+                app.ledger.jobs.set_state(record.job.id, State.PUBLISHED, published=folder)
                 display.say(f"{folder}  (in {duration(time.monotonic() - began)})")
         finally:
             restore()
     return 0
 
 
-def _enter(app: App, candidate: inbox.Candidate, chapters: range | None) -> JobRow:
+def _enter(app: App, candidate: inbox.Candidate, chapters: range | None) -> JobRecord:
     """Enter a book anew, whatever became of it before: who asks for it again wants it again."""
     job = inbox.accept(candidate, spool_folder(app.config))
     if chapters:
         job = replace(job, id=f"{job.id}-{chapters.start + 1}to{chapters.stop}")
-    before = app.ledger.jobs.row(job.id)
+    before = app.ledger.jobs.get(job.id)
     edition = before.edition + (before.published is not None) if before else 1
     app.ledger.jobs.remove(job.id)
     app.ledger.jobs.add(job, state=State.RUNNING, edition=edition)
-    row = app.ledger.jobs.row(job.id)
-    assert row is not None
-    return row
+    record = app.ledger.jobs.get(job.id)
+    assert record is not None
+    return record
 
 
 def plan_book(book: Path, out: Path | None, file: Path | None, overrides: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from speedd.common.durations import duration
-from speedd.pipeline.job_run import Watch
+from speedd.pipeline.job_run import BookProgress
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -20,7 +20,7 @@ LINE_SHARE = 0.25
 
 
 class Display:
-    """Shows books at work. Use it in a ``with`` block; `watch` and `say` may be called from any thread.
+    """Shows books at work. Use it in a ``with`` block; `show` and `say` may be called from any thread.
 
     Args:
         out: by default stdout.
@@ -67,50 +67,50 @@ class Display:
         except (OSError, SystemExit):  # rich turns a broken pipe into an exit
             self._enabled = False
 
-    def watch(self, watch: Watch) -> None:
+    def show(self, progress: BookProgress) -> None:
         """Show how far a book is."""
         if not self._enabled:
             return
-        name = watch.title or watch.name
-        if watch.estimate and watch.job not in self._estimated:
-            self._estimated.add(watch.job)
-            estimate = watch.estimate
+        name = progress.title or progress.name
+        if progress.estimate and progress.job not in self._estimated:
+            self._estimated.add(progress.job)
+            estimate = progress.estimate
             self.say(
                 f"{name}: about {duration(estimate.audio_s)} of audio, about {duration(estimate.work_s)} of work,"
                 f" {estimate.disk_bytes / 2**20:.0f} MB of disk while at work"
             )
         if self._progress:
-            self._show_bar(watch, name)
+            self._show_bar(progress, name)
         else:
-            self._write_line(watch, name)
+            self._write_line(progress, name)
 
-    def _show_bar(self, watch: Watch, name: str) -> None:
+    def _show_bar(self, progress: BookProgress, name: str) -> None:
         assert self._progress is not None
         with self._lock, self._unseen_is_no_fault():
-            task = self._tasks.get(watch.job)
+            task = self._tasks.get(progress.job)
             if task is None:
-                task = self._tasks[watch.job] = self._progress.add_task(name, total=1.0, stage="", eta="", pace="")
+                task = self._tasks[progress.job] = self._progress.add_task(name, total=1.0, stage="", eta="", pace="")
             self._progress.update(
                 task,
                 description=name[:40],
-                completed=watch.share,
-                stage=watch.stage,
-                eta=f"{duration(watch.eta_s)} left" if watch.eta_s is not None else "",
-                pace=f"{watch.realtime_factor:.0f} × realtime" if watch.realtime_factor else "",
+                completed=progress.share,
+                stage=progress.stage,
+                eta=f"{duration(progress.eta_s)} left" if progress.eta_s is not None else "",
+                pace=f"{progress.realtime_factor:.0f} × realtime" if progress.realtime_factor else "",
             )
 
-    def _write_line(self, watch: Watch, name: str) -> None:
-        stage, share = self._told.get(watch.job, ("", 0.0))
-        if watch.stage == stage and watch.share - share < LINE_SHARE:
+    def _write_line(self, progress: BookProgress, name: str) -> None:
+        stage, share = self._told.get(progress.job, ("", 0.0))
+        if progress.stage == stage and progress.share - share < LINE_SHARE:
             return
-        self._told[watch.job] = (watch.stage, watch.share)
-        words = f"{name}: {watch.stage}"
-        if watch.share:
-            words += f" {watch.share:.0%}"
-        if watch.stage == "narrating" and watch.total:
-            words += f", {watch.done} of {watch.total}"
-        if watch.eta_s and watch.share < 1:
-            words += f", {duration(watch.eta_s)} left"
+        self._told[progress.job] = (progress.stage, progress.share)
+        words = f"{name}: {progress.stage}"
+        if progress.share:
+            words += f" {progress.share:.0%}"
+        if progress.stage == "narrating" and progress.total:
+            words += f", {progress.done} of {progress.total}"
+        if progress.eta_s and progress.share < 1:
+            words += f", {duration(progress.eta_s)} left"
         self.say(words)
 
 

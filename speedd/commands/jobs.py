@@ -17,8 +17,8 @@ from speedd.daemon.app import open_ledger
 from speedd.daemon.status import describe, status_path
 from speedd.errors import UsageError
 from speedd.execution.base import WorkerState
-from speedd.ledger import JobRow, Ledger, State
-from speedd.pipeline.job_run import Watch
+from speedd.ledger import JobRecord, Ledger, State
+from speedd.pipeline.job_run import BookProgress
 
 LATEST = 10
 """How many books that ended ``status`` shows."""
@@ -29,15 +29,17 @@ def gather_status(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
     config = load_config(file, overrides=overrides)
     live = _live_status(config.paths.state)
     with open_ledger(config) as ledger:
-        rows = ledger.jobs.rows()
-        at_work = [row for row in rows if not row.state.ended]
-        ended = sorted((row for row in rows if row.state.ended), key=lambda row: row.ended_at or 0)[-LATEST:]
-        etas_s = {watch["job"]: watch["eta_s"] for watch in (live or {}).get("books", [])}
+        records = ledger.jobs.all()
+        at_work = [record for record in records if not record.state.ended]
+        ended = sorted((record for record in records if record.state.ended), key=lambda record: record.ended_at or 0)[
+            -LATEST:
+        ]
+        etas_s = {progress["job"]: progress["eta_s"] for progress in (live or {}).get("books", [])}
         return {
             "running": live is not None,
             "daemon": live,
-            "jobs": [_job_status(row, ledger, etas_s.get(row.job.id)) for row in at_work],
-            "ended": [_job_status(row, ledger, None) for row in reversed(ended)],
+            "jobs": [_job_status(record, ledger, etas_s.get(record.job.id)) for record in at_work],
+            "ended": [_job_status(record, ledger, None) for record in reversed(ended)],
         }
 
 
@@ -59,19 +61,19 @@ def _live_status(state: Path) -> dict[str, Any] | None:
     return status
 
 
-def _job_status(row: JobRow, ledger: Ledger, eta_s: float | None) -> dict[str, Any]:
-    progress = ledger.takes.progress(row.job.id)
+def _job_status(record: JobRecord, ledger: Ledger, eta_s: float | None) -> dict[str, Any]:
+    progress = ledger.takes.progress(record.job.id)
     return {
-        "job": row.job.id,
-        "name": row.job.name.encode(errors="replace").decode(),
-        "state": str(row.state),
-        "reason": row.reason,
+        "job": record.job.id,
+        "name": record.job.name.encode(errors="replace").decode(),
+        "state": str(record.state),
+        "reason": record.reason,
         "done": progress.done,
         "total": progress.total,
         "eta_s": eta_s,
-        "published": str(row.published) if row.published else None,
-        "created_at": _iso(row.created_at),
-        "ended_at": _iso(row.ended_at),
+        "published": str(record.published) if record.published else None,
+        "created_at": _iso(record.created_at),
+        "ended_at": _iso(record.ended_at),
     }
 
 
@@ -87,11 +89,11 @@ def print_status(found: Mapping[str, Any], out: TextIO | None = None) -> None:
 
     daemon = found["daemon"] or {}
     say(f"speedd runs, pid {daemon.get('pid', '?')}." if found["running"] else "speedd is not running.")
-    books = {watch["job"]: watch for watch in daemon.get("books", [])}
+    books = {progress["job"]: progress for progress in daemon.get("books", [])}
     for job in found["jobs"]:
         words = job["state"]
-        if job["state"] == State.RUNNING and (watch := books.get(job["job"])):
-            words = describe(Watch(**{**watch, "estimate": None, "title": watch["title"] or job["name"]}))
+        if job["state"] == State.RUNNING and (progress := books.get(job["job"])):
+            words = describe(BookProgress(**{**progress, "estimate": None, "title": progress["title"] or job["name"]}))
             say(f"  {job['job']}  {words}")
             continue
         say(f"  {job['job']}  {job['name']}: {words}" + (f" ({job['reason']})" if job["reason"] else ""))
@@ -137,25 +139,25 @@ def retry_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
     """Put a job that ended back into the queue; return what to tell."""
     config = load_config(file, overrides=overrides)
     with open_ledger(config) as ledger:
-        row = _find(ledger, job)
-        if not row.state.ended:
-            raise UsageError(f"{row.job.name} is {row.state}; there is nothing to retry.")
-        if not row.job.parts or not all(part.path.exists() for part in row.job.parts):
-            raise UsageError(f"The copy of {row.job.name} is gone.", hint="Drop it into the inbox again.")
+        record = _find(ledger, job)
+        if not record.state.ended:
+            raise UsageError(f"{record.job.name} is {record.state}; there is nothing to retry.")
+        if not record.job.parts or not all(part.path.exists() for part in record.job.parts):
+            raise UsageError(f"The copy of {record.job.name} is gone.", hint="Drop it into the inbox again.")
         ledger.takes.forget_faults()
-        ledger.jobs.queue_again(row.job.id)
-        return f"{row.job.name} is queued again. " + _when(config)
+        ledger.jobs.queue_again(record.job.id)
+        return f"{record.job.name} is queued again. " + _when(config)
 
 
 def cancel_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
     """Wish a job away; return what to tell."""
     config = load_config(file, overrides=overrides)
     with open_ledger(config) as ledger:
-        row = _find(ledger, job)
-        if row.state.ended:
-            raise UsageError(f"{row.job.name} is {row.state} already.")
-        ledger.jobs.wish_cancelled(row.job.id)
-        return f"{row.job.name} will be cancelled. " + _when(config)
+        record = _find(ledger, job)
+        if record.state.ended:
+            raise UsageError(f"{record.job.name} is {record.state} already.")
+        ledger.jobs.request_cancel(record.job.id)
+        return f"{record.job.name} will be cancelled. " + _when(config)
 
 
 def _when(config: Config) -> str:
@@ -170,9 +172,9 @@ def _when(config: Config) -> str:
     return ""
 
 
-def _find(ledger: Ledger, job: str) -> JobRow:
-    found = [row for row in ledger.jobs.rows() if row.job.id.startswith(job)] if job else []
-    exact = [row for row in found if row.job.id == job]
+def _find(ledger: Ledger, job: str) -> JobRecord:
+    found = [record for record in ledger.jobs.all() if record.job.id.startswith(job)] if job else []
+    exact = [record for record in found if record.job.id == job]
     if len(exact or found) != 1:
         what = "several jobs" if found else "no job"
         raise UsageError(f"“{job}” names {what}.", hint="`speedd status` lists them.")

@@ -63,7 +63,7 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
         find("pronunciations", str(error), ok=False)
     if ledger_path(config).exists():
         with open_ledger(config) as ledger:
-            find("ledger", f"{len(ledger.jobs.rows())} jobs")
+            find("ledger", f"{len(ledger.jobs.all())} jobs")
     return {"ok": all(finding["ok"] for finding in findings), "findings": findings}
 
 

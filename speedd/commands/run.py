@@ -61,7 +61,7 @@ def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -
                     notifier=notifier,
                     once=once,
                     say=display.say,
-                    onlook=display.watch,
+                    on_progress=display.show,
                 )
                 code = daemon.run()
             log.info("service.stopped")

@@ -10,7 +10,7 @@ from typing import Final
 PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
-def tie_to_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Die with the parent, and with nothing less: Ctrl-C and systemd signal the whole group, but the parent decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -139,7 +139,7 @@ class SpeechSettings(Section):
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
     opening: bool = True
     headings: bool = True
-    matter: Literal["skip", "keep"] = "skip"
+    front_back_matter: Literal["skip", "keep"] = "skip"
     notes: Literal["skip", "inline"] = "skip"
     pictures: Literal["skip", "read"] = "skip"
     skip: tuple[Annotated[StrictInt, Field(ge=1)] | Annotated[StrictStr, Field(min_length=1, max_length=500)], ...] = ()
@@ -205,7 +205,7 @@ class WorkersSettings(Section):
     nice: Annotated[int, Field(ge=0, le=19)] = 0
     idle_unload_s: Annotated[float, Field(gt=0)] = 600.0
     quiet_hours: str = ""
-    quiet_s: Annotated[float, Field(gt=0)] = 30.0
+    regrow_after_s: Annotated[float, Field(gt=0)] = 30.0
     fallbacks: Literal["all"] | tuple[str, ...] = "all"
     ahead: Annotated[int, Field(ge=1, le=256)] = 8
     store_takes: Annotated[int, Field(ge=1, le=64)] = 2

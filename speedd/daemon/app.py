@@ -19,7 +19,7 @@ from speedd.errors import PASSING, ConfigError, TryAgainError
 from speedd.execution.base import Executor, ExecutorStatus
 from speedd.execution.pool.pool import WorkerPool, configured_pool
 from speedd.ledger import Ledger
-from speedd.pipeline.job_run import Watch, takes_folder
+from speedd.pipeline.job_run import BookProgress, takes_folder
 from speedd.pipeline.narrator import Narrator
 
 LOCK_WAIT_S = 30.0
@@ -89,7 +89,7 @@ class App:
         *,
         chapters: range | None = None,
         strict_voice: bool = False,
-        onlook: Callable[[Watch], None] = lambda _: None,
+        on_progress: Callable[[BookProgress], None] = lambda _: None,
     ) -> Narrator:
         """Return a narrator on this state directory."""
         return Narrator(
@@ -101,7 +101,7 @@ class App:
             pinned=self._pinned,
             strict_voice=strict_voice,
             chapters=chapters,
-            onlook=onlook,
+            on_progress=on_progress,
         )
 
     def executor(self, engine: str) -> Executor:
@@ -113,7 +113,7 @@ class App:
         with self._pools_lock:
             if self._closed:
                 raise TryAgainError("speedd is stopping.")
-            self._bury_broken_pools()
+            self._close_broken_pools()
             pool = self._pools.get(engine)
             if pool is None:
                 takes = takes_folder(self.config.paths.state)
@@ -124,10 +124,10 @@ class App:
     def engines(self) -> dict[str, ExecutorStatus]:
         """Return how the workers of each engine are."""
         with self._pools_lock:
-            self._bury_broken_pools()
+            self._close_broken_pools()
             return {engine: pool.status() for engine, pool in self._pools.items()}
 
-    def _bury_broken_pools(self) -> None:
+    def _close_broken_pools(self) -> None:
         """Let go of pools that nobody looks after any more: the next book gets a new one."""
         for engine, pool in list(self._pools.items()):
             if pool.status().broken:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from queue import SimpleQueue
 
 from speedd.daemon.app import App
-from speedd.daemon.ends import Ends
+from speedd.daemon.outcomes import Outcomes
 from speedd.errors import DamagedInputError, InputError, SpeeddError, TryAgainError
-from speedd.ledger import JobRow, State
+from speedd.ledger import JobRecord, State
 from speedd.model import Job
-from speedd.pipeline.job_run import Cancelled, Interrupted, TurnOver, Watch
+from speedd.pipeline.job_run import BookProgress, Cancelled, Interrupted, TurnOver
 
 PAUSE_FIRST_S, PAUSE_LONGEST_S = 5.0, 300.0
 """A paused job is tried again after the first, then after twice as long each time, up to the longest."""
@@ -51,39 +51,39 @@ class OpenBooks:
 
     Args:
         app: the open state directory.
-        ends: concludes jobs.
+        outcomes: concludes jobs.
         damaged_wait_s: how long a book that looks cut short waits for its rest.
         stop: set when the program is stopping.
         wake: rung when a book has ended.
         once: a job that has to pause is not tried again.
         say: told plain lines for a person at a terminal.
-        onlook: told whenever a book's `Watch` changed.
+        on_progress: told whenever a book's `BookProgress` changed.
     """
 
     def __init__(
         self,
         app: App,
         *,
-        ends: Ends,
+        outcomes: Outcomes,
         damaged_wait_s: float,
         stop: threading.Event,
         wake: threading.Event,
         once: bool,
         say: Callable[[str], None],
-        onlook: Callable[[Watch], None],
+        on_progress: Callable[[BookProgress], None],
     ) -> None:
         self._ledger = app.ledger
         self._limits = app.config.limits
         self._log = app.log
-        self._narrator = app.narrator(onlook=self._look)
-        self._ends = ends
+        self._narrator = app.narrator(on_progress=self._look)
+        self._outcomes = outcomes
         self._damaged_wait_s = damaged_wait_s
         self._stop = stop
         self._wake = wake
         self._once = once
         self._say = say
-        self._onlook = onlook
-        self._watches: dict[str, Watch] = {}
+        self._on_progress = on_progress
+        self._in_progress: dict[str, BookProgress] = {}
         self._controls: dict[str, BookControl] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._finished: SimpleQueue[str] = SimpleQueue()
@@ -99,9 +99,9 @@ class OpenBooks:
         return bool(self._threads)
 
     @property
-    def watches(self) -> list[Watch]:
+    def in_progress(self) -> list[BookProgress]:
         """What is to be seen of the books at work."""
-        return list(self._watches.values())
+        return list(self._in_progress.values())
 
     @property
     def due_s(self) -> float:
@@ -113,69 +113,69 @@ class OpenBooks:
     @property
     def startable(self) -> bool:
         """Whether any job is or will be started in this run."""
-        return any(self._not_before.get(row.job.id) != NEVER for row in self._ledger.jobs.unfinished())
+        return any(self._not_before.get(record.job.id) != NEVER for record in self._ledger.jobs.unfinished())
 
-    def take_up_again(self) -> None:
+    def requeue_interrupted(self) -> None:
         """Queue what the last process died over, but not for ever what it died of."""
-        for row, crashes in self._ledger.jobs.recover():
-            chunk = self._ledger.jobs.barren_chunk(row.job.id)
+        for record, crashes in self._ledger.jobs.recover():
+            chunk = self._ledger.jobs.poison_chunk(record.job.id)
             if crashes < CRASHES_TO_FAIL or chunk is None:
-                self._log.info("job.resumed", job=row.job.id, book=row.job.name)
+                self._log.info("job.resumed", job=record.job.id, book=record.job.name)
                 continue
             number, text = chunk
-            self._ends.conclude(
-                row.job,
+            self._outcomes.conclude(
+                record.job,
                 State.FAILED,
                 f"speedd itself ended {crashes} times in a row while it spoke chunk {number}"
                 f" (“{textwrap.shorten(text, 60, placeholder=' …')}”).",
             )
-        for row in self._ledger.jobs.rows(State.WAITING):
-            self._not_before[row.job.id] = time.monotonic() + self._damaged_wait_s
+        for record in self._ledger.jobs.all(State.WAITING):
+            self._not_before[record.job.id] = time.monotonic() + self._damaged_wait_s
 
-    def obey_wishes(self) -> None:
+    def process_cancellations(self) -> None:
         """Cancel what its owner wishes away."""
-        for row in self._ledger.jobs.unfinished():
-            if row.cancelling:
-                self._cancel(row)
+        for record in self._ledger.jobs.unfinished():
+            if record.cancelling:
+                self._cancel(record)
 
-    def _cancel(self, row: JobRow) -> None:
+    def _cancel(self, record: JobRecord) -> None:
         reason = "It was cancelled."
-        self._not_before.pop(row.job.id, None)
-        if control := self._controls.get(row.job.id):
+        self._not_before.pop(record.job.id, None)
+        if control := self._controls.get(record.job.id):
             control.cancelled = reason
         else:
-            self._ends.conclude(row.job, State.CANCELLED, reason)
+            self._outcomes.conclude(record.job, State.CANCELLED, reason)
 
-    def supersede(self, row: JobRow, reason: str) -> None:
+    def supersede(self, record: JobRecord, reason: str) -> None:
         """End a job at once, at work or not: a newer one takes its place, and its source."""
-        self._not_before.pop(row.job.id, None)
-        control = self._controls.get(row.job.id)
+        self._not_before.pop(record.job.id, None)
+        control = self._controls.get(record.job.id)
         if control:
             control.superseded = True
             control.cancelled = reason
-        self._ledger.jobs.set_state(row.job.id, State.SUPERSEDED, reason)
+        self._ledger.jobs.set_state(record.job.id, State.SUPERSEDED, reason)
         if not control:  # else its thread says so when it has ended
-            self._log.info("job.superseded", job=row.job.id, book=row.job.name)
+            self._log.info("job.superseded", job=record.job.id, book=record.job.name)
 
     def start(self) -> None:
         """Start what is due, as far as there is room; where there is none, see that all have their turns."""
         now = time.monotonic()
-        rows = self._ledger.jobs.unfinished()  # running: its end was not recorded
-        self._turns = {row.job.id: turns for row in rows if (turns := self._turns.get(row.job.id))}
-        for row in sorted(rows, key=lambda row: self._turns.get(row.job.id, 0)):
-            if row.job.id in self._threads or self._not_before.get(row.job.id, 0) > now:
+        records = self._ledger.jobs.unfinished()  # running: its end was not recorded
+        self._turns = {record.job.id: turns for record in records if (turns := self._turns.get(record.job.id))}
+        for record in sorted(records, key=lambda record: self._turns.get(record.job.id, 0)):
+            if record.job.id in self._threads or self._not_before.get(record.job.id, 0) > now:
                 continue
             if self._stop.is_set():
                 return
             if len(self._threads) >= self._limits.open_books:
                 self._end_a_turn(now)
                 return
-            self._not_before.pop(row.job.id, None)
-            control = self._controls[row.job.id] = BookControl(self._stop)
-            self._ledger.jobs.set_state(row.job.id, State.RUNNING, row.reason)
-            taken_up = replace(row, runs=row.runs + 1)
-            thread = threading.Thread(target=self._work, args=(taken_up, control), name=f"book-{row.job.id}")
-            self._threads[row.job.id] = thread
+            self._not_before.pop(record.job.id, None)
+            control = self._controls[record.job.id] = BookControl(self._stop)
+            self._ledger.jobs.set_state(record.job.id, State.RUNNING, record.reason)
+            taken_up = replace(record, runs=record.runs + 1)
+            thread = threading.Thread(target=self._work, args=(taken_up, control), name=f"book-{record.job.id}")
+            self._threads[record.job.id] = thread
             thread.start()
 
     def _end_a_turn(self, now: float) -> None:
@@ -185,51 +185,51 @@ class OpenBooks:
             return
         spoken = [
             (self._controls[job_id].opened_s, job_id)
-            for job_id, watch in list(self._watches.items())
+            for job_id, progress in list(self._in_progress.items())
             if job_id in self._threads
-            and watch.stage == "narrating"
+            and progress.stage == "narrating"
             and self._controls[job_id].opened_s + turn_s <= now
         ]
         if spoken:
             self._controls[min(spoken)[1]].turn_over = True
 
-    def _work(self, row: JobRow, control: BookControl) -> None:
+    def _work(self, record: JobRecord, control: BookControl) -> None:
         """Be the thread of one book."""
         try:
-            self._narrate(row, control)
+            self._narrate(record, control)
         except TryAgainError as error:  # how it ended cannot be recorded now: it is taken up again
-            self._log.warning("job.paused", job=row.job.id, book=row.job.name, reason=str(error))
+            self._log.warning("job.paused", job=record.job.id, book=record.job.name, reason=str(error))
         finally:
-            self._finished.put(row.job.id)
+            self._finished.put(record.job.id)
             self._wake.set()
 
-    def _narrate(self, row: JobRow, control: BookControl) -> None:
+    def _narrate(self, record: JobRecord, control: BookControl) -> None:
         """Narrate one book and record how it ended."""
-        job = row.job
+        job = record.job
         try:
-            folder = self._narrator.narrate(row, control)
+            folder = self._narrator.narrate(record, control)
         except Cancelled as error:
             if control.superseded:  # the ledger has that end already, and may have queued it anew
                 self._log.info("job.superseded", job=job.id, book=job.name)
             else:
-                self._ends.conclude(job, State.CANCELLED, error.message)
+                self._outcomes.conclude(job, State.CANCELLED, error.message)
         except Interrupted:
             self._ledger.jobs.set_state(job.id, State.QUEUED)
         except TryAgainError as error:
             self._pause(job, str(error))
         except DamagedInputError as error:
-            self._wait_for_rest(row, error)
+            self._wait_for_rest(record, error)
         except InputError as error:
-            self._ends.conclude(job, State.REFUSED, error.message, hint=error.hint)
+            self._outcomes.conclude(job, State.REFUSED, error.message, hint=error.hint)
         except SpeeddError as error:
-            self._ends.conclude(job, State.FAILED, error.message, hint=error.hint)
+            self._outcomes.conclude(job, State.FAILED, error.message, hint=error.hint)
         except Exception as error:  # noqa: BLE001 - the boundary of a job: the daemon goes on with the next book
             self._log.exception("job.failed", job=job.id, book=job.name, reason=repr(error))
-            self._ends.conclude(
+            self._outcomes.conclude(
                 job, State.FAILED, f"speedd itself failed ({type(error).__name__}: {error}). Please report it."
             )
         else:
-            self._ends.conclude(job, State.PUBLISHED, "", published=folder)
+            self._outcomes.conclude(job, State.PUBLISHED, "", published=folder)
 
     def _pause(self, job: Job, reason: str) -> None:
         """Something outside passes: try again later, burning no attempt."""
@@ -240,11 +240,11 @@ class OpenBooks:
         self._log.warning("job.paused", job=job.id, book=job.name, reason=reason, again_in_s=wait_s)
         self._say(f"{job.name}: paused: {reason}")
 
-    def _wait_for_rest(self, row: JobRow, error: DamagedInputError) -> None:
+    def _wait_for_rest(self, record: JobRecord, error: DamagedInputError) -> None:
         """It looks cut short: wait for the rest, which would come as a changed source; refuse it if none comes."""
-        job = row.job
-        if row.state is State.WAITING:
-            self._ends.conclude(job, State.REFUSED, error.message, hint=error.hint)
+        job = record.job
+        if record.state is State.WAITING:
+            self._outcomes.conclude(job, State.REFUSED, error.message, hint=error.hint)
             return
         reason = str(error)
         self._not_before[job.id] = time.monotonic() + self._damaged_wait_s
@@ -258,10 +258,10 @@ class OpenBooks:
         while not self._finished.empty():
             job_id = self._finished.get()
             self._threads.pop(job_id).join()
-            watch = self._watches.pop(job_id, None)
+            progress = self._in_progress.pop(job_id, None)
             if self._controls.pop(job_id).turn_over:
                 self._turns[job_id] = self._turns.get(job_id, 0) + 1
-                self._log.info("job.turn_over", job=job_id, book=watch.name if watch else job_id)
+                self._log.info("job.turn_over", job=job_id, book=progress.name if progress else job_id)
             if job_id not in self._not_before:
                 self._pauses.pop(job_id, None)
         return any_ended
@@ -272,6 +272,6 @@ class OpenBooks:
             thread.join()
         self.clear_away()
 
-    def _look(self, watch: Watch) -> None:
-        self._watches[watch.job] = watch
-        self._onlook(watch)
+    def _look(self, progress: BookProgress) -> None:
+        self._in_progress[progress.job] = progress
+        self._on_progress(progress)

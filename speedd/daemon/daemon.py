@@ -9,12 +9,12 @@ from collections.abc import Callable
 from speedd import inbox
 from speedd.daemon.app import App
 from speedd.daemon.books import OpenBooks
-from speedd.daemon.ends import Ends
 from speedd.daemon.intake import Intake
+from speedd.daemon.outcomes import Outcomes
 from speedd.daemon.retention import collect
 from speedd.daemon.status import describe, describe_engine, status_path, write_status
 from speedd.errors import PASSING, TryAgainError
-from speedd.pipeline.job_run import Watch
+from speedd.pipeline.job_run import BookProgress
 from speedd.service.notify import Notifier
 
 BUSY_TICK_S = 1.0
@@ -32,12 +32,12 @@ class Daemon:
 
     Args:
         app: the open state directory.
-        stop: ends `run` when it is set.
+        stop: outcomes `run` when it is set.
         wake: rung from anywhere to have the daemon look around at once.
         notifier: tells systemd.
         once: take what is in the inbox, then end.
         say: told plain lines for a person at a terminal.
-        onlook: told whenever a book's `Watch` changed.
+        on_progress: told whenever a book's `BookProgress` changed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Daemon:
         notifier: Notifier,
         once: bool = False,
         say: Callable[[str], None] = lambda _: None,
-        onlook: Callable[[Watch], None] = lambda _: None,
+        on_progress: Callable[[BookProgress], None] = lambda _: None,
     ) -> None:
         self._app = app
         self._config = app.config
@@ -60,21 +60,21 @@ class Daemon:
         self._once = once
         self._last_status_s = self._last_upkeep_s = float("-inf")
         cadence = inbox.cadence(self._config.paths.inbox, self._config.inbox)
-        self._ends = Ends(app.ledger, app.config, log=app.log, say=say)
+        self._outcomes = Outcomes(app.ledger, app.config, log=app.log, say=say)
         self._books = OpenBooks(
             app,
-            ends=self._ends,
+            outcomes=self._outcomes,
             damaged_wait_s=max(1.0, cadence.settle_s) if once else self._config.inbox.damaged_wait_s,
             stop=stop,
             wake=wake,
             once=once,
             say=say,
-            onlook=onlook,
+            on_progress=on_progress,
         )
         self._intake = Intake(
             app,
             cadence=cadence,
-            ends=self._ends,
+            outcomes=self._outcomes,
             supersede=self._books.supersede,
             stop=stop,
             wake=wake,
@@ -91,11 +91,11 @@ class Daemon:
         """
         paths = self._config.paths
         self._write_status()  # what the last process left names a pid that is somebody else's by now
-        self._books.take_up_again()
-        self._ends.bring_away_left()
+        self._books.requeue_interrupted()
+        self._outcomes.finish_pending_moves()
         self._intake.start()
         self._log.info("service.ready", inbox=str(paths.inbox), outbox=str(paths.outbox))
-        self._notifier.ready("Waiting for books.")
+        self._notifier.ready("WaitingSource for books.")
         try:
             while not self._stop.is_set():
                 if self._wake.is_set():
@@ -116,12 +116,12 @@ class Daemon:
         if not self._once:
             return 0
         waits = self._app.ledger.jobs.unfinished() or self._intake.left_something
-        return 1 if self._ends.failed else TryAgainError.exit_code if waits else 0
+        return 1 if self._outcomes.failed else TryAgainError.exit_code if waits else 0
 
     def _look_around(self) -> None:
         if self._intake.due_s <= 0:
             self._intake.scan()
-        self._books.obey_wishes()
+        self._books.process_cancellations()
         self._clear_away()
         self._keep_up()
         self._books.start()
@@ -174,15 +174,15 @@ class Daemon:
             return
         self._last_status_s = now_s
         engines = [words for status in self._app.engines().values() if (words := describe_engine(status))]
-        told = [describe(watch) for watch in self._books.watches]
-        self._notifier.status("; ".join(told + engines) if told else "Waiting for books.")
+        told = [describe(progress) for progress in self._books.in_progress]
+        self._notifier.status("; ".join(told + engines) if told else "WaitingSource for books.")
         self._write_status()
 
     def _write_status(self) -> None:
         write_status(
             status_path(self._config.paths.state),
             run_id=self._app.run_id,
-            books=self._books.watches,
+            books=self._books.in_progress,
             waiting=self._intake.waiting,
             engines=self._app.engines(),
         )

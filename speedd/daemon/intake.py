@@ -10,9 +10,9 @@ from pathlib import Path
 
 from speedd import inbox
 from speedd.daemon.app import App, spool_folder
-from speedd.daemon.ends import Ends
+from speedd.daemon.outcomes import Outcomes
 from speedd.errors import InputError, TryAgainError
-from speedd.ledger import JobRow, State
+from speedd.ledger import JobRecord, State
 from speedd.model import Job, Role
 
 SCAN_GAP_S = 1.0
@@ -29,8 +29,8 @@ class Intake:
     Args:
         app: the open state directory.
         cadence: how often to look, and how long a source must rest.
-        ends: concludes what cannot be taken.
-        supersede: ends a job whose place a newer one takes, with the reason.
+        outcomes: concludes what cannot be taken.
+        supersede: outcomes a job whose place a newer one takes, with the reason.
         stop: set when no more is to be taken.
         wake: rung by whatever is dropped.
         once: what cannot be copied now is put off for good.
@@ -43,8 +43,8 @@ class Intake:
         app: App,
         *,
         cadence: inbox.Cadence,
-        ends: Ends,
-        supersede: Callable[[JobRow, str], None],
+        outcomes: Outcomes,
+        supersede: Callable[[JobRecord, str], None],
         stop: threading.Event,
         wake: threading.Event,
         once: bool,
@@ -55,7 +55,7 @@ class Intake:
         self._config = app.config
         self._log = app.log
         self._cadence = cadence
-        self._ends = ends
+        self._outcomes = outcomes
         self._supersede = supersede
         self._stop = stop
         self._once = once
@@ -71,7 +71,7 @@ class Intake:
         self._last_scan_s = float("-inf")
         place = self._config.paths.inbox
         self._scanner = inbox.Scanner(place, settle_s=cadence.settle_s, known=self._known, narrated=self._narrated)
-        self._doorbell = inbox.Doorbell(place, wake)
+        self._watcher = inbox.InboxWatcher(place, wake)
 
     @property
     def due_s(self) -> float:
@@ -91,17 +91,17 @@ class Intake:
         return bool(self._put_off) or self._unavailable
 
     @property
-    def waiting(self) -> Sequence[inbox.Waiting]:
+    def waiting(self) -> Sequence[inbox.WaitingSource]:
         """What has not settled yet."""
         return self._scanner.waiting
 
     def start(self) -> None:
-        """Listen to the doorbell."""
-        self._doorbell.start()
+        """Start watching."""
+        self._watcher.start()
 
     def close(self) -> None:
         """Listen no more."""
-        self._doorbell.stop()
+        self._watcher.stop()
 
     def ring(self) -> None:
         """Something happened in the inbox: look soon."""
@@ -111,10 +111,10 @@ class Intake:
         """Look into the inbox, and take what has settled."""
         self._rung = False
         self._last_scan_s = time.monotonic()
-        if not self._doorbell.healthy() and not self._doorbell.restart():
-            if self._doorbell.fault != self._doorbell_fault:
-                self._log.error("doorbell.failed", reason=self._doorbell.fault)
-            self._doorbell_fault = self._doorbell.fault
+        if not self._watcher.healthy() and not self._watcher.restart():
+            if self._watcher.fault != self._doorbell_fault:
+                self._log.error("inbox.watch_failed", reason=self._watcher.fault)
+            self._doorbell_fault = self._watcher.fault
         try:
             candidates = self._scanner.scan()
         except inbox.InboxUnavailableError as error:
@@ -163,10 +163,10 @@ class Intake:
             return
         # A chunk JSON at work whose book arrives is a member now, no source of its own any more.
         places = {candidate.source, *(candidate.base / member.path for member in candidate.members)}
-        for row in (row for place in places for row in self._ledger.jobs.from_source(place)):
-            if not row.state.ended and row.job.digest != job.digest:
-                self._supersede(row, "A partner was added or the source changed; a newer job took over.")
-                self._ledger.sources.forget(row.job.source)
+        for record in (record for place in places for record in self._ledger.jobs.from_source(place)):
+            if not record.state.ended and record.job.digest != job.digest:
+                self._supersede(record, "A partner was added or the source changed; a newer job took over.")
+                self._ledger.sources.forget(record.job.source)
         self._ledger.sources.remember(candidate.source, candidate.signature, job.id)
         editions = self._ledger.jobs.editions(job.digest)
         if editions:
@@ -177,12 +177,12 @@ class Intake:
             self._log.info("job.accepted", job=job.id, book=job.name, src_path=str(job.source))
             self._say(f"{job.name}: accepted")
 
-    def _published_before(self, name: str, folder: Path) -> JobRow | None:
+    def _published_before(self, name: str, folder: Path) -> JobRecord | None:
         """Find the latest published job of a name and place whose private copy is still there."""
-        for row in reversed(self._ledger.jobs.rows(State.PUBLISHED)):
-            book = row.job.part(Role.BOOK) or row.job.part(Role.CHUNKS)
-            if (row.job.name, row.job.source.parent) == (name, folder) and book and book.path.exists():
-                return row
+        for record in reversed(self._ledger.jobs.all(State.PUBLISHED)):
+            book = record.job.part(Role.BOOK) or record.job.part(Role.CHUNKS)
+            if (record.job.name, record.job.source.parent) == (name, folder) and book and book.path.exists():
+                return record
         return None
 
     def _with_its_book(self, job: Job) -> Job:
@@ -196,40 +196,40 @@ class Intake:
         kept = [part for part in old.job.parts if part.role not in replaced and part.path.exists()]
         return inbox.join(job, kept)
 
-    def _meet_again(self, row: JobRow, job: Job, candidate: inbox.Candidate) -> None:
+    def _meet_again(self, record: JobRecord, job: Job, candidate: inbox.Candidate) -> None:
         """A source whose content has been here before."""
-        if row.state is State.PUBLISHED and row.published is not None and row.published.is_dir():
-            self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path=str(row.published))
-            self._say(f"{job.name}: already published at {row.published}")
-            self._ends.bring_away(candidate, row.job, State.PUBLISHED)
-        elif row.state.ended:
-            why = "its audiobook is gone" if row.state is State.PUBLISHED else f"it was {row.state} before"
+        if record.state is State.PUBLISHED and record.published is not None and record.published.is_dir():
+            self._log.info("job.duplicate", job=record.job.id, book=job.name, out_path=str(record.published))
+            self._say(f"{job.name}: already published at {record.published}")
+            self._outcomes.move_source(candidate, record.job, State.PUBLISHED)
+        elif record.state.ended:
+            why = "its audiobook is gone" if record.state is State.PUBLISHED else f"it was {record.state} before"
             inbox.readdress(job, candidate)
-            self._ledger.jobs.set_source(row.job.id, job.source)
+            self._ledger.jobs.set_source(record.job.id, job.source)
             self._ledger.takes.forget_faults()
-            if row.state is State.PUBLISHED:
-                self._ledger.jobs.set_state(row.job.id, State.QUEUED)
+            if record.state is State.PUBLISHED:
+                self._ledger.jobs.set_state(record.job.id, State.QUEUED)
             else:
-                self._ledger.jobs.queue_again(row.job.id)  # planned anew: what made it fail may have been mended
-            self._log.info("job.retried", job=row.job.id, book=job.name, reason=why)
-        elif row.job.source == job.source:
+                self._ledger.jobs.queue_again(record.job.id)  # planned anew: what made it fail may have been mended
+            self._log.info("job.retried", job=record.job.id, book=job.name, reason=why)
+        elif record.job.source == job.source:
             return
-        elif not os.path.lexists(row.job.source):  # it was renamed while at work
+        elif not os.path.lexists(record.job.source):  # it was renamed while at work
             inbox.readdress(job, candidate)
-            self._ledger.jobs.set_source(row.job.id, job.source)
+            self._ledger.jobs.set_source(record.job.id, job.source)
         elif self._config.inbox.after_publish == "delete":  # nothing goes before there is an audiobook
             self._ledger.sources.forget(candidate.source)
             self._scanner.postpone(candidate, DUPLICATE_S, "the same book is at work")
         else:
-            self._log.info("job.duplicate", job=row.job.id, book=job.name, out_path="")
+            self._log.info("job.duplicate", job=record.job.id, book=job.name, out_path="")
             self._say(f"{job.name}: the same book is at work already")
-            self._ends.bring_away(candidate, row.job, State.PUBLISHED)
+            self._outcomes.move_source(candidate, record.job, State.PUBLISHED)
 
     def _refuse_unread(self, candidate: inbox.Candidate, error: InputError) -> None:
         """Refuse a source that could not even be copied: it has no digest, so its look names it."""
         job_id = candidate.signature[:12]
         job = Job(job_id, "", candidate.name, candidate.source, spool_folder(self._config) / job_id, ())
-        if self._ledger.jobs.row(job_id) is None:
+        if self._ledger.jobs.get(job_id) is None:
             self._ledger.jobs.add(job)
         self._ledger.sources.remember(candidate.source, candidate.signature, job_id)
-        self._ends.conclude(job, State.REFUSED, error.message, hint=error.hint, candidate=candidate)
+        self._outcomes.conclude(job, State.REFUSED, error.message, hint=error.hint, candidate=candidate)

@@ -20,7 +20,7 @@ from speedd.errors import TryAgainError
 from speedd.ledger import DamagedLedgerError, Ledger, State
 from speedd.model import Job, Rendered
 from speedd.outbox.layout import RUN_LOG_NAME
-from speedd.outbox.runlog import read_head
+from speedd.outbox.runlog import read_header
 from speedd.pipeline.job_run import takes_folder
 
 TAKES_PAGE = 512
@@ -81,7 +81,9 @@ def _rebuild(ledger: Ledger, config: Config, alive: Callable[[], None]) -> tuple
             alive()
     ledger.takes.add(page)
     runs = sorted(_published(config.paths.outbox), key=lambda run: run[1].get("finished_at", ""))
-    published = {head["job_id"]: (place, int(head["edition"]), folder) for place, (folder, head) in enumerate(runs)}
+    published = {
+        header["job_id"]: (place, int(header["edition"]), folder) for place, (folder, header) in enumerate(runs)
+    }
     jobs = 0
     # In the order of their ends: what comes late joins the latest edition.
     for job in sorted(_spooled(config.paths.state / "spool"), key=lambda job: published.get(job.id, (-1,))[0]):
@@ -132,8 +134,8 @@ def _published(place: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Find the published folders: author and title, with a series between or not."""
     for pattern in ("*/*", "*/*/*"):
         for run_log in sorted(place.glob(f"{pattern}/{RUN_LOG_NAME}")):
-            if head := read_head(run_log):
-                yield run_log.parent, head
+            if header := read_header(run_log):
+                yield run_log.parent, header
 
 
 def _spooled(spool: Path) -> Iterator[Job]:

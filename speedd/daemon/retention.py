@@ -12,13 +12,14 @@ from pathlib import Path
 from speedd.config import Config
 from speedd.errors import SpeeddError
 from speedd.execution.takes import take_path
-from speedd.ledger import JobRow, Ledger
-from speedd.outbox.publishing import abandon, stale_stages
+from speedd.ledger import JobRecord, Ledger
+from speedd.outbox.publishing import abandon, stale_staging
 from speedd.pipeline.job_run import takes_folder
 
 DAY_S = 86_400.0
 STALE_S = DAY_S
-"""A stage or a take that no job knows is removed when nothing touched it for so long: another speedd may own it."""
+"""A staging folder or a take that no job knows is removed when nothing touched it for so long: another speedd may own
+it."""
 FORGET_PAGE = 256
 
 
@@ -44,13 +45,20 @@ def collect(ledger: Ledger, config: Config, *, now: Callable[[], float] = time.t
     _collect_takes(ledger, config, now(), collected)
     _collect_orphans(ledger, takes_folder(config.paths.state), now(), collected)
     limit = now() - config.limits.keep_days * DAY_S
-    rows = ledger.jobs.rows()
-    for row in rows:
-        if row.state.ended and (row.ended_at or 0) < limit and _is_own_copy(row, rows) and row.job.spool.is_dir():
-            shutil.rmtree(row.job.spool, ignore_errors=True)
-            ledger.plans.remove(row.job.id)
+    records = ledger.jobs.all()
+    for record in records:
+        if (
+            record.state.ended
+            and (record.ended_at or 0) < limit
+            and _is_own_copy(record, records)
+            and record.job.spool.is_dir()
+        ):
+            shutil.rmtree(record.job.spool, ignore_errors=True)
+            ledger.plans.remove(record.job.id)
             collected.copies += 1
-    _collect_stages(config.paths.outbox, {row.job.id for row in rows if not row.state.ended}, now(), collected)
+    _collect_stages(
+        config.paths.outbox, {record.job.id for record in records if not record.state.ended}, now(), collected
+    )
     return collected
 
 
@@ -87,17 +95,17 @@ def _collect_orphans(ledger: Ledger, takes: Path, now: float, collected: Collect
                 collected.freed_bytes += status.st_size
 
 
-def _is_own_copy(row: JobRow, rows: list[JobRow]) -> bool:
+def _is_own_copy(record: JobRecord, records: list[JobRecord]) -> bool:
     """Whether no unfinished job reads from this job's private copy."""
-    parts = {part.path.parent for other in rows if not other.state.ended for part in other.job.parts}
-    return row.job.spool not in parts
+    parts = {part.path.parent for other in records if not other.state.ended for part in other.job.parts}
+    return record.job.spool not in parts
 
 
 def _collect_stages(place: Path, live: set[str], now: float, collected: Collected) -> None:
     with suppress(SpeeddError, OSError):
-        for stage in stale_stages(place, live):
-            if now - max(path.lstat().st_mtime for path in _with_all_below(stage)) > STALE_S:
-                abandon(stage)
+        for staging in stale_staging(place, live):
+            if now - max(path.lstat().st_mtime for path in _with_all_below(staging)) > STALE_S:
+                abandon(staging)
                 collected.stages += 1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from speedd import inbox
 from speedd.common.durations import duration
 from speedd.execution.base import ExecutorStatus
-from speedd.pipeline.job_run import Watch
+from speedd.pipeline.job_run import BookProgress
 
 
 def status_path(state: Path) -> Path:
@@ -25,15 +25,15 @@ def write_status(
     path: Path,
     *,
     run_id: str,
-    books: Iterable[Watch],
-    waiting: Iterable[inbox.Waiting],
+    books: Iterable[BookProgress],
+    waiting: Iterable[inbox.WaitingSource],
     engines: Mapping[str, ExecutorStatus],
 ) -> None:
     """Leave what `speedd status` shows; not worth an fsync, nor a word if it fails."""
     status: dict[str, Any] = {
         "pid": os.getpid(),
         "run_id": run_id,
-        "books": [asdict(watch) for watch in books],
+        "books": [asdict(progress) for progress in books],
         "waiting": [asdict(each) for each in waiting],
         "engines": {name: asdict(each) for name, each in engines.items()},
     }
@@ -59,13 +59,13 @@ def describe_engine(status: ExecutorStatus) -> str:
     return ", ".join(words)
 
 
-def describe(watch: Watch) -> str:
+def describe(progress: BookProgress) -> str:
     """Say in a few words how far a book is."""
-    words = f"{watch.title or watch.name}: {watch.stage} {watch.share:.0%}"
-    if watch.stage == "narrating" and watch.total:
-        words += f", chunk {watch.done}/{watch.total}"
-    if watch.eta_s is not None:
-        words += f", {duration(watch.eta_s)} left"
-    if watch.stage == "narrating" and watch.realtime_factor:
-        words += f", {watch.realtime_factor:.0f} × realtime"
+    words = f"{progress.title or progress.name}: {progress.stage} {progress.share:.0%}"
+    if progress.stage == "narrating" and progress.total:
+        words += f", chunk {progress.done}/{progress.total}"
+    if progress.eta_s is not None:
+        words += f", {duration(progress.eta_s)} left"
+    if progress.stage == "narrating" and progress.realtime_factor:
+        words += f", {progress.realtime_factor:.0f} × realtime"
     return words

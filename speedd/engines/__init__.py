@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from speedd.engines.base import Cloning, EngineInfo, available, find
+from speedd.engines.base import ClonesVoices, EngineInfo, available, find
 from speedd.errors import EngineError, UsageError, VoiceError
 from speedd.model import Voice
 
@@ -166,7 +166,7 @@ def named_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleCh
 def sample_check(engine: str, options: Mapping[str, Any]) -> SampleCheck:
     """Return what says of a sample whether an engine could clone it, by raising a `VoiceError` if not."""
     factory = find(engine)
-    return partial(factory.check_sample, options=options) if isinstance(factory, Cloning) else _anything
+    return partial(factory.check_sample, options=options) if isinstance(factory, ClonesVoices) else _anything
 
 
 def samples(folder: Path) -> dict[str, Path]:

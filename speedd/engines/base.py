@@ -45,7 +45,7 @@ class EngineInfo:
     """What else decides the bits: dtype, device class, steps, FFT back-end, thread count."""
     device: str = "cpu"
     fallbacks: tuple[Fallback, ...] = ()
-    """Ways to need less memory, the mildest first; an engine that has some is `Retreating`."""
+    """Ways to need less memory, the mildest first; an engine that has some is `HasFallbacks`."""
     shares_cores: bool = True
     """For an engine on a CPU: whether several workers, each on one core, are better than one that uses them all."""
     revision: str = ""
@@ -109,7 +109,7 @@ class Fallback:
     """
 
 
-class Source(Protocol):
+class UtteranceSource(Protocol):
     """Where an engine draws utterances from while it runs."""
 
     def take(self, max_rows: int, *, block: bool) -> list[Utterance]:
@@ -142,7 +142,7 @@ class Engine(Protocol):
     def budget(self) -> Budget:
         """Say what can be taken on now. Cheap, from any thread."""
 
-    def synthesize(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
+    def synthesize(self, source: UtteranceSource) -> Iterator[Take | Failed | OutOfMemory]:
         """Speak what the source gives until it is closed, in any order.
 
         Each utterance gets one `Take` or `Failed`, or is given back by an `OutOfMemory` and comes again. An engine that
@@ -158,7 +158,7 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class Thrifty(Protocol):
+class ReleasesMemory(Protocol):
     """An engine that keeps memory it does not use, and can let go of it."""
 
     def release_memory(self, *, shrink: bool = False) -> None:
@@ -173,7 +173,7 @@ class Thrifty(Protocol):
 
 
 @runtime_checkable
-class Retreating(Protocol):
+class HasFallbacks(Protocol):
     """An engine that has fallbacks."""
 
     def fall_back(self, names: tuple[str, ...]) -> None:
@@ -203,13 +203,13 @@ class EngineFactory(Protocol):
 
         Raises:
             EngineError: if it cannot be loaded.
-            DeviceFullError: if the device has no room for it now. An engine that is `Retreating` says so in
+            DeviceFullError: if the device has no room for it now. An engine that is `HasFallbacks` says so in
                 `Engine.prewarm` instead, and loads it there as soon as its fallbacks make room: here none can be taken.
         """
 
 
 @runtime_checkable
-class Cloning(Protocol):
+class ClonesVoices(Protocol):
     """A factory that can say of a voice sample whether its engine could clone it."""
 
     def check_sample(self, sample: Path, options: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ class WorkerLimits:
 
     reserve_bytes: int = 0
     """Free memory of its device that stays free."""
-    quiet_s: float = 30.0
+    regrow_after_s: float = 30.0
     """How long it must have had enough memory before it tries more."""
     fallbacks: tuple[str, ...] | None = None
     """Which of the engine's fallbacks may be used; None for all of them."""

@@ -2,7 +2,7 @@
 
 Admission keeps three promises. What starts fits into what is free beside the reserve, with what the rows in hand will
 still take set aside. Texts of like length start together, because a batch is as slow as its longest row. And nobody
-waits for ever: an utterance is overtaken at most `PATIENCE` times, then memory is kept back until it fits.
+waits for ever: an utterance is overtaken at most `MAX_TIMES_PASSED_OVER` times, then memory is kept back until it fits.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from speedd.engines.base import Budget
     from speedd.model import TextLimits
 
-PATIENCE = 16
+MAX_TIMES_PASSED_OVER = 16
 """How many that came later may start before an utterance. More would pack no better (the simulation's occupancy is
 within 1 % from 8 on), and early chapters should be finished early."""
 
 
 @dataclass(slots=True)
-class Waiting:
+class QueuedRow:
     """An utterance that has not started."""
 
     chars: int
@@ -51,7 +51,7 @@ def room_bytes(running_chars: Sequence[int], budget: Budget, limits: TextLimits,
 
 
 def choose(
-    waiting: Sequence[Waiting],
+    waiting: Sequence[QueuedRow],
     running_chars: Sequence[int],
     *,
     max_rows: int,
@@ -87,7 +87,10 @@ def choose(
         else:
             like = max(running_chars, default=waiting[chosen[0]].chars if chosen else oldest.chars)
             # Nobody who came after one that was overtaken often enough; one that was given back may stand before it.
-            last = next((place for place, index in enumerate(left) if waiting[index].overtaken >= PATIENCE), len(left))
+            last = next(
+                (place for place, index in enumerate(left) if waiting[index].overtaken >= MAX_TIMES_PASSED_OVER),
+                len(left),
+            )
             among = left[: last + 1]
             fitting = [
                 (abs(waiting[index].chars - like), place)

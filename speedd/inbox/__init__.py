@@ -2,28 +2,28 @@
 
 `names` says what a file is from its name alone, `listing` reads the inbox, `grouping` makes `Candidate`s of what was
 read, `scanner` waits until they have settled, `spool` takes the private copy, which `manifest` describes and `identity`
-names, and `ends` moves the source away when it is done with. `doorbell` only rings so that the next scan comes sooner;
+names, and `ends` moves the source away when it is done with. `watcher` only rings so that the next scan comes sooner;
 `mounts` knows where nobody rings.
 """
 
-from speedd.inbox.doorbell import Doorbell
-from speedd.inbox.ends import archive, delete, reject
+from speedd.inbox.archiving import archive, delete, reject
 from speedd.inbox.grouping import Candidate, candidates_at
 from speedd.inbox.identity import digest_of
 from speedd.inbox.listing import InboxUnavailableError
 from speedd.inbox.manifest import join, load_candidate, load_job, readdress
 from speedd.inbox.mounts import Cadence, cadence, file_system, network_file_system
-from speedd.inbox.scanner import Scanner, Waiting
+from speedd.inbox.scanner import Scanner, WaitingSource
 from speedd.inbox.spool import StillChangingError, accept, sweep
+from speedd.inbox.watcher import InboxWatcher
 
 __all__ = [
     "Cadence",
     "Candidate",
-    "Doorbell",
     "InboxUnavailableError",
+    "InboxWatcher",
     "Scanner",
     "StillChangingError",
-    "Waiting",
+    "WaitingSource",
     "accept",
     "archive",
     "cadence",

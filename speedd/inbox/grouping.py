@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from speedd.inbox import names
-from speedd.inbox.listing import Entry, Stat, look_at
+from speedd.inbox.listing import DirectoryEntry, Stat, look_at
 from speedd.model import Role
 
 MAX_MEMBERS: Final = 5000
@@ -76,17 +76,17 @@ class Candidate:
         return sum(member.stat.size_bytes for member in self.members)
 
 
-Unit = tuple[Entry, ...]
+Unit = tuple[DirectoryEntry, ...]
 """What settles together: the files of one stem, or one folder with everything below."""
 
 
-def units(listing: Iterable[Entry]) -> dict[str, Unit]:
+def units(listing: Iterable[DirectoryEntry]) -> dict[str, Unit]:
     """Group what lies directly in one folder by what settles together.
 
     Returns:
         Units by a key that stays the same while members come and go.
     """
-    grouped: dict[str, list[Entry]] = {}
+    grouped: dict[str, list[DirectoryEntry]] = {}
     for entry in listing:
         named = names.take_apart(entry.name) if not entry.is_folder else None
         # "/" is in no name, so a folder's key is never a stem's.
@@ -154,7 +154,7 @@ def _of_stem(unit: Unit, parent: Path, narrated: Callable[[str], bool] = lambda 
     return _candidate(parent / first, Kind.FILE, stem, found)
 
 
-def _in_folder(folder: Entry, path: Path, *, below_book: bool) -> Iterator[Candidate]:
+def _in_folder(folder: DirectoryEntry, path: Path, *, below_book: bool) -> Iterator[Candidate]:
     if folder.closed:
         yield _candidate(path, Kind.FOLDER, folder.name, [("", Role.BOOK, folder)])
         return
@@ -191,7 +191,9 @@ def _whole_books(texts: Iterable[str]) -> Iterator[str]:
             return
 
 
-def _parts(folder: Entry, files: list[Entry], texts: list[str]) -> Iterator[tuple[str, Role, Entry]]:
+def _parts(
+    folder: DirectoryEntry, files: list[DirectoryEntry], texts: list[str]
+) -> Iterator[tuple[str, Role, DirectoryEntry]]:
     stems = {named.stem for text in texts if (named := names.take_apart(text))}
     for file in files:
         role = names.role_in_folder(file.name)
@@ -209,19 +211,19 @@ def _parts(folder: Entry, files: list[Entry], texts: list[str]) -> Iterator[tupl
         yield f"{tts.name}/{text_chunks.name}/{chunks.name}", Role.CHUNKS, chunks
 
 
-def _voice_before(files: list[Entry]) -> str:
+def _voice_before(files: list[DirectoryEntry]) -> str:
     """The voice of the latest output of the older tools among the files."""
     told = [(file.stat.mtime_ns, voice) for file in files if (voice := names.voice_of_output(file.name))]
     return max(told)[1] if told else ""
 
 
-def _below(folder: Entry | None, name: str) -> Entry | None:
+def _below(folder: DirectoryEntry | None, name: str) -> DirectoryEntry | None:
     children = folder.children if folder else ()
     return next((child for child in children if child.name.lower() == name), None)
 
 
 def _candidate(
-    source: Path, kind: Kind, name: str, found: list[tuple[str, Role, Entry]], *, voice: str = ""
+    source: Path, kind: Kind, name: str, found: list[tuple[str, Role, DirectoryEntry]], *, voice: str = ""
 ) -> Candidate:
     digest = hashlib.sha256(os.fsencode(source))
     for path, role, entry in found:
@@ -241,7 +243,7 @@ def _candidate(
     )
 
 
-def _fault(path: str, entry: Entry) -> str:
+def _fault(path: str, entry: DirectoryEntry) -> str:
     name = f"“{names.readable(path)}”"
     if entry.closed:
         return f"The folder {name} cannot be opened by the user that speedd runs as. Allow reading it: chmod a+rx."

@@ -37,14 +37,14 @@ class Stat(NamedTuple):
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-class Entry(NamedTuple):
+class DirectoryEntry(NamedTuple):
     """One name in a folder. Two that are equal were not changed between two looks, nor was anything below them."""
 
     name: str
     mode: int
     """Type and permissions, as in ``st_mode``."""
     stat: Stat
-    children: tuple[Entry, ...] = ()
+    children: tuple[DirectoryEntry, ...] = ()
     closed: bool = False
     """A folder that we may not list."""
 
@@ -59,7 +59,7 @@ class Entry(NamedTuple):
         return stat.S_ISDIR(self.mode)
 
 
-def list_inbox(inbox: Path) -> tuple[Entry, ...]:
+def list_inbox(inbox: Path) -> tuple[DirectoryEntry, ...]:
     """List what lies in the inbox, with everything below, by name.
 
     Raises:
@@ -75,7 +75,7 @@ def list_inbox(inbox: Path) -> tuple[Entry, ...]:
         ) from error
 
 
-def look_at(path: Path) -> Entry | None:
+def look_at(path: Path) -> DirectoryEntry | None:
     """Look at one file or folder with everything below; None if it is not there.
 
     Raises:
@@ -90,7 +90,7 @@ def look_at(path: Path) -> Entry | None:
     return _entry(path, path.name, status, depth=1)
 
 
-def _walk(folder: str | Path, *, depth: int) -> Iterator[Entry]:
+def _walk(folder: str | Path, *, depth: int) -> Iterator[DirectoryEntry]:
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
@@ -109,18 +109,18 @@ def _walk(folder: str | Path, *, depth: int) -> Iterator[Entry]:
             yield listed
 
 
-def _entry(path: str | Path, name: str, status: os.stat_result, *, depth: int) -> Entry | None:
+def _entry(path: str | Path, name: str, status: os.stat_result, *, depth: int) -> DirectoryEntry | None:
     if not stat.S_ISDIR(status.st_mode):
-        return Entry(name, status.st_mode, Stat.of(status))
+        return DirectoryEntry(name, status.st_mode, Stat.of(status))
     if depth >= MAX_DEPTH:
-        return Entry(name, status.st_mode, Stat(status.st_ino, 0, 0, 0))
+        return DirectoryEntry(name, status.st_mode, Stat(status.st_ino, 0, 0, 0))
     try:
         children = tuple(_walk(path, depth=depth + 1))
     except OSError as error:
         if error.errno in _GONE:
             return None
         if error.errno in _CLOSED:
-            return Entry(name, status.st_mode, Stat.of(status), closed=True)
+            return DirectoryEntry(name, status.st_mode, Stat.of(status), closed=True)
         raise
     # A folder's own times are no news: they move when NAS software drops its thumbnails into it.
-    return Entry(name, status.st_mode, Stat(status.st_ino, 0, 0, 0), children)
+    return DirectoryEntry(name, status.st_mode, Stat(status.st_ino, 0, 0, 0), children)

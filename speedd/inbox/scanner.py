@@ -13,7 +13,7 @@ from speedd.inbox.listing import InboxUnavailableError, list_inbox
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingSource:
     """Something in the inbox that is not taken yet, for ``status``."""
 
     name: str
@@ -71,7 +71,7 @@ class Scanner:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
         self._postponed: dict[Path, _Postponed] = {}
-        self._waiting: list[Waiting] = []
+        self._waiting: list[WaitingSource] = []
         self._due_s: float | None = None
 
     def scan(self) -> list[Candidate]:
@@ -99,7 +99,7 @@ class Scanner:
         return self._settled(now_s)
 
     @property
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[WaitingSource]:
         """What the last scan saw and did not return, except what is known."""
         return list(self._waiting)
 
@@ -152,7 +152,7 @@ class Scanner:
         return [candidate for _, candidate in ready]
 
     def _wait(self, name: str, first_s: float, now_s: float, why: str, until_s: float | None = None) -> None:
-        self._waiting.append(Waiting(name, now_s - first_s, why, None if until_s is None else until_s - now_s))
+        self._waiting.append(WaitingSource(name, now_s - first_s, why, None if until_s is None else until_s - now_s))
 
 
 def _shown(key: str, unit: Unit) -> str:

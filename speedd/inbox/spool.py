@@ -71,7 +71,7 @@ def accept(candidate: Candidate, spool: Path, *, reserve_bytes: int = 0) -> Job:
     try:
         parts = tuple(_copy_all(candidate, unfinished))
         digest = digest_of(parts)
-        return _settle_in(candidate, parts, digest, unfinished, spool)
+        return _move_in(candidate, parts, digest, unfinished, spool)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -160,7 +160,7 @@ def _is_still(descriptor: int, settled: Stat) -> bool:
     return stat.S_ISREG(status.st_mode) and Stat.of(status) == settled
 
 
-def _settle_in(candidate: Candidate, parts: tuple[Part, ...], digest: str, unfinished: Path, spool: Path) -> Job:
+def _move_in(candidate: Candidate, parts: tuple[Part, ...], digest: str, unfinished: Path, spool: Path) -> Job:
     for digits in range(_ID_DIGITS, len(digest) + 1):
         folder = spool / digest[:digits]
         held = _held(folder)

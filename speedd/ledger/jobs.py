@@ -35,7 +35,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRecord:
     """A job and what the ledger knows of it."""
 
     job: Job
@@ -48,7 +48,7 @@ class JobRow:
     started_at: float | None
     ended_at: float | None
     published: Path | None
-    head: dict[str, Any] | None
+    summary: dict[str, Any] | None
     """What reading and planning found (see `speedd.pipeline.preparation`), None before."""
     cancelling: bool
 
@@ -85,31 +85,31 @@ class Jobs:
                 ),
             )
 
-    def row(self, job_id: str) -> JobRow | None:
+    def get(self, job_id: str) -> JobRecord | None:
         """Return the job with this id."""
         rows = self._database.rows("SELECT * FROM jobs WHERE id=?", job_id)
-        return _job_row(rows[0]) if rows else None
+        return _job_record(rows[0]) if rows else None
 
-    def rows(self, *states: State) -> list[JobRow]:
+    def all(self, *states: State) -> list[JobRecord]:
         """Return the jobs in any of these states (all, if none is given), oldest first."""
         marks = ",".join("?" * len(states))
         where = f"WHERE state IN ({marks})" if states else ""
         query = f"SELECT * FROM jobs {where} ORDER BY created_at, rowid"  # noqa: S608 - only question marks are put in
-        return [_job_row(row) for row in self._database.rows(query, *states)]
+        return [_job_record(row) for row in self._database.rows(query, *states)]
 
-    def unfinished(self) -> list[JobRow]:
+    def unfinished(self) -> list[JobRecord]:
         """Return the jobs that have not met their end, oldest first."""
-        return self.rows(*(state for state in State if not state.ended))
+        return self.all(*(state for state in State if not state.ended))
 
-    def editions(self, digest: str) -> list[JobRow]:
+    def editions(self, digest: str) -> list[JobRecord]:
         """Return all jobs of one content, the latest last."""
         rows = self._database.rows("SELECT * FROM jobs WHERE digest=? ORDER BY edition", digest)
-        return [_job_row(row) for row in rows]
+        return [_job_record(row) for row in rows]
 
-    def from_source(self, source: Path) -> list[JobRow]:
+    def from_source(self, source: Path) -> list[JobRecord]:
         """Return all jobs that came from one place in the inbox, the latest last."""
         query = "SELECT * FROM jobs WHERE source=? ORDER BY created_at, rowid"
-        return [_job_row(row) for row in self._database.rows(query, os.fsencode(source))]
+        return [_job_record(row) for row in self._database.rows(query, os.fsencode(source))]
 
     def set_state(self, job_id: str, state: State, reason: str = "", *, published: Path | None = None) -> None:
         """Move a job to a state. An end clears what was wished of it."""
@@ -139,8 +139,8 @@ class Jobs:
         """Queue a job that ended, to be published once more, planned anew with the settings of now; takes are kept."""
         with self._database.transaction() as db:
             db.execute(
-                "UPDATE jobs SET state='queued', reason='', ended_at=NULL, cancelling=0, head=NULL,"
-                " in_flight=NULL, barren=0, barren_chunk=NULL,"
+                "UPDATE jobs SET state='queued', reason='', ended_at=NULL, cancelling=0, summary=NULL,"
+                " in_flight=NULL, crashes=0, poison_chunk=NULL,"
                 " edition=edition+(published IS NOT NULL), published=NULL WHERE id=?",
                 (job_id,),
             )
@@ -156,7 +156,7 @@ class Jobs:
         with self._database.transaction() as db:
             db.execute("UPDATE jobs SET source=? WHERE id=?", (os.fsencode(source), job_id))
 
-    def wish_cancelled(self, job_id: str) -> None:
+    def request_cancel(self, job_id: str) -> None:
         """Ask the daemon to cancel a job; one that has ended meanwhile is left alone."""
         with self._database.transaction() as db:
             db.execute("UPDATE jobs SET cancelling=1 WHERE id=? AND ended_at IS NULL", (job_id,))
@@ -172,7 +172,7 @@ class Jobs:
         rows = self._database.rows(query)
         return rows[0]["realtime_factor"] if rows else None
 
-    def recover(self) -> list[tuple[JobRow, int]]:
+    def recover(self) -> list[tuple[JobRecord, int]]:
         """Put jobs that were running when the last process died back into the queue.
 
         Returns:
@@ -180,34 +180,34 @@ class Jobs:
         """
         with self._database.transaction() as db:
             db.execute(
-                "UPDATE jobs SET barren=CASE WHEN barren_chunk IS in_flight THEN barren+1 ELSE 1 END,"
-                " barren_chunk=in_flight, in_flight=NULL WHERE state='running' AND in_flight IS NOT NULL"
+                "UPDATE jobs SET crashes=CASE WHEN poison_chunk IS in_flight THEN crashes+1 ELSE 1 END,"
+                " poison_chunk=in_flight, in_flight=NULL WHERE state='running' AND in_flight IS NOT NULL"
             )
             found = db.execute("SELECT * FROM jobs WHERE state='running'").fetchall()
             db.execute("UPDATE jobs SET state='queued' WHERE state='running'")
-        return [(_job_row(row), row["barren"]) for row in found]
+        return [(_job_record(row), row["crashes"]) for row in found]
 
     def note_in_flight(self, job_id: str, chunk: int) -> None:
         """Note the first chunk that goes to the engine; the next take that lands strikes the note."""
         with self._database.transaction() as db:
             db.execute("UPDATE jobs SET in_flight=? WHERE id=?", (chunk, job_id))
 
-    def barren_chunk(self, job_id: str) -> tuple[int, str] | None:
+    def poison_chunk(self, job_id: str) -> tuple[int, str] | None:
         """Return the number and the text of the chunk that was in flight at the last crash, if there is one."""
         rows = self._database.rows(
-            "SELECT c.idx, c.text FROM jobs j JOIN chunks c ON c.job=j.id AND c.idx=j.barren_chunk WHERE j.id=?", job_id
+            "SELECT c.idx, c.text FROM jobs j JOIN chunks c ON c.job=j.id AND c.idx=j.poison_chunk WHERE j.id=?", job_id
         )
         return (rows[0]["idx"], rows[0]["text"]) if rows else None
 
 
-def _job_row(row: sqlite3.Row) -> JobRow:
+def _job_record(row: sqlite3.Row) -> JobRecord:
     spool = Path(row["spool"])
     parts = tuple(
         Part(Role(role), os.fsdecode(bytes.fromhex(name)), Path(path), digest, size)
         for role, name, path, digest, size in json.loads(row["parts"])
     )
     job = Job(row["id"], row["digest"], os.fsdecode(row["name"]), Path(os.fsdecode(row["source"])), spool, parts)
-    return JobRow(
+    return JobRecord(
         job=job,
         state=State(row["state"]),
         reason=row["reason"],
@@ -217,6 +217,6 @@ def _job_row(row: sqlite3.Row) -> JobRow:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         published=Path(row["published"]) if row["published"] else None,
-        head=json.loads(row["head"]) if row["head"] else None,
+        summary=json.loads(row["summary"]) if row["summary"] else None,
         cancelling=bool(row["cancelling"]),
     )

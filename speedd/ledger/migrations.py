@@ -115,11 +115,18 @@ def m5_runs(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE utterances ADD COLUMN rendered_in TEXT NOT NULL DEFAULT ''")
 
 
+def m6_names(db: sqlite3.Connection) -> None:
+    """Columns are called what the code calls them."""
+    for old, new in (("head", "summary"), ("barren", "crashes"), ("barren_chunk", "poison_chunk")):
+        db.execute(f"ALTER TABLE jobs RENAME COLUMN {old} TO {new}")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m1_initial,
     m2_dialogue,
     m3_fallbacks,
     m4_words,
     m5_runs,
+    m6_names,
 )
 """Applied in order."""

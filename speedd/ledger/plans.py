@@ -47,7 +47,7 @@ class ChunkTake:
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkRow:
+class ChunkRecord:
     """A chunk and what became of it."""
 
     chunk: Chunk
@@ -61,14 +61,14 @@ class Plans:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record(self, job_id: str, head: dict[str, Any], chapters: Sequence[str], chunks: Iterable[Chunk]) -> None:
+    def record(self, job_id: str, summary: dict[str, Any], chapters: Sequence[str], chunks: Iterable[Chunk]) -> None:
         """Store a plan, replacing an earlier one of the same job.
 
-        `chunks` is walked once and stored in pages, so that other books go on meanwhile; the head, which says that the
-        plan is whole, comes last.
+        `chunks` is walked once and stored in pages, so that other books go on meanwhile; the summary, which says that
+        the plan is whole, comes last.
         """
         with self._database.transaction() as db:
-            db.execute("UPDATE jobs SET head=NULL, fingerprint='' WHERE id=?", (job_id,))
+            db.execute("UPDATE jobs SET summary=NULL, fingerprint='' WHERE id=?", (job_id,))
             delete_plan(db, job_id)
             db.executemany("INSERT INTO chapters VALUES (?, ?, ?)", ((job_id, i, t) for i, t in enumerate(chapters)))
         seen: Counter[bytes] = Counter()
@@ -88,13 +88,13 @@ class Plans:
                 )
                 db.executemany("INSERT INTO utterances VALUES (?,?,?,?,?,?,0,NULL,'')", utterances)
         with self._database.transaction() as db:
-            db.execute("UPDATE jobs SET head=? WHERE id=?", (json.dumps(head), job_id))
+            db.execute("UPDATE jobs SET summary=? WHERE id=?", (json.dumps(summary), job_id))
 
     def remove(self, job_id: str) -> None:
         """Forget the plan of a job that has ended; it is planned anew if it comes back."""
         with self._database.transaction() as db:
             delete_plan(db, job_id)
-            db.execute("UPDATE jobs SET head=NULL WHERE id=?", (job_id,))
+            db.execute("UPDATE jobs SET summary=NULL WHERE id=?", (job_id,))
 
     def chapters(self, job_id: str) -> list[str]:
         """Return the titles of the chapters."""
@@ -102,7 +102,7 @@ class Plans:
             row["title"] for row in self._database.rows("SELECT title FROM chapters WHERE job=? ORDER BY idx", job_id)
         ]
 
-    def chunks(self, job_id: str, *, page: int = 256) -> Iterator[ChunkRow]:
+    def chunks(self, job_id: str, *, page: int = 256) -> Iterator[ChunkRecord]:
         """Yield the chunks in order with what became of them, reading a page at a time."""
         last = -1
         while True:
@@ -121,7 +121,7 @@ class Plans:
             ):
                 spoken.setdefault(row["chunk"], []).append(row)
             for row in chunks:
-                yield _chunk_row(row, spoken.get(row["idx"], []))
+                yield _chunk_record(row, spoken.get(row["idx"], []))
             last = chunks[-1]["idx"]
 
     def pieces(self, job_id: str, chapter: int) -> Iterator[ChunkPiece]:
@@ -162,7 +162,7 @@ def _chunk_values(job_id: str, chunk: Chunk) -> tuple[Any, ...]:
     )
 
 
-def _chunk_row(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRow:
+def _chunk_record(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRecord:
     chunk = Chunk(
         index=row["idx"],
         chapter=row["chapter"],
@@ -190,4 +190,4 @@ def _chunk_row(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRow:
         for u in utterances
         if u["text"]
     )
-    return ChunkRow(chunk, takes)
+    return ChunkRecord(chunk, takes)

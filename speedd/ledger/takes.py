@@ -126,7 +126,7 @@ class Takes:
                         "UPDATE utterances SET take=?, attempt=?, rendered_in=? WHERE job=? AND idx=?",
                         (take, attempt, run, job_id, utterance),
                     )
-            db.execute("UPDATE jobs SET in_flight=NULL, barren=0, barren_chunk=NULL WHERE id=?", (job_id,))
+            db.execute("UPDATE jobs SET in_flight=NULL, crashes=0, poison_chunk=NULL WHERE id=?", (job_id,))
 
     def adopt(self, job_id: str, takes: Iterable[tuple[int, str, int]]) -> None:
         """Give utterances takes that exist already: for each its id, the key and the attempt that made it."""

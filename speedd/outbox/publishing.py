@@ -23,9 +23,9 @@ from typing import Any
 
 from speedd.errors import PASSING, PublishError, TryAgainError
 from speedd.outbox.layout import RUN_LOG_NAME
-from speedd.outbox.runlog import read_head
+from speedd.outbox.runlog import read_header
 
-STAGE_PREFIX = ".speedd-"
+STAGING_PREFIX = ".speedd-"
 
 _JOB_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 _RENAME_NOREPLACE = 1  # linux/fs.h
@@ -62,7 +62,7 @@ def plain_errors(doing: str) -> Iterator[None]:
         raise PublishError(f"Cannot {doing}: {os.strerror(error.errno or 0)}.", hint=hint) from error
 
 
-def stage(outbox: Path, job_id: str) -> Path:
+def make_staging(outbox: Path, job_id: str) -> Path:
     """Make an empty folder to build a title in. What an earlier attempt of the job left there is removed.
 
     Raises:
@@ -74,7 +74,7 @@ def stage(outbox: Path, job_id: str) -> Path:
         raise ValueError(f"{job_id!r} is no id of a job")
     if not outbox.is_dir():
         raise TryAgainError(f"There is no outbox at {outbox}.", hint="Is its disk mounted? Else make the folder.")
-    staged = outbox / f"{STAGE_PREFIX}{job_id}"
+    staged = outbox / f"{STAGING_PREFIX}{job_id}"
     abandon(staged)
     with plain_errors(f"write into the outbox {outbox}"):
         staged.mkdir()
@@ -82,31 +82,31 @@ def stage(outbox: Path, job_id: str) -> Path:
 
 
 def publish(staged: Path, outbox: Path, folder: PurePosixPath) -> Path:
-    """Move a finished stage into place.
+    """Move a finished staging folder into place.
 
     If the folder exists, `` (2)``, `` (3)`` … is added to its name, unless it holds the output of this very job and
     edition, which is then the result: an earlier attempt had already come this far.
 
     Args:
-        staged: from `stage`, holding at least a run log.
+        staged: from `make_staging`, holding at least a run log.
         outbox: where it was staged.
         folder: where it goes, relative to the outbox (see `title_folder`).
     Returns:
         The published folder.
     Raises:
-        TryAgainError: if the cause passes; the stage is still there.
+        TryAgainError: if the cause passes; the staging folder is still there.
         PublishError: if the outbox will not take it.
     """
     if folder.is_absolute() or ".." in folder.parts or not folder.name:
         raise ValueError(f"{folder} leads out of the outbox")
-    head = read_head(staged / RUN_LOG_NAME)
+    head = read_header(staged / RUN_LOG_NAME)
     if head is None:
         raise PublishError(f"{staged} holds no run log, so it is not finished.")
     if published := find_published(outbox, folder, str(head["job_id"]), edition=int(head["edition"])):
         abandon(staged)
         return published
     with plain_errors(f"put the audiobook into {outbox / folder}"):
-        _settle_modes(staged)
+        _set_modes(staged)
         _sync_tree(staged)
         parent = _make_folders(outbox, folder.parent)
         names = chain((folder.name,), (f"{folder.name} ({number})" for number in count(2)))
@@ -133,7 +133,7 @@ def find_published(outbox: Path, folder: PurePosixPath, job_id: str, *, edition:
             return None
         for name in filter(wanted.fullmatch, entries):
             candidate = outbox / folder.parent / name
-            head = read_head(candidate / RUN_LOG_NAME)
+            head = read_header(candidate / RUN_LOG_NAME)
             if head and (head.get("job_id"), head.get("edition")) == (job_id, edition):
                 for above in folder.parents:
                     _sync_directory(outbox / above)
@@ -142,33 +142,33 @@ def find_published(outbox: Path, folder: PurePosixPath, job_id: str, *, edition:
 
 
 def abandon(staged: Path) -> None:
-    """Remove a stage, if it is there.
+    """Remove a staging folder, if it is there.
 
     Raises:
         TryAgainError: if it cannot be removed for now.
         PublishError: if it cannot be removed at all.
     """
-    if not staged.name.startswith(STAGE_PREFIX):
-        raise ValueError(f"{staged} is no stage")
+    if not staged.name.startswith(STAGING_PREFIX):
+        raise ValueError(f"{staged} is no staging folder")
     with plain_errors(f"remove {staged}"), contextlib.suppress(FileNotFoundError):
         shutil.rmtree(staged)
 
 
-def stale_stages(outbox: Path, live: set[str]) -> list[Path]:
+def stale_staging(outbox: Path, live: set[str]) -> list[Path]:
     """List the stages whose job is not among the ``live`` ones: left by a crash, to be abandoned.
 
     Another speedd that shares the outbox has stages too: count its jobs among the live, or do not clean.
     """
     with plain_errors(f"read the outbox {outbox}"):
-        found = sorted(outbox.glob(f"{STAGE_PREFIX}*"))
-    return [path for path in found if path.is_dir() and path.name.removeprefix(STAGE_PREFIX) not in live]
+        found = sorted(outbox.glob(f"{STAGING_PREFIX}*"))
+    return [path for path in found if path.is_dir() and path.name.removeprefix(STAGING_PREFIX) not in live]
 
 
-def _settle_modes(staged: Path) -> None:
+def _set_modes(staged: Path) -> None:
     """Give every file the mode that the umask grants, whatever it was made with (temporary files come as 0600).
 
-    The stage was made by a plain mkdir, so its own mode shows what umask and default ACLs grant; asking for the umask
-    would mean setting it, for all threads.
+    The staging folder was made by a plain mkdir, so its own mode shows what umask and default ACLs grant; asking for
+    the umask would mean setting it, for all threads.
     """
     granted = stat.S_IMODE(staged.stat().st_mode) & 0o777
     for path in staged.rglob("*"):
@@ -269,7 +269,7 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file into a stage, indented and in UTF-8; `publish` makes it durable."""
+    """Write a JSON file into a staging folder, indented and in UTF-8; `publish` makes it durable."""
     with path.open("w", encoding="utf-8") as out:
         json.dump(content, out, ensure_ascii=False, indent=2, allow_nan=False)
         out.write("\n")

@@ -243,7 +243,7 @@ def write_run_log(out: TextIO, head: RunLog, chunks: Iterable[ChunkLog]) -> None
     out.write("\n  ]\n}\n" if separator else "  ]\n}\n")
 
 
-def read_head(path: Path) -> dict[str, Any] | None:
+def read_header(path: Path) -> dict[str, Any] | None:
     """Read a run log without its chunks; None if there is none, or none that `write_run_log` wrote."""
     lines: list[str] = []
     size = 0

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-class Forecast:
+class EtaEstimator:
     """Measures the pace of one run of a book.
 
     What counts is what was rendered, not takes that were there already, and time in which an engine spoke, not time

@@ -26,20 +26,20 @@ from speedd.outbox.captions import write_vtt
 from speedd.outbox.layout import CHUNKS_NAME, COVER_NAME, METADATA_NAME, RUN_LOG_NAME, file_names
 from speedd.outbox.metadata import ChapterSpan, metadata_json
 from speedd.outbox.names import title_folder
-from speedd.outbox.publishing import plain_errors, publish, stage, write_json
+from speedd.outbox.publishing import make_staging, plain_errors, publish, write_json
 from speedd.outbox.runlog import write_run_log
-from speedd.pipeline.cues import Heard, HeardChunk
-from speedd.pipeline.job_run import Story, cover_path, takes_folder
-from speedd.pipeline.preparation import Head
+from speedd.pipeline.alignment import AlignedChunk, AlignedSegment
+from speedd.pipeline.job_run import JobRun, cover_path, takes_folder
+from speedd.pipeline.preparation import PlanSummary
 
 
 class Finishing:
     """Turns a book's takes into a published folder.
 
     Args:
-        story: the book at work.
+        job_run: the book at work.
         ledger: where its chunks and takes stand.
-        head: what reading and planning found.
+        summary: what reading and planning found.
         config: the book's settings.
         info: the engine that spoke.
         run_id: names this run of the program.
@@ -48,49 +48,51 @@ class Finishing:
 
     def __init__(
         self,
-        story: Story,
+        job_run: JobRun,
         *,
         ledger: Ledger,
-        head: Head,
+        summary: PlanSummary,
         config: Config,
         info: EngineInfo,
         run_id: str,
         now: Callable[[], float],
     ) -> None:
-        self._story = story
+        self._job_run = job_run
         self._ledger = ledger
-        self._head = head
+        self._summary = summary
         self._config = config
         self._info = info
         self._run_id = run_id
         self._now = now
-        self._names = file_names(head.metadata, source_name=self._source_name())
-        self._stage = stage(config.paths.outbox, story.id)
+        self._names = file_names(summary.metadata, source_name=self._source_name())
+        self._staging = make_staging(config.paths.outbox, job_run.job_id)
 
-    def master(self, onlook: Callable[[], None]) -> audio.Mastered:
-        """Join the takes into the audiobook's file, in the stage."""
+    def master(self, on_progress: Callable[[], None]) -> audio.Mastered:
+        """Join the takes into the audiobook's file, in the staging folder."""
         began = time.monotonic()
-        watch = self._story.watch
-        watch.stage, watch.share = "mastering", 0.0  # what was forecast holds until there is a pace
+        book = self._job_run.progress
+        book.stage, book.share = "mastering", 0.0  # the estimate holds until there is a pace
 
         def progress(share: float) -> None:
-            self._story.control.check()
-            watch.share = share
+            self._job_run.control.check()
+            book.share = share
             if share:
-                watch.eta_s = (time.monotonic() - began) * (1 - share) / share
-            onlook()
+                book.eta_s = (time.monotonic() - began) * (1 - share) / share
+            on_progress()
 
-        cover = cover_path(self._story.row.job)
-        tracks = [audio.Track(title, partial(self._pieces, number)) for number, title in enumerate(self._head.chapters)]
-        scratch = self._stage / "scratch"
-        with plain_errors(f"write into {self._stage}"):
+        cover = cover_path(self._job_run.record.job)
+        tracks = [
+            audio.Track(title, partial(self._pieces, number)) for number, title in enumerate(self._summary.chapters)
+        ]
+        scratch = self._staging / "scratch"
+        with plain_errors(f"write into {self._staging}"):
             scratch.mkdir()
             mastered = audio.master(
                 tracks,
-                self._stage / self._names.audio,
+                self._staging / self._names.audio,
                 settings=self._config.output,
-                metadata=self._head.metadata,
-                cover_jpeg=cover.read_bytes() if self._head.cover else None,
+                metadata=self._summary.metadata,
+                cover_jpeg=cover.read_bytes() if self._summary.cover else None,
                 threads=max(1, len(os.sched_getaffinity(0))),
                 ahead=self._config.limits.stretches_ahead,
                 scratch=scratch,
@@ -98,99 +100,101 @@ class Finishing:
             )
             shutil.rmtree(scratch)
         _give_memory_back()
-        self._story.timings.master += time.monotonic() - began
+        self._job_run.timings.master += time.monotonic() - began
         return mastered
 
     def publish(self, mastered: audio.Mastered) -> Path:
         """Write what lies beside the audio, then move the folder into place."""
         began = time.monotonic()
-        watch = self._story.watch
-        watch.stage, watch.share, watch.eta_s = "publishing", 0.0, None
-        stage, rate = self._stage, mastered.sample_rate_hz
+        progress = self._job_run.progress
+        progress.stage, progress.share, progress.eta_s = "publishing", 0.0, None
+        staging, rate = self._staging, mastered.sample_rate_hz
         chapters = [ChapterSpan(mark.title, mark.start / rate, mark.stop / rate) for mark in mastered.chapters]
-        with plain_errors(f"write into {stage}"):
-            write_json(stage / METADATA_NAME, metadata_json(self._head.metadata, chapters))
-            with (stage / self._names.captions).open("w", encoding="utf-8") as out:
-                write_vtt(out, (cue for chunk in self._heard(mastered) for cue in chunk.cues()))
-            with (stage / CHUNKS_NAME).open("w", encoding="utf-8") as out:
+        with plain_errors(f"write into {staging}"):
+            write_json(staging / METADATA_NAME, metadata_json(self._summary.metadata, chapters))
+            with (staging / self._names.captions).open("w", encoding="utf-8") as out:
+                write_vtt(out, (cue for chunk in self._aligned(mastered) for cue in chunk.cues()))
+            with (staging / CHUNKS_NAME).open("w", encoding="utf-8") as out:
                 planning.write_chunk_json(
-                    out, self._plan(), generated=self._planned_at(), total_chunks=self._head.chunks
+                    out, self._plan(), generated=self._planned_at(), total_chunks=self._summary.chunks
                 )
-            cover = cover_path(self._story.row.job)
-            if self._head.cover:
-                shutil.copyfile(cover, stage / COVER_NAME)
+            cover = cover_path(self._job_run.record.job)
+            if self._summary.cover:
+                shutil.copyfile(cover, staging / COVER_NAME)
             if self._names.source:
-                book = self._story.row.job.part(Role.BOOK)
+                book = self._job_run.record.job.part(Role.BOOK)
                 assert book is not None
-                shutil.copyfile(book.path, stage / self._names.source)
-            self._story.timings.publish = time.monotonic() - began
-            with (stage / RUN_LOG_NAME).open("w", encoding="utf-8") as out:
+                shutil.copyfile(book.path, staging / self._names.source)
+            self._job_run.timings.publish = time.monotonic() - began
+            with (staging / RUN_LOG_NAME).open("w", encoding="utf-8") as out:
                 write_run_log(out, self._run_log(mastered, chapters), self._chunk_logs(mastered))
-        self._story.control.check()
-        published = publish(stage, self._config.paths.outbox, title_folder(self._head.metadata))
+        self._job_run.control.check()
+        published = publish(staging, self._config.paths.outbox, title_folder(self._summary.metadata))
         audio_s = mastered.samples / rate
-        alone = self._story.reused == 0 and self._story.rendered > 0
-        self._ledger.jobs.record_pace(self._story.id, audio_s, audio_s / self._story.timings.total if alone else None)
+        alone = self._job_run.reused == 0 and self._job_run.rendered > 0
+        self._ledger.jobs.record_pace(
+            self._job_run.job_id, audio_s, audio_s / self._job_run.timings.total if alone else None
+        )
         return published
 
     def _source_name(self) -> str:
-        books = [part for part in self._story.row.job.parts if part.role is Role.BOOK]
+        books = [part for part in self._job_run.record.job.parts if part.role is Role.BOOK]
         # One chapter of several would pass for the book.
         chapters = books and sum(Path(part.name).suffix == Path(books[0].name).suffix for part in books) > 1
         return books[0].name if books and not chapters and self._config.output.include_source else ""
 
     def _pieces(self, chapter: int) -> Iterator[audio.Piece]:
         takes = takes_folder(self._config.paths.state)
-        for piece in self._ledger.plans.pieces(self._story.id, chapter):
+        for piece in self._ledger.plans.pieces(self._job_run.job_id, chapter):
             yield audio.Piece(take_path(takes, piece.take) if piece.take else None, piece.pause_ms)
 
-    def _heard(self, mastered: audio.Mastered) -> Iterator[HeardChunk]:
+    def _aligned(self, mastered: audio.Mastered) -> Iterator[AlignedChunk]:
         """Yield every chunk with where it lies in the audio."""
         rate = mastered.sample_rate_hz
         numbers = (
             piece.chunk
-            for chapter in range(len(self._head.chapters))
-            for piece in self._ledger.plans.pieces(self._story.id, chapter)
+            for chapter in range(len(self._summary.chapters))
+            for piece in self._ledger.plans.pieces(self._job_run.job_id, chapter)
         )
         places = groupby(zip(numbers, mastered.spans, mastered.cuts, strict=True), key=lambda place: place[0])
-        for row, (number, own) in zip(self._ledger.plans.chunks(self._story.id), places, strict=True):
-            assert row.chunk.index == number
-            takes = iter(row.takes)
-            spoken = [next(takes) if segment.text else None for segment in row.chunk.segments] or [None]
-            yield HeardChunk(
-                row,
+        for record, (number, own) in zip(self._ledger.plans.chunks(self._job_run.job_id), places, strict=True):
+            assert record.chunk.index == number
+            takes = iter(record.takes)
+            spoken = [next(takes) if segment.text else None for segment in record.chunk.segments] or [None]
+            yield AlignedChunk(
+                record,
                 tuple(
-                    Heard(float(span[0]) / rate, float(span[1]) / rate, float(cut) / rate, take)
+                    AlignedSegment(float(span[0]) / rate, float(span[1]) / rate, float(cut) / rate, take)
                     for (_, span, cut), take in zip(own, spoken, strict=True)
                 ),
             )
 
     def _plan(self) -> Plan:
-        head = self._head
-        chunks = (row.chunk for row in self._ledger.plans.chunks(self._story.id))
+        summary = self._summary
+        chunks = (record.chunk for record in self._ledger.plans.chunks(self._job_run.job_id))
         # A chunk JSON keeps the voice that it asks for, also where another had to speak.
-        voice = str((head.header or {}).get("voice_used") or head.voice.name)
-        return Plan(head.metadata, head.chapters, chunks, voice=voice, header=head.header)
+        voice = str((summary.header or {}).get("voice_used") or summary.voice.name)
+        return Plan(summary.metadata, summary.chapters, chunks, voice=voice, header=summary.header)
 
     def _planned_at(self) -> str:
-        given = (self._head.header or {}).get("generation_timestamp")
+        given = (self._summary.header or {}).get("generation_timestamp")
         return str(given or datetime.fromtimestamp(self._now()).astimezone().strftime("%Y-%m-%d %H:%M:%S"))
 
     def _chunk_logs(self, mastered: audio.Mastered) -> Iterator[runlog.ChunkLog]:
         seed = self._config.engine.seed
-        for heard in self._heard(mastered):
-            row = heard.row
-            reasons = [take.stop_reason for take in row.takes]
+        for aligned in self._aligned(mastered):
+            record = aligned.record
+            reasons = [take.stop_reason for take in record.takes]
             yield runlog.ChunkLog(
-                index=row.chunk.index,
-                chapter=row.chunk.chapter,
-                text_digest=hashlib.sha256(row.chunk.text.encode()).hexdigest(),
-                start_s=heard.start_s,
-                duration_s=heard.end_s - heard.start_s,
-                attempts=sum(take.attempt + 1 for take in row.takes),
-                render_s=sum(take.render_s for take in row.takes),
+                index=record.chunk.index,
+                chapter=record.chunk.chapter,
+                text_digest=hashlib.sha256(record.chunk.text.encode()).hexdigest(),
+                start_s=aligned.start_s,
+                duration_s=aligned.end_s - aligned.start_s,
+                attempts=sum(take.attempt + 1 for take in record.takes),
+                render_s=sum(take.render_s for take in record.takes),
                 stop_reason=next((reason for reason in reasons if reason != "end"), "end" if reasons else ""),
-                reused=all(take.rendered_in != self._story.run for take in row.takes),
+                reused=all(take.rendered_in != self._job_run.run_id for take in record.takes),
                 takes=tuple(
                     runlog.TakeLog(
                         key=piece.take.key,
@@ -198,27 +202,27 @@ class Finishing:
                         stop_reason=piece.take.stop_reason,
                         word_starts_s=piece.word_starts_s,
                     )
-                    for piece in heard.pieces
+                    for piece in aligned.pieces
                     if piece.take and piece.take.key
                 ),
             )
 
     def _run_log(self, mastered: audio.Mastered, chapters: list[ChapterSpan]) -> runlog.RunLog:
-        story, head, info, job = self._story, self._head, self._info, self._story.row.job
-        timings = story.timings
+        job_run, summary, info, job = self._job_run, self._summary, self._info, self._job_run.record.job
+        timings = job_run.timings
         audio_s = mastered.samples / mastered.sample_rate_hz
-        rendered, reused = self._ledger.takes.count_rendered(story.id, story.run)
-        meta = head.metadata
+        rendered, reused = self._ledger.takes.count_rendered(job_run.job_id, job_run.run_id)
+        meta = summary.metadata
         settings: dict[str, Any] = self._config.model_dump(mode="json", include={"engine", "speech", "output"})
         return runlog.RunLog(
-            job_id=story.id,
-            edition=story.row.edition,
+            job_id=job_run.job_id,
+            edition=job_run.record.edition,
             run_id=self._run_id,
             speedd_version=__version__,
-            started_at=datetime.fromtimestamp(story.started_at, UTC),
+            started_at=datetime.fromtimestamp(job_run.started_at, UTC),
             finished_at=datetime.fromtimestamp(self._now(), UTC),
             end=runlog.EndLog(state=runlog.State.PUBLISHED),
-            job_attempts=max(1, story.row.runs),
+            job_attempts=max(1, job_run.record.runs),
             source=runlog.SourceLog(
                 name=job.name,
                 digest=job.digest,
@@ -238,7 +242,7 @@ class Finishing:
                 device=info.device,
                 numerics=dict(info.numerics),
             ),
-            voice=runlog.VoiceLog(name=head.voice.name, digest=head.voice.digest),
+            voice=runlog.VoiceLog(name=summary.voice.name, digest=summary.voice.digest),
             book=runlog.BookLog(
                 title=meta.title,
                 subtitle=meta.subtitle,
@@ -251,15 +255,15 @@ class Finishing:
                 published=meta.published,
                 isbn=meta.isbn,
                 asin=meta.asin,
-                words=head.words,
+                words=summary.words,
                 chapters=tuple(
                     runlog.ChapterLog(title=span.title, start_s=span.start_s, end_s=span.end_s) for span in chapters
                 ),
             ),
             skipped=tuple(
-                runlog.SkippedLog(title=one.title, reason=one.reason, words=one.words) for one in head.skipped
+                runlog.SkippedLog(title=one.title, reason=one.reason, words=one.words) for one in summary.skipped
             ),
-            warnings=tuple(story.warnings),
+            warnings=tuple(job_run.warnings),
             stages_s=runlog.StagesLog(
                 read=timings.read,
                 plan=timings.plan,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from speedd.errors import SpeeddError, TryAgainError
-from speedd.ledger import JobRow
+from speedd.ledger import JobRecord
 from speedd.model import Job
 
 
@@ -47,7 +47,7 @@ class Estimate:
 
 
 @dataclass(slots=True)
-class Watch:
+class BookProgress:
     """What an onlooker sees of a book at work."""
 
     job: str
@@ -83,15 +83,15 @@ class Timings:
 
 
 @dataclass(slots=True)
-class Story:
+class JobRun:
     """One book at work."""
 
-    row: JobRow
+    record: JobRecord
     control: Control
-    watch: Watch
+    progress: BookProgress
     started_at: float
     """Seconds since the epoch."""
-    run: str
+    run_id: str
     """Names this run of the job."""
     timings: Timings = field(default_factory=Timings)
     rendered: int = 0
@@ -103,9 +103,9 @@ class Story:
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def id(self) -> str:
+    def job_id(self) -> str:
         """The job's id."""
-        return self.row.job.id
+        return self.record.job.id
 
 
 def cover_path(job: Job) -> Path:

@@ -21,15 +21,15 @@ from speedd.engines.base import EngineInfo
 from speedd.errors import PASSING, ConfigError, EngineError, InputError, SpeeddError, TryAgainError
 from speedd.execution.base import Executor
 from speedd.execution.takes import TAKE_BYTES_PER_SECOND
-from speedd.ledger import JobRow, Ledger
+from speedd.ledger import JobRecord, Ledger
 from speedd.model import Chunk, Job
 from speedd.outbox.names import title_folder
 from speedd.outbox.publishing import find_published
-from speedd.pipeline.eta import Forecast
+from speedd.pipeline.eta import EtaEstimator
 from speedd.pipeline.finishing import Finishing
-from speedd.pipeline.job_run import Control, Estimate, Story, Watch, cover_path, takes_folder
+from speedd.pipeline.job_run import BookProgress, Control, Estimate, JobRun, cover_path, takes_folder
 from speedd.pipeline.plan_source import read_book_settings
-from speedd.pipeline.preparation import Head, dump_head, load_chunks, load_head, prepare
+from speedd.pipeline.preparation import PlanSummary, dump_summary, load_chunks, load_summary, prepare
 from speedd.pipeline.rendering import Rendering, TakeKeys
 
 CHARS_PER_SECOND = 15.0
@@ -57,7 +57,7 @@ class Narrator:
         strict_voice: whether the pinned voice must speak, and no other may stand in for it.
         chapters: 0-based numbers of the chapters to narrate, for a preview; None for all.
         now: wall clock, seconds since the epoch.
-        onlook: told whenever a book's `Watch` changed.
+        on_progress: told whenever a book's `BookProgress` changed.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Narrator:
         strict_voice: bool = False,
         chapters: range | None = None,
         now: Callable[[], float] = time.time,
-        onlook: Callable[[Watch], None] = lambda _: None,
+        on_progress: Callable[[BookProgress], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._config = config
@@ -83,10 +83,10 @@ class Narrator:
         self._strict_voice = strict_voice
         self._chapters = chapters
         self._now = now
-        self._onlook = onlook
+        self._on_progress = on_progress
         self._mastering_factor = MASTERING_REALTIME_FACTOR * len(os.sched_getaffinity(0))
 
-    def narrate(self, row: JobRow, control: Control) -> Path:
+    def narrate(self, record: JobRecord, control: Control) -> Path:
         """Turn a job into an audiobook and return its folder in the outbox.
 
         Raises:
@@ -97,11 +97,11 @@ class Narrator:
             Cancelled: if the book was cancelled.
             TryAgainError: if something outside passes, or the program is stopping: the job goes back into the queue.
         """
-        run = f"{self._run_id}.{row.runs}"
-        story = Story(row, control, Watch(row.job.id, row.job.name), self._now(), run)
-        self._log.info("job.started", job=story.id, book=row.job.name, src_path=str(row.job.source))
+        run = f"{self._run_id}.{record.runs}"
+        job_run = JobRun(record, control, BookProgress(record.job.id, record.job.name), self._now(), run)
+        self._log.info("job.started", job=job_run.job_id, book=record.job.name, src_path=str(record.job.source))
         try:
-            return self._tell_story(story)
+            return self._narrate(job_run)
         except SpeeddError:
             control.check()  # somebody ended it meanwhile, and that counts
             raise
@@ -111,50 +111,64 @@ class Narrator:
                 raise TryAgainError(f"The book cannot go on now: {reason}{where}.") from error
             raise
 
-    def _tell_story(self, story: Story) -> Path:
-        row = story.row
-        head, config = self._prepare(story)
-        folder = title_folder(head.metadata)
-        if published := find_published(config.paths.outbox, folder, story.id, edition=row.edition):
+    def _narrate(self, job_run: JobRun) -> Path:
+        record = job_run.record
+        summary, config = self._prepare(job_run)
+        folder = title_folder(summary.metadata)
+        if published := find_published(config.paths.outbox, folder, job_run.job_id, edition=record.edition):
             return published  # the last run ended between the rename and the ledger
-        audio_s = self._estimate(story, head, config)
+        audio_s = self._estimate(job_run, summary, config)
         while True:
-            info = self._render(story, head, config, audio_s)
+            info = self._render(job_run, summary, config, audio_s)
             finishing = Finishing(
-                story, ledger=self._ledger, head=head, config=config, info=info, run_id=self._run_id, now=self._now
+                job_run,
+                ledger=self._ledger,
+                summary=summary,
+                config=config,
+                info=info,
+                run_id=self._run_id,
+                now=self._now,
             )
             try:
-                mastered = finishing.master(lambda: self._onlook(story.watch))
+                mastered = finishing.master(lambda: self._on_progress(job_run.progress))
             except audio.TakeError as error:
-                self._repair(story, error)
+                self._repair(job_run, error)
             else:
                 self._mastering_factor = mastered.duration_s / max(1e-3, mastered.seconds["wall"])
-                self._tell(story, mastered)
+                self._tell(job_run, mastered)
                 return finishing.publish(mastered)
 
-    def _prepare(self, story: Story) -> tuple[Head, Config]:
+    def _prepare(self, job_run: JobRun) -> tuple[PlanSummary, Config]:
         """Read and plan, unless an earlier run did; return what was found and the book's settings."""
-        head = _planned_before(story.row, self._config)
-        if head is None:
-            self._warm_up(story.row.job)
-            self._onlook(story.watch)
-            job = story.row.job
+        summary = _planned_before(job_run.record, self._config)
+        if summary is None:
+            self._warm_up(job_run.record.job)
+            self._on_progress(job_run.progress)
+            job = job_run.record.job
             folder = job.spool / "prepared"
-            ended = _asks_to_end(story.control)
-            head = prepare(job, self._config, folder, pinned=self._pinned, strict_voice=self._strict_voice, ended=ended)
-            story.control.check()
+            ended = _asks_to_end(job_run.control)
+            summary = prepare(
+                job, self._config, folder, pinned=self._pinned, strict_voice=self._strict_voice, ended=ended
+            )
+            job_run.control.check()
             chunks = load_chunks(folder)
             if self._chapters is not None:
-                head, chunks = _only(self._chapters, head, chunks)
-            self._ledger.plans.record(story.id, dump_head(head), head.chapters, chunks)
+                summary, chunks = _only(self._chapters, summary, chunks)
+            self._ledger.plans.record(job_run.job_id, dump_summary(summary), summary.chapters, chunks)
             (folder / "chunks.jsonl").unlink()
-        story.timings.read, story.timings.plan = head.read_s, head.plan_s
-        story.watch.title = head.metadata.title
-        story.warnings += head.warnings
-        self._log.info("engine.chosen", job=story.id, engine=head.engine, voice=head.voice.name, reason=head.engine_why)
-        for warning in head.warnings:
-            self._log.warning("job.warned", job=story.id, book=story.row.job.name, reason=warning)
-        return head, book_config(self._config, head)
+        job_run.timings.read, job_run.timings.plan = summary.read_s, summary.plan_s
+        job_run.progress.title = summary.metadata.title
+        job_run.warnings += summary.warnings
+        self._log.info(
+            "engine.chosen",
+            job=job_run.job_id,
+            engine=summary.engine,
+            voice=summary.voice.name,
+            reason=summary.engine_why,
+        )
+        for warning in summary.warnings:
+            self._log.warning("job.warned", job=job_run.job_id, book=job_run.record.job.name, reason=warning)
+        return summary, book_config(self._config, summary)
 
     def _warm_up(self, job: Job) -> None:
         """Load the engine that the book asks for while it is read; its language may yet ask for another one."""
@@ -164,25 +178,25 @@ class Narrator:
         except (ConfigError, EngineError, InputError):  # what is wrong with it is told when it is needed
             return
 
-    def _estimate(self, story: Story, head: Head, config: Config) -> float:
+    def _estimate(self, job_run: JobRun, summary: PlanSummary, config: Config) -> float:
         """Say what the book will take, and wait if there is no room for it; return how long it will be, in seconds."""
-        progress = self._ledger.takes.progress(story.id)
-        audio_s = progress.total_chars / CHARS_PER_SECOND / config.speech.speed
-        left = 1 - progress.done_chars / max(1, progress.total_chars)
+        rendered = self._ledger.takes.progress(job_run.job_id)
+        audio_s = rendered.total_chars / CHARS_PER_SECOND / config.speech.speed
+        left = 1 - rendered.done_chars / max(1, rendered.total_chars)
         factor = self._ledger.jobs.realtime_factor() or DEFAULT_REALTIME_FACTOR
         published_bytes = audio_s * config.output.bitrate_kbps * 125
         disk_bytes = int(left * audio_s * TAKE_BYTES_PER_SECOND + 2 * published_bytes)
-        story.watch.estimate = Estimate(audio_s, audio_s / factor, disk_bytes)
-        self._onlook(story.watch)
+        job_run.progress.estimate = Estimate(audio_s, audio_s / factor, disk_bytes)
+        self._on_progress(job_run.progress)
         self._log.info(
             "job.planned",
-            job=story.id,
-            book=story.row.job.name,
-            title=head.metadata.title,
-            chapters=len(head.chapters),
-            chunks=head.chunks,
-            words=head.words,
-            skipped=[f"{part.title} ({part.reason})" for part in head.skipped],
+            job=job_run.job_id,
+            book=job_run.record.job.name,
+            title=summary.metadata.title,
+            chapters=len(summary.chapters),
+            chunks=summary.chunks,
+            words=summary.words,
+            skipped=[f"{part.title} ({part.reason})" for part in summary.skipped],
             audio_s=round(audio_s),
             work_s=round(audio_s / factor, 1),
             disk_mb=round(disk_bytes / 2**20, 1),
@@ -199,21 +213,21 @@ class Narrator:
                 )
         return audio_s
 
-    def _repair(self, story: Story, error: audio.TakeError) -> None:
+    def _repair(self, job_run: JobRun, error: audio.TakeError) -> None:
         """A stored take is missing or damaged: have it rendered again, but not for ever."""
-        story.repairs += 1
-        if story.repairs > MAX_REPAIRS:
+        job_run.repairs += 1
+        if job_run.repairs > MAX_REPAIRS:
             raise error
-        self._log.warning("takes.missing", job=story.id, count=1, reason=str(error))
+        self._log.warning("takes.missing", job=job_run.job_id, count=1, reason=str(error))
         error.path.unlink(missing_ok=True)
         self._ledger.takes.forget([error.path.stem])
 
-    def _tell(self, story: Story, mastered: audio.Mastered) -> None:
+    def _tell(self, job_run: JobRun, mastered: audio.Mastered) -> None:
         """Log what mastering made, and where its processor time went."""
         self._log.info(
             "job.mastered",
-            job=story.id,
-            book=story.row.job.name,
+            job=job_run.job_id,
+            book=job_run.record.job.name,
             audio_s=round(mastered.duration_s),
             loudness_lufs=round(mastered.loudness_lufs, 2),
             true_peak_dbtp=round(mastered.true_peak_dbtp, 2),
@@ -222,52 +236,52 @@ class Narrator:
             cpu_s={stage: round(seconds, 2) for stage, seconds in mastered.seconds.items() if stage != "wall"},
         )
 
-    def _render(self, story: Story, head: Head, config: Config, audio_s: float) -> EngineInfo:
+    def _render(self, job_run: JobRun, summary: PlanSummary, config: Config, audio_s: float) -> EngineInfo:
         """Give every utterance its take."""
         began = time.monotonic()
-        executor = self._executor(head.engine)
+        executor = self._executor(summary.engine)
         info = executor.info
-        if (unused := unused_style(info, config.speech)) and not story.repairs:
-            story.warnings.append(unused)
-            self._log.warning("style.unused", job=story.id, engine=info.name, reason=unused)
+        if (unused := unused_style(info, config.speech)) and not job_run.repairs:
+            job_run.warnings.append(unused)
+            self._log.warning("style.unused", job=job_run.job_id, engine=info.name, reason=unused)
         rendering = Rendering(
-            story,
+            job_run,
             ledger=self._ledger,
             executor=executor,
-            keys=TakeKeys(info, head, config),
+            keys=TakeKeys(info, summary, config),
             takes=takes_folder(config.paths.state),
             reserve_bytes=config.limits.disk_reserve_mb * 2**20,
-            forecast=Forecast(mastering_s=audio_s / self._mastering_factor),
+            eta=EtaEstimator(mastering_s=audio_s / self._mastering_factor),
             log=self._log,
-            onlook=lambda: self._onlook(story.watch),
+            on_progress=lambda: self._on_progress(job_run.progress),
         )
         rendering.run()
-        story.timings.narrate += time.monotonic() - began
+        job_run.timings.narrate += time.monotonic() - began
         return info
 
 
-def book_config(config: Config, head: Head) -> Config:
+def book_config(config: Config, summary: PlanSummary) -> Config:
     """Return the configuration that a book was planned with: its own settings over what holds for all books."""
     return config.model_copy(
         update={
-            "engine": EngineSettings.model_validate(head.config["engine"]),
-            "speech": SpeechSettings.model_validate(head.config["speech"]),
-            "output": OutputSettings.model_validate(head.config["output"]),
+            "engine": EngineSettings.model_validate(summary.config["engine"]),
+            "speech": SpeechSettings.model_validate(summary.config["speech"]),
+            "output": OutputSettings.model_validate(summary.config["output"]),
         }
     )
 
 
-def _planned_before(row: JobRow, config: Config) -> Head | None:
+def _planned_before(record: JobRecord, config: Config) -> PlanSummary | None:
     """Return what an earlier run planned; None if none did, or if it was another version of speedd, to plan anew."""
-    if row.head is None:
+    if record.summary is None:
         return None
     try:
-        head = load_head(row.head)
-        book_config(config, head)
+        summary = load_summary(record.summary)
+        book_config(config, summary)
     except (KeyError, TypeError, ValueError):  # pydantic's is a ValueError
         return None
     # With the private copy the cover may have been collected.
-    return head if not head.cover or cover_path(row.job).exists() else None
+    return summary if not summary.cover or cover_path(record.job).exists() else None
 
 
 def unused_style(info: EngineInfo, speech: SpeechSettings) -> str:
@@ -293,11 +307,11 @@ def _asks_to_end(control: Control) -> Callable[[], bool]:
     return ended
 
 
-def _only(wanted: range, head: Head, chunks: Iterator[Chunk]) -> tuple[Head, Iterator[Chunk]]:
+def _only(wanted: range, summary: PlanSummary, chunks: Iterator[Chunk]) -> tuple[PlanSummary, Iterator[Chunk]]:
     """Keep some chapters of a plan."""
-    kept = range(wanted.start, min(wanted.stop, len(head.chapters)))
+    kept = range(wanted.start, min(wanted.stop, len(summary.chapters)))
     if not kept:
-        raise InputError(f"The book has {len(head.chapters)} chapters; there is none of those asked for.")
+        raise InputError(f"The book has {len(summary.chapters)} chapters; there is none of those asked for.")
     chosen = (chunk for chunk in chunks if chunk.chapter in kept)
     moved = (replace(chunk, index=i, chapter=chunk.chapter - kept.start) for i, chunk in enumerate(chosen))
-    return replace(head, chapters=tuple(head.chapters[number] for number in kept)), moved
+    return replace(summary, chapters=tuple(summary.chapters[number] for number in kept)), moved

@@ -74,7 +74,9 @@ def read_and_plan(
         _named_voice(config, chosen)
     book = None
     if job.part(Role.BOOK):
-        book = reading.read(job, matter=speech.matter, notes=speech.notes, pictures=speech.pictures)
+        book = reading.read(
+            job, front_back_matter=speech.front_back_matter, notes=speech.notes, pictures=speech.pictures
+        )
         book = replace(book, metadata=_overridden(book.metadata, settings))
         warnings += book.warnings
     else:

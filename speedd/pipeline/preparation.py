@@ -2,7 +2,7 @@
 
 A book is hostile until it is parsed, and what parses it is large: parsers, sentence and language models take more
 memory than the daemon should hold for months. So both stages run in a child with a cap on memory and time, which leaves
-``head.json`` and ``chunks.jsonl`` and is gone.
+``summary.json`` and ``chunks.jsonl`` and is gone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from speedd.common.processes import tie_to_parent
+from speedd.common.processes import die_with_parent
 from speedd.config import Config
 from speedd.errors import PASSING, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError, UsageError
 from speedd.execution.pool.process import child_environment
@@ -36,7 +36,7 @@ POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class PlanSummary:
     """What reading and planning found out about a source, but for the chunks themselves."""
 
     metadata: Metadata
@@ -69,13 +69,13 @@ def prepare(
     pinned: Mapping[str, Any] | None = None,
     strict_voice: bool = False,
     ended: Callable[[], bool] = lambda: False,
-) -> Head:
+) -> PlanSummary:
     """Read and plan a source in a child process and leave the result in a folder.
 
     Args:
         job: the source.
         config: what holds for all books; its limits cap the child.
-        folder: where ``head.json``, ``chunks.jsonl`` and the cover go; what was there is removed.
+        folder: where ``summary.json``, ``chunks.jsonl`` and the cover go; what was there is removed.
         pinned: what stands above the book's own settings.
         strict_voice: as of `read_and_plan`.
         ended: asked several times a second whether to give up.
@@ -106,12 +106,12 @@ def prepare(
         raise TryAgainError(f"It cannot be read now: the disk of {folder} is full or fails.")
     if (folder / "fault.json").exists():
         raise _fault(json.loads((folder / "fault.json").read_text()))
-    if child.returncode != 0 or not (folder / "head.json").exists():
+    if child.returncode != 0 or not (folder / "summary.json").exists():
         raise InputError(
             f"Reading it ended the reader (exit code {child.returncode}).",
             hint="The file may be broken in an unusual way, or need more memory than limits.reader_memory_mb allows.",
         )
-    return load_head(json.loads((folder / "head.json").read_text(encoding="utf-8")))
+    return load_summary(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
 
 
 @contextlib.contextmanager
@@ -148,7 +148,7 @@ def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, en
 def main() -> None:
     """Be the child: read the order from stdin, leave the result or the fault in its folder."""
     parent, job, config, pinned, strict_voice, folder = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
-    tie_to_parent(parent)
+    die_with_parent(parent)
     memory = config.limits.reader_memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -188,7 +188,7 @@ def _write(read: Callable[[], Prepared], folder: Path) -> None:
                 chunks += 1
     if not chars:
         raise InputError("There is nothing in it to read aloud.")
-    head = Head(
+    summary = PlanSummary(
         metadata=prepared.plan.metadata,
         chapters=prepared.plan.chapters,
         engine=prepared.engine,
@@ -205,7 +205,7 @@ def _write(read: Callable[[], Prepared], folder: Path) -> None:
         read_s=began - started,
         plan_s=time.monotonic() - began,
     )
-    (folder / "head.json").write_text(json.dumps(dump_head(head)), encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(dump_summary(summary)), encoding="utf-8")
 
 
 def _draw_cover(prepared: Prepared, folder: Path) -> bool:
@@ -250,20 +250,20 @@ def _fault(left: Mapping[str, str]) -> SpeeddError:
 # --- as JSON ---------------------------------------------------------------------------------------------------------
 
 
-def dump_head(head: Head) -> dict[str, Any]:
-    """Turn a head into plain JSON values."""
-    values = asdict(head)
-    values["voice"]["path"] = str(head.voice.path) if head.voice.path else None
+def dump_summary(summary: PlanSummary) -> dict[str, Any]:
+    """Turn a summary into plain JSON values."""
+    values = asdict(summary)
+    values["voice"]["path"] = str(summary.voice.path) if summary.voice.path else None
     return values
 
 
-def load_head(values: Mapping[str, Any]) -> Head:
-    """Rebuild a head from plain JSON values."""
+def load_summary(values: Mapping[str, Any]) -> PlanSummary:
+    """Rebuild a summary from plain JSON values."""
     meta: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in values["metadata"].items()
     }
     voice = values["voice"]
-    return Head(
+    return PlanSummary(
         **{
             **values,
             "metadata": Metadata(**meta),

@@ -20,9 +20,9 @@ from speedd.execution.base import Executor
 from speedd.execution.takes import chunk_seed, fallback_key, take_key, take_path
 from speedd.ledger import Ledger, PendingUtterance, Progress
 from speedd.model import Failed, Rendered, Utterance
-from speedd.pipeline.eta import Forecast
-from speedd.pipeline.job_run import Story
-from speedd.pipeline.preparation import Head
+from speedd.pipeline.eta import EtaEstimator
+from speedd.pipeline.job_run import JobRun
+from speedd.pipeline.preparation import PlanSummary
 
 MAX_ATTEMPTS = 3
 """A take that is turned down is rendered again with the next seed, at most twice."""
@@ -41,16 +41,16 @@ class TakeKeys:
 
     Args:
         info: the engine, as it is loaded.
-        head: the book's voice and language.
+        summary: the book's voice and language.
         config: the book's settings.
     """
 
-    def __init__(self, info: EngineInfo, head: Head, config: Config) -> None:
+    def __init__(self, info: EngineInfo, summary: PlanSummary, config: Config) -> None:
         self._info = info
-        self._voice = head.voice
+        self._voice = summary.voice
         self._seed = config.engine.seed
-        self._language = head.metadata.language.replace("_", "-").split("-")[0].lower() or info.languages[0]
-        shape = [asdict(info), head.voice.digest, self._seed, self._language]
+        self._language = summary.metadata.language.replace("_", "-").split("-")[0].lower() or info.languages[0]
+        shape = [asdict(info), summary.voice.digest, self._seed, self._language]
         self.fingerprint = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()
 
     def utterance(self, pending: PendingUtterance, attempt: int) -> Utterance:
@@ -66,40 +66,40 @@ class Rendering:
     """The rendering of one book.
 
     Args:
-        story: the book at work.
+        job_run: the book at work.
         ledger: where takes are recorded.
         executor: who renders.
         keys: how utterances get their keys.
         takes: folder of the stored takes.
         reserve_bytes: space on their disk that stays free.
-        forecast: measures the pace.
+        eta: measures the pace.
         log: where events go.
-        onlook: called when there is progress.
+        on_progress: called when there is progress.
     """
 
     def __init__(
         self,
-        story: Story,
+        job_run: JobRun,
         *,
         ledger: Ledger,
         executor: Executor,
         keys: TakeKeys,
         takes: Path,
         reserve_bytes: int,
-        forecast: Forecast,
+        eta: EtaEstimator,
         log: Any,
-        onlook: Callable[[], None],
+        on_progress: Callable[[], None],
     ) -> None:
-        self._story = story
+        self._job_run = job_run
         self._ledger = ledger
         self._executor = executor
         self._keys = keys
         self._takes = takes
         self._reserve_bytes = reserve_bytes
-        self._forecast = forecast
+        self._eta = eta
         self._looked = float("-inf")
         self._log = log
-        self._onlook = onlook
+        self._on_progress = on_progress
         self._asked: dict[str, tuple[PendingUtterance, int]] = {}
         self._progress = Progress(0, 0, 0, 0)
         self._rendered_s = 0.0
@@ -113,23 +113,23 @@ class Rendering:
             TryAgainError: if the program is stopping.
             Cancelled: if the book was cancelled.
         """
-        self._ledger.takes.begin(self._story.id, self._keys.fingerprint)
-        gone = [key for key in self._ledger.takes.used_by(self._story.id) if not self._path(key).exists()]
+        self._ledger.takes.begin(self._job_run.job_id, self._keys.fingerprint)
+        gone = [key for key in self._ledger.takes.used_by(self._job_run.job_id) if not self._path(key).exists()]
         if gone:
             self._ledger.takes.forget(gone)
-            self._log.warning("takes.missing", job=self._story.id, count=len(gone))
-        self._story.watch.stage = "narrating"
-        self._progress = self._ledger.takes.progress(self._story.id)
-        if not self._story.repairs:
-            self._story.reused = self._progress.done
-        self._watch()
+            self._log.warning("takes.missing", job=self._job_run.job_id, count=len(gone))
+        self._job_run.progress.stage = "narrating"
+        self._progress = self._ledger.takes.progress(self._job_run.job_id)
+        if not self._job_run.repairs:
+            self._job_run.reused = self._progress.done
+        self._report_progress()
         self._adopt_stored()
         while self._round():
             pass
-        for fallback, takes in self._ledger.takes.count_fallbacks(self._story.id).items():
+        for fallback, takes in self._ledger.takes.count_fallbacks(self._job_run.job_id).items():
             warning = f"{takes} takes were made with {fallback}, because the engine's device was short of memory."
-            self._story.warnings.append(warning)
-            self._log.warning("takes.fallback", job=self._story.id, count=takes, reason=fallback)
+            self._job_run.warnings.append(warning)
+            self._log.warning("takes.fallback", job=self._job_run.job_id, count=takes, reason=fallback)
 
     def _round(self) -> bool:
         """Go once over what has no take; return whether anything was rendered."""
@@ -138,10 +138,10 @@ class Rendering:
             if batch:
                 rendered = True
                 self._record(batch)
-            self._watch()
-            self._story.control.check()
+            self._report_progress()
+            self._job_run.control.check()
             self._check_room()
-        self._story.control.check()
+        self._job_run.control.check()
         return rendered
 
     def _check_room(self) -> None:
@@ -161,21 +161,21 @@ class Rendering:
     def _adopt_stored(self) -> None:
         """Adopt what is stored before anything is rendered, so that it is known how much there is to render."""
         adopted: list[tuple[PendingUtterance, str, int]] = []
-        for pending in self._ledger.takes.pending(self._story.id):
+        for pending in self._ledger.takes.pending(self._job_run.job_id):
             utterance, attempt = self._next_attempt(pending)
             key = self._stored_key(utterance, pending) if utterance else None
             if key is not None:
                 adopted.append((pending, key, attempt))
             if len(adopted) >= ADOPT_PAGE:
                 self._adopt(adopted)
-                self._story.control.check()
+                self._job_run.control.check()
         self._adopt(adopted)
 
     def _wanted(self) -> Iterator[Utterance]:
         """Yield what must be rendered; adopt on the way what was stored meanwhile, and what is as good as it gets."""
         adopted: list[tuple[PendingUtterance, str, int]] = []
         noted = False
-        for pending in self._ledger.takes.pending(self._story.id):
+        for pending in self._ledger.takes.pending(self._job_run.job_id):
             utterance, attempt = self._next_attempt(pending)
             if utterance is None:
                 adopted.append((pending, self._best_key(pending), attempt))
@@ -184,7 +184,7 @@ class Rendering:
             else:
                 self._asked[utterance.key] = pending, attempt
                 if not noted:  # so that a chunk which ends the whole program again and again is found
-                    self._ledger.jobs.note_in_flight(self._story.id, pending.chunk)
+                    self._ledger.jobs.note_in_flight(self._job_run.job_id, pending.chunk)
                     noted = True
                 yield utterance
             if len(adopted) >= ADOPT_PAGE:
@@ -208,8 +208,8 @@ class Rendering:
             key = fallback_key(key, stored.fallback if stored else "")
             if stored and stored.samples and stored.peak_dbfs > AUDIBLE_DBFS and self._path(key).exists():
                 warning = f"Chunk {pending.chunk} is kept although {MAX_ATTEMPTS} takes of it were turned down: {fault}"
-                self._story.warnings.append(warning)
-                self._log.warning("chunk.doubtful", job=self._story.id, chunk=pending.chunk, reason=fault)
+                self._job_run.warnings.append(warning)
+                self._log.warning("chunk.doubtful", job=self._job_run.job_id, chunk=pending.chunk, reason=fault)
                 return key
         raise EngineError(f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {fault}")
 
@@ -224,12 +224,14 @@ class Rendering:
 
     def _adopt(self, adopted: list[tuple[PendingUtterance, str, int]]) -> None:
         if adopted:
-            self._ledger.takes.adopt(self._story.id, ((pending.id, key, attempt) for pending, key, attempt in adopted))
-            self._story.reused += len(adopted)
+            self._ledger.takes.adopt(
+                self._job_run.job_id, ((pending.id, key, attempt) for pending, key, attempt in adopted)
+            )
+            self._job_run.reused += len(adopted)
             for pending, _, _ in adopted:
                 self._count(pending)
             adopted.clear()
-            self._watch()
+            self._report_progress()
 
     def _record(self, batch: list[Rendered | Failed]) -> None:
         """Look at what came back and record it in one commit."""
@@ -249,15 +251,15 @@ class Rendering:
                 self._rendered_s += result.duration_s
             if fault:
                 self._log.warning(
-                    "chunk.retried", job=self._story.id, chunk=pending.chunk, attempt=attempt + 1, reason=fault
+                    "chunk.retried", job=self._job_run.job_id, chunk=pending.chunk, attempt=attempt + 1, reason=fault
                 )
             else:
-                self._story.rendered += 1
-                self._forecast.note_rendered(len(pending.text))
+                self._job_run.rendered += 1
+                self._eta.note_rendered(len(pending.text))
                 self._count(pending)
                 self._log.debug(
                     "chunk.rendered",
-                    job=self._story.id,
+                    job=self._job_run.job_id,
                     chunk=pending.chunk,
                     attempt=attempt + 1,
                     audio_s=round(rendered.duration_s, 3),
@@ -267,36 +269,35 @@ class Rendering:
             recorded.append((pending.id, rendered, attempt, fault))
             if fault and rendered.asked:  # so that the next attempt takes another seed
                 recorded.append((pending.id, replace(rendered, key=asked, size_bytes=0), attempt, fault))
-        self._ledger.takes.record(self._story.id, self._story.run, recorded)
+        self._ledger.takes.record(self._job_run.job_id, self._job_run.run_id, recorded)
 
     def _count(self, done: PendingUtterance) -> None:
         old = self._progress
         self._progress = replace(old, done=old.done + 1, done_chars=old.done_chars + len(done.text))
 
-    def _watch(self) -> None:
-        watch = self._story.watch
-        progress = self._progress
+    def _report_progress(self) -> None:
+        book, progress = self._job_run.progress, self._progress
         now = time.monotonic()
-        watch.done, watch.total = progress.done, progress.total
-        watch.share = progress.done_chars / max(1, progress.total_chars)
+        book.done, book.total = progress.done, progress.total
+        book.share = progress.done_chars / max(1, progress.total_chars)
         status = self._executor.status()
-        going = self._forecast.look(speaking=status.in_flight > 0)
-        watch.eta_s = self._forecast.left_s(progress.total_chars - progress.done_chars)
-        watch.realtime_factor = self._rendered_s / max(1e-6, self._forecast.spoken_s) if self._rendered_s else None
-        self._onlook()
+        going = self._eta.look(speaking=status.in_flight > 0)
+        book.eta_s = self._eta.left_s(progress.total_chars - progress.done_chars)
+        book.realtime_factor = self._rendered_s / max(1e-6, self._eta.spoken_s) if self._rendered_s else None
+        self._on_progress()
         due = going and now - self._told[0] >= PROGRESS_S  # a night of quiet hours needs no line each half minute
-        if due or watch.share - self._told[1] >= PROGRESS_SHARE:
-            self._told = (now, watch.share)
+        if due or book.share - self._told[1] >= PROGRESS_SHARE:
+            self._told = (now, book.share)
             workers = status.workers
             self._log.info(
                 "job.progress",
-                job=self._story.id,
-                book=self._story.row.job.name,
+                job=self._job_run.job_id,
+                book=self._job_run.record.job.name,
                 chunk=progress.done,
                 chunks=progress.total,
-                share=round(watch.share, 3),
-                eta_s=round(watch.eta_s) if watch.eta_s is not None else None,
-                realtime_factor=round(watch.realtime_factor, 1) if watch.realtime_factor else None,
+                share=round(book.share, 3),
+                eta_s=round(book.eta_s) if book.eta_s is not None else None,
+                realtime_factor=round(book.realtime_factor, 1) if book.realtime_factor else None,
                 rows=sum(worker.rows for worker in workers),
                 rows_cap=sum(worker.rows_cap for worker in workers),
                 free_mb=min((worker.free_bytes for worker in workers if worker.pid), default=0) >> 20,

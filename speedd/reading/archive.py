@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 from urllib.parse import unquote
 
 from speedd.errors import DamagedInputError, InputError
-from speedd.reading.opened import Source
+from speedd.reading.input_file import InputFile
 
 MAX_ENTRIES = 20_000
 MAX_DIRECTORY_BYTES = 16 << 20
@@ -43,7 +43,7 @@ class Archive:
         InputError: if it is no zip archive, or an unreasonable one.
     """
 
-    def __init__(self, source: Source, kind: str) -> None:
+    def __init__(self, source: InputFile, kind: str) -> None:
         name = self._name = source.name
         self._left_bytes = MAX_READ_BYTES
         with ExitStack() as opened:

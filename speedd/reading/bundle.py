@@ -12,9 +12,9 @@ from speedd.model import Cover, Metadata, ParagraphKind
 from speedd.reading.archive import Archive
 from speedd.reading.cover import MAX_COVER_BYTES, media_type_of
 from speedd.reading.formats import choose, kind_of, read_source
-from speedd.reading.opened import Source
+from speedd.reading.input_file import InputFile
 from speedd.reading.structure.manuscript import Manuscript, Section
-from speedd.reading.structure.matter import matter_of_title
+from speedd.reading.structure.skip_reasons import skip_reason_of_title
 from speedd.reading.structure.titles import TitleKind, join_titles, parse_title, tokens
 from speedd.reading.structure.wording import fold
 
@@ -26,7 +26,7 @@ _LONGEST_TITLE_CHARS = 90
 _BEFORE = re.compile(r"(?:prologue|preface|foreword|introduction|dedication|epigraph|preamble|title|cover)\b")
 
 
-def read_zip(source: Source) -> Manuscript:
+def read_zip(source: InputFile) -> Manuscript:
     """Read a zip: of one book in any format, or of the chapters of one.
 
     Raises:
@@ -46,13 +46,13 @@ def read_zip(source: Source) -> Manuscript:
             suffixes = ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in names} - {""}))
             raise InputError(f"{source.name} holds no book that speedd reads{f' (only {suffixes})' * bool(suffixes)}.")
         chosen = choose(texts, source.name)
-        sources = [Source(PurePosixPath(name).name, archive.read(name)) for name in in_order(chosen)]
+        sources = [InputFile(PurePosixPath(name).name, archive.read(name)) for name in in_order(chosen)]
         cover = _find_cover(archive, names)
     manuscript = read_source(sources[0]) if len(sources) == 1 else read_chapters(sources)
     return replace(manuscript, cover=manuscript.cover or cover)
 
 
-def read_chapters(sources: Sequence[Source]) -> Manuscript:
+def read_chapters(sources: Sequence[InputFile]) -> Manuscript:
     """Read files that are the chapters of one book.
 
     A chapter is called what its first heading says, else what its file is called. A file that cannot be read spoils
@@ -131,7 +131,7 @@ def _named_after(name: str, sections: Sequence[Section]) -> list[Section]:
     title = title_of_name(name)
     named: list[Section] = []
     for section in sections:
-        if named or section.matter:
+        if named or section.skip_reason:
             named.append(section)
             continue
         blocks = section.blocks
@@ -141,10 +141,10 @@ def _named_after(name: str, sections: Sequence[Section]) -> list[Section]:
         elif first and len(blocks) > 1 and first.kind is ParagraphKind.TEXT and _is_title_line(first.text, title):
             named.append(replace(section, title=_fuller(title, first.text), blocks=blocks[1:], announced=True))
         else:
-            matter = matter_of_title(title)
-            named.append(replace(section, title=title, announced=bool(title), matter=matter))
-    if named and not any(section.announced for section in named if not section.matter) and title:
-        at = next((at for at, section in enumerate(named) if not section.matter), None)
+            skip_reason = skip_reason_of_title(title)
+            named.append(replace(section, title=title, announced=bool(title), skip_reason=skip_reason))
+    if named and not any(section.announced for section in named if not section.skip_reason) and title:
+        at = next((at for at, section in enumerate(named) if not section.skip_reason), None)
         if at is not None:
             named[at] = replace(named[at], title=title, announced=True)
     return named

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from speedd.errors import InputError
-from speedd.reading.opened import Source
+from speedd.reading.input_file import InputFile
 from speedd.reading.structure.manuscript import Manuscript
 from speedd.reading.text.decoding import MAX_TEXT_BYTES, decode_text
 
@@ -70,7 +70,7 @@ def _unreadable(names: Sequence[str], whole: str) -> str:
     return f"speedd does not read {kind}; it reads {READ}."
 
 
-def read_source(source: Source) -> Manuscript:
+def read_source(source: InputFile) -> Manuscript:
     """Read one file that is no zip (those are `speedd.reading.bundle`'s).
 
     Raises:
@@ -96,7 +96,7 @@ def read_source(source: Source) -> Manuscript:
     return read_whole(source)
 
 
-def _read_text(source: Source) -> Manuscript:
+def _read_text(source: InputFile) -> Manuscript:
     text, warnings = decode_text(source.read_bytes(MAX_TEXT_BYTES), source.name)
     if kind_of(source.name) == ".txt":
         from speedd.reading.text.plain import read_plain as read_text  # noqa: PLC0415

@@ -9,8 +9,8 @@ from speedd.errors import InputError
 from speedd.model import Book, Job, Role
 from speedd.reading.beside import merged, read_beside
 from speedd.reading.formats import choose, kind_of, read_source
+from speedd.reading.input_file import InputFile
 from speedd.reading.language import SAMPLE_CHARS, detect
-from speedd.reading.opened import Source
 from speedd.reading.structure.manuscript import Choices, Manuscript, assemble, count_words, has_text
 from speedd.reading.structure.tidying import tidied
 from speedd.reading.structure.titles import tokens
@@ -24,7 +24,7 @@ _FEW_WORDS = 1000
 def read(
     job: Job,
     *,
-    matter: Literal["skip", "keep"] = "skip",
+    front_back_matter: Literal["skip", "keep"] = "skip",
     notes: Literal["skip", "inline"] = "skip",
     pictures: Literal["skip", "read"] = "skip",
 ) -> Book:
@@ -35,7 +35,8 @@ def read(
 
     Args:
         job: a job with a part in the role `Role.BOOK`.
-        matter: ``skip`` leaves out front and back matter and lists it in `Book.skipped`; ``keep`` reads everything.
+        front_back_matter: ``skip`` leaves out front and back matter and lists it in `Book.skipped`; ``keep`` reads
+            everything.
         notes: ``inline`` reads the text of a note after the paragraph that its mark stands in.
         pictures: ``read`` reads captions, and what describes a picture.
     Raises:
@@ -51,7 +52,7 @@ def read(
     cover = beside.cover or manuscript.cover
     manuscript = replace(manuscript, metadata=metadata, cover=cover, warnings=warnings)
     _refuse_pictures(manuscript, _named(job))
-    book = assemble(tidied(manuscript), Choices(matter, notes, pictures))
+    book = assemble(tidied(manuscript), Choices(front_back_matter, notes, pictures))
     if not has_text(book):
         raise InputError(f"{_named(job)} has no text to read.")
     if not metadata.language:
@@ -66,7 +67,7 @@ def _read_book(job: Job) -> Manuscript:
         raise InputError(f"{job.name} holds no book to read.")
     by_name = {part.name: part for part in books}
     chosen = [by_name[name] for name in choose(list(by_name), job.name)]
-    sources = [Source(part.name, part.path) for part in chosen]
+    sources = [InputFile(part.name, part.path) for part in chosen]
     first, *others = sources
     if not others and kind_of(first.name) != ".zip":
         return read_source(first)

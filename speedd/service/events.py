@@ -35,7 +35,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     # the inbox
     "inbox.unavailable": Event("warning", "The inbox {src_path} cannot be read: {reason}"),
     "inbox.available": Event("info", "The inbox {src_path} can be read again."),
-    "doorbell.failed": Event("error", "The watch on the inbox failed; books are found by looking around."),
+    "inbox.watch_failed": Event("error", "The watch on the inbox failed; books are found by looking around."),
     "source.waiting": Event("info", "{book} looks incomplete and waits for the rest: {reason}"),
     "source.archived": Event("info", "The source of {book} moved to {out_path}."),
     "source.kept": Event("warning", "The source {src_path} stays where it is: {reason}"),
@@ -69,14 +69,14 @@ EVENTS: Final[Mapping[str, Event]] = {
     "worker.ready": Event("info", "Worker {worker} is ready to speak."),
     "worker.died": Event("warning", "Worker {worker} ended and is replaced: {reason}"),
     "worker.gave_back": Event("warning", "Worker {worker} gave {chunks} chunks back and speaks them anew: {reason}"),
-    "worker.manners": Event("info", "Worker {worker}: {state}; {reason}."),
+    "worker.yielded": Event("info", "Worker {worker}: {state}; {reason}."),
     "worker.set_aside": Event(
         "warning", "Worker {worker} is left alone for a while, and others go on without it: {reason}"
     ),
     "worker.no_room": Event("warning", "Worker {worker} leaves its device alone for a while: {reason}"),
     "worker.broke": Event("warning", "Worker {worker} met an error of its own: {reason}"),
     "worker.released": Event("debug", "Worker {worker} was idle and gave its memory back."),
-    "cards.unwatched": Event("info", "What other programs use of the graphics cards cannot be seen: {reason}."),
+    "gpu.unwatched": Event("info", "What other programs use of the graphics cards cannot be seen: {reason}."),
     "style.unused": Event("warning", "{reason}"),
     # the log itself
     "log.dropped": Event("warning", "{entries} log entries were lost while the journal was busy."),

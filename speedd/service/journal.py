@@ -33,7 +33,7 @@ _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | f
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One log entry in both its forms."""
 
     fields: Mapping[str, str]
@@ -78,7 +78,7 @@ class JournalSender:
         self,
         *,
         fallback: Callable[[str], None],
-        describe_loss: Callable[[int], Entry],
+        describe_loss: Callable[[int], LogEntry],
         address: Path = JOURNAL_SOCKET,
         capacity: int,
     ) -> None:
@@ -91,7 +91,7 @@ class JournalSender:
         self._describe_loss = describe_loss
         self._address = str(address)
         self._capacity = capacity
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[LogEntry] = deque()
         self._changed = threading.Condition()
         self._give_up_at: float | None = None  # set by `close`
         # Not connected: journald may come back with a new socket at the same place.
@@ -100,7 +100,7 @@ class JournalSender:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def send(self, entry: Entry) -> None:
+    def send(self, entry: LogEntry) -> None:
         """Queue an entry, or count it as lost."""
         with self._changed:
             if len(self._waiting) < self._capacity and self._give_up_at is None:
@@ -136,12 +136,12 @@ class JournalSender:
             self._fallback(self._describe_loss(self._unreported).line)
         self._socket.close()
 
-    def _next(self) -> Entry | None:
+    def _next(self) -> LogEntry | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._give_up_at is not None)
             return self._waiting.popleft() if self._waiting else None
 
-    def _deliver(self, entry: Entry) -> bool:
+    def _deliver(self, entry: LogEntry) -> bool:
         """Send an entry, waiting while journald is stalled. Returns False if `close` ran out of patience."""
         payload = encode_fields(entry.fields)
         retry_s = _FIRST_RETRY_S

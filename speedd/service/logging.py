@@ -24,7 +24,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from speedd.config import LogSettings
 from speedd.service.events import EVENTS, sentence_of
-from speedd.service.journal import JOURNAL_SOCKET, Entry, JournalSender
+from speedd.service.journal import JOURNAL_SOCKET, JournalSender, LogEntry
 
 LOG_SCHEMA: Final = 1
 """Version of the fields, sent as ``SCHEMA``."""
@@ -165,10 +165,10 @@ def _json_line(event: Mapping[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=False)
 
 
-def _journal_entry(event: Mapping[str, Any]) -> Entry:
+def _journal_entry(event: Mapping[str, Any]) -> LogEntry:
     fields = {name.upper(): _shown(value) for name, value in event.items() if name != "level"}
     own = {"PRIORITY": str(_PRIORITIES.get(event["level"], 6)), "SYSLOG_IDENTIFIER": "speedd"}
-    return Entry(fields=fields | own, line=_json_line(event))
+    return LogEntry(fields=fields | own, line=_json_line(event))
 
 
 # --- where entries go ----------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class _JournalSink:
     target = "journal"
 
     def __init__(self, stream: TextIO, run_id: str, socket: Path, capacity: int) -> None:
-        def describe_loss(entries: int) -> Entry:
+        def describe_loss(entries: int) -> LogEntry:
             event = {"event": "log.dropped", "entries": entries}
             return _journal_entry(_stamped(event, level=EVENTS["log.dropped"].level, run_id=run_id))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-import speedd_house
+import speedd_sandbox
 
 READY_WITHIN_S = 60
 STOPPED_WITHIN_S = 60
@@ -31,7 +31,7 @@ class Cue:
     text: str
 
 
-class Audiobook(speedd_house.Audiobook):
+class Audiobook(speedd_sandbox.Audiobook):
     """A published folder, with what an owner sees of it in a player."""
 
     @cached_property

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _NAMES = ["Ann Bee", "Mr. Dunmore", "the captain", "Mrs. O’Dowd", "Ines Varga", "old Tom", "the clerk", "Edith", "he"]
 _THINGS = [
     "the harbour", "a lantern", "the ledger of 1884", "his coat", "the last boat", "the road to Baker St.", "the tide",
-    "a letter from the north", "the whole of the affair", "her brother’s silence", "the key", "the house on the hill",
+    "a letter from the north", "the whole of the affair", "her brother’s silence", "the key", "the sandbox on the hill",
 ]  # fmt: skip
 _VERBS = ["watched", "had never wanted", "gladly carried", "lost", "paid for", "wrote of", "feared", "loved"]
 _WHERE = [

@@ -9,7 +9,7 @@ import pytest
 
 from speedd.commands.display import Display
 from speedd.common.durations import duration
-from speedd.pipeline.job_run import Estimate, Watch
+from speedd.pipeline.job_run import BookProgress, Estimate
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_lengths_are_said_as_people_do(seconds, said):
 
 
 def watch(**more):
-    return Watch(**{"job": "a", "name": "book", "title": "The Book", **more})
+    return BookProgress(**{"job": "a", "name": "book", "title": "The Book", **more})
 
 
 def test_without_a_terminal_a_line_comes_with_each_stage_and_each_quarter():

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from speedd.commands.jobs import print_status
 from speedd.daemon.status import describe, describe_engine
 from speedd.execution.base import ExecutorStatus, WorkerState, WorkerStatus
-from speedd.pipeline.job_run import Watch
+from speedd.pipeline.job_run import BookProgress
 
 PLAIN = WorkerStatus(
     *(0, 7, WorkerState.BUSY, 90 << 20, 0, 1, 2),
@@ -70,9 +70,11 @@ def test_what_has_no_figures_yet_is_told_without_any():
 
 
 def test_how_long_yet_is_told_as_people_do_and_a_pace_only_while_it_speaks():
-    watch = Watch("job", "Book", stage="narrating", share=0.25, done=1, total=4, eta_s=11_520.0, realtime_factor=2.0)
-    assert describe(watch) == "Book: narrating 25%, chunk 1/4, 3 h 12 min left, 2 × realtime"
-    assert describe(replace(watch, stage="mastering")) == "Book: mastering 25%, 3 h 12 min left"
+    progress = BookProgress(
+        "job", "Book", stage="narrating", share=0.25, done=1, total=4, eta_s=11_520.0, realtime_factor=2.0
+    )
+    assert describe(progress) == "Book: narrating 25%, chunk 1/4, 3 h 12 min left, 2 × realtime"
+    assert describe(replace(progress, stage="mastering")) == "Book: mastering 25%, 3 h 12 min left"
 
 
 def test_why_nothing_is_spoken_is_told():

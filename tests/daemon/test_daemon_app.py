@@ -29,7 +29,7 @@ def test_a_state_directory_is_one_processs_until_it_lets_go(config):
         with pytest.raises(TryAgainError, match=f"Another speedd uses the state directory {config.paths.state}"):
             opened(config)
         with open_ledger(config) as ledger:  # to look is allowed
-            assert ledger.jobs.rows() == []
+            assert ledger.jobs.all() == []
     with opened(config):
         pass
 
@@ -99,7 +99,7 @@ def test_workers_that_nobody_looks_after_any_more_are_replaced(config):
     with opened(config) as one:
         first = one.executor("tone")
         assert one.executor("tone") is first
-        first._crew._release_idle = None  # calling it ends the crew's thread
+        first._supervisor._release_idle = None  # calling it ends the supervisor's thread
         with pytest.raises(EngineError, match="worker pool failed: TypeError"):
             list(first.run(work))
         assert one.engines() == {}

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import speedd_house
-from speedd_house import House, wait_until
+import speedd_sandbox
+from speedd_sandbox import Sandbox, wait_until
 
 BOOKS, SENTENCES = 3, 36
 UTTERANCES = SENTENCES + 1
@@ -28,14 +28,14 @@ SLOW_ENCODER = """
 import os, sys, time
 from pathlib import Path
 from speedd.audio import mastering
-from speedd.execution.pool.work_queue import Board
+from speedd.execution.pool.work_queue import WorkQueue
 
 def note(what, amount, most={}):
     if amount > most.get(what, 0):
         most[what] = amount
         Path(os.environ["SPEEDD_TEST_MOST"], what).write_text(str(amount))
 
-make, encode, add = mastering.make, mastering._encode, Board.add
+make, encode, add = mastering.make, mastering._encode, WorkQueue.add
 def slow(*given):
     time.sleep(0.3)
     return make(*given)
@@ -45,7 +45,7 @@ def noted_encode(tracks, timeline, sound, pool, most, *rest):
 def noted_add(board, run, utterance):
     add(board, run, utterance)
     note("pulled", len(run.waiting))
-mastering.make, mastering._encode, Board.add = slow, noted_encode, noted_add
+mastering.make, mastering._encode, WorkQueue.add = slow, noted_encode, noted_add
 from speedd.cli import main
 sys.exit(main())
 """
@@ -87,22 +87,22 @@ def role(pid):
 class Onlooker(threading.Thread):
     """Looks every twentieth of a second at what lies between the stages, and at the memory of the whole tree."""
 
-    def __init__(self, house, pid):
+    def __init__(self, sandbox, pid):
         super().__init__(daemon=True)
-        self.house, self.pid = house, pid
+        self.sandbox, self.pid = sandbox, pid
         self.done = threading.Event()
         self.most = dict.fromkeys(WATCHED, 0)
 
     def run(self):
         while not self.done.wait(0.05):
-            spoken = len(self.house.spoken)  # first: what is stored meanwhile counts for it
-            self.note("unstored", spoken - sum(1 for _ in self.house.state.glob("takes/??/*.flac")))
+            spoken = len(self.sandbox.spoken)  # first: what is stored meanwhile counts for it
+            self.note("unstored", spoken - sum(1 for _ in self.sandbox.state.glob("takes/??/*.flac")))
             tree = [(role(pid), resident_mb(pid)) for pid in processes(self.pid)]
             self.note("tree", sum(mb for _, mb in tree))
             for name, mb in tree:
                 self.note(name, mb)
             with suppress(OSError, ValueError):
-                status = json.loads((self.house.state / "status.json").read_text())
+                status = json.loads((self.sandbox.state / "status.json").read_text())
                 self.note("books", len(status["books"]))
                 for engine in status["engines"].values():
                     self.note("waiting", engine["waiting"])
@@ -115,21 +115,21 @@ class Onlooker(threading.Thread):
 
 
 @pytest.mark.fault
-def test_what_is_slow_holds_back_what_is_fast(house: House, monkeypatch, tmp_path):
-    monkeypatch.setattr(speedd_house, "SPEEDD", [sys.executable, "-c", SLOW_ENCODER])
-    house.configure(
+def test_what_is_slow_holds_back_what_is_fast(sandbox: Sandbox, monkeypatch, tmp_path):
+    monkeypatch.setattr(speedd_sandbox, "SPEEDD", [sys.executable, "-c", SLOW_ENCODER])
+    sandbox.configure(
         engine={"name": "bulky", "workers": WORKERS},
         limits={"open_books": OPEN_BOOKS, "disk_reserve_mb": 0, "stretches_ahead": STRETCHES_AHEAD},
         workers={"store_takes": STORE_TAKES, "ahead": AHEAD},
     )
     for book in range(BOOKS):
-        house.drop(f"Book {book}.txt", "\n\n".join(sentence(number, book) for number in range(SENTENCES)))
+        sandbox.drop(f"Book {book}.txt", "\n\n".join(sentence(number, book) for number in range(SENTENCES)))
     noted = tmp_path / "most"
     noted.mkdir()
-    with house.daemon(env={"SPEEDD_TEST_SLOW_S": "0.1", "SPEEDD_TEST_MOST": str(noted)}) as daemon:
-        onlooker = Onlooker(house, daemon.process.pid)
+    with sandbox.daemon(env={"SPEEDD_TEST_SLOW_S": "0.1", "SPEEDD_TEST_MOST": str(noted)}) as daemon:
+        onlooker = Onlooker(sandbox, daemon.process.pid)
         onlooker.start()
-        wait_until(lambda: len(house.books) == BOOKS)
+        wait_until(lambda: len(sandbox.books) == BOOKS)
         onlooker.done.set()
         onlooker.join()
         assert daemon.stop() == 0

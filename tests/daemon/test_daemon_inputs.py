@@ -7,7 +7,7 @@ import shutil
 
 import jsonschema
 import pytest
-from speedd_house import ROOT, STORY, House, epub
+from speedd_sandbox import ROOT, STORY, Sandbox, epub
 
 GERMAN = (
     "Die alte Uhr stand seit hundert Jahren im Flur, und niemand hatte sie je aufgezogen. Sie ging trotzdem weiter,"
@@ -39,56 +39,56 @@ REASONS = {
 """What the reason says, by the name of the source."""
 
 
-def drop_all(house: House) -> None:
+def drop_all(sandbox: Sandbox) -> None:
     cut = epub("Cut")
-    house.drop("silent.epub", epub("silent"))
-    house.drop("silent.toml", '[engine]\nname = "silent"\n')
-    house.drop("empty.txt", "")
-    house.drop("cut.epub", cut[: len(cut) // 2])
-    house.drop("recipes.json", '{"recipes": ["pancakes"]}')
-    house.drop("cut chunks.json", '[{"index": 0, "text": "It was la')
-    house.drop("surrogate.json", '[{"index": 0, "text": "It \\ud800 was late."}]')
-    house.drop("Die Uhr.txt", GERMAN)
-    house.drop("song.xyz", b"\x00\x01\x02")
-    house.drop("letter.pdf", b"%PDF-1.4\n%\xe2\xe3")
-    house.drop("settings.epub", epub("settings"))
-    house.drop("settings.toml", '[book]\ntitel = "x"\n[limits]\nopen_books = 9\n')
-    house.drop("no toml.epub", epub("no toml"))
-    house.drop("no toml.toml", "this is no toml")
-    house.drop("no engine.epub", epub("no engine"))
-    house.drop("no engine.toml", '[engine]\nname = "parrot"\n')
-    unreadable = house.drop("unreadable.txt")
+    sandbox.drop("silent.epub", epub("silent"))
+    sandbox.drop("silent.toml", '[engine]\nname = "silent"\n')
+    sandbox.drop("empty.txt", "")
+    sandbox.drop("cut.epub", cut[: len(cut) // 2])
+    sandbox.drop("recipes.json", '{"recipes": ["pancakes"]}')
+    sandbox.drop("cut chunks.json", '[{"index": 0, "text": "It was la')
+    sandbox.drop("surrogate.json", '[{"index": 0, "text": "It \\ud800 was late."}]')
+    sandbox.drop("Die Uhr.txt", GERMAN)
+    sandbox.drop("song.xyz", b"\x00\x01\x02")
+    sandbox.drop("letter.pdf", b"%PDF-1.4\n%\xe2\xe3")
+    sandbox.drop("settings.epub", epub("settings"))
+    sandbox.drop("settings.toml", '[book]\ntitel = "x"\n[limits]\nopen_books = 9\n')
+    sandbox.drop("no toml.epub", epub("no toml"))
+    sandbox.drop("no toml.toml", "this is no toml")
+    sandbox.drop("no engine.epub", epub("no engine"))
+    sandbox.drop("no engine.toml", '[engine]\nname = "parrot"\n')
+    unreadable = sandbox.drop("unreadable.txt")
     unreadable.chmod(0)
     if os.geteuid() == 0:
         os.chown(unreadable, OTHER_USER, OTHER_USER)
-    (house.inbox / "link.txt").symlink_to("/etc/passwd")
-    os.mkfifo(house.inbox / "pipe.txt")
+    (sandbox.inbox / "link.txt").symlink_to("/etc/passwd")
+    os.mkfifo(sandbox.inbox / "pipe.txt")
 
-    house.drop("Flaky.epub", epub("Moody", "All is well here. This FLAKY sentence is not. All is well again."))
-    house.drop("Flaky.toml", '[engine]\nname = "flaky"\n')
-    house.drop(f"{EMOJI}.txt", STORY)
-    house.drop("long title.epub", epub(LONG_TITLE))
-    house.drop("Good.epub", epub("Good"))
+    sandbox.drop("Flaky.epub", epub("Moody", "All is well here. This FLAKY sentence is not. All is well again."))
+    sandbox.drop("Flaky.toml", '[engine]\nname = "flaky"\n')
+    sandbox.drop(f"{EMOJI}.txt", STORY)
+    sandbox.drop("long title.epub", epub(LONG_TITLE))
+    sandbox.drop("Good.epub", epub("Good"))
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
     """All of them in one inbox, run over once by a user who may not read everything; with what status says then."""
-    house = House(tmp_path_factory.mktemp("mixed") / "house")
-    house.configure(engine={"workers": 1})
-    drop_all(house)
+    sandbox = Sandbox(tmp_path_factory.mktemp("mixed") / "sandbox")
+    sandbox.configure(engine={"workers": 1})
+    drop_all(sandbox)
     wrap = None
     if os.geteuid() == 0:
         if not shutil.which("setpriv"):
             pytest.skip("root may read every file, and there is no setpriv to give that right up")
         wrap = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"]
-    return house, house.once(wrap=wrap)
+    return sandbox, sandbox.once(wrap=wrap)
 
 
 @pytest.mark.parametrize("name", REASONS)
 def test_a_book_that_cannot_be_narrated_is_set_aside_with_a_reason(mixed, name):
-    house, result = mixed
-    reason = house.reason(name)
+    sandbox, result = mixed
+    reason = sandbox.reason(name)
     assert re.search(REASONS[name], reason), reason
     assert "What to do: " in reason
     assert "Traceback" not in reason
@@ -98,18 +98,18 @@ def test_a_book_that_cannot_be_narrated_is_set_aside_with_a_reason(mixed, name):
 
 
 def test_the_good_books_among_them_are_published(mixed):
-    house, _ = mixed
-    assert {book.run["book"]["title"] for book in house.books} == {"Good", "Moody", EMOJI, LONG_TITLE}
-    for book in house.books:
+    sandbox, _ = mixed
+    assert {book.run["book"]["title"] for book in sandbox.books} == {"Good", "Moody", EMOJI, LONG_TITLE}
+    for book in sandbox.books:
         jsonschema.validate(book.run, SCHEMA)
         assert all(len(os.fsencode(path.name)) <= 255 for path in [book.folder, *book.folder.iterdir()])
 
 
 def test_nothing_is_left_and_the_exit_code_says_that_something_failed(mixed):
-    house, result = mixed
+    sandbox, result = mixed
     assert result.code == 1
-    assert house.left() == []
-    assert sorted(path.name for path in (house.inbox / "_failed").iterdir()) == sorted(REASONS)
+    assert sandbox.left() == []
+    assert sorted(path.name for path in (sandbox.inbox / "_failed").iterdir()) == sorted(REASONS)
     for name in REASONS:
         assert f"{name}: {'failed' if name == 'silent' else 'refused'}: " in result.out
 
@@ -121,8 +121,8 @@ def test_a_file_that_is_cut_short_is_tried_once_more_before_it_is_refused(mixed)
 
 
 def test_a_take_that_is_turned_down_is_rendered_again_with_the_next_seed(mixed):
-    house, result = mixed
-    book = house.titled("Moody")
+    sandbox, result = mixed
+    book = sandbox.titled("Moody")
     attempts = {text: chunk["attempts"] for text, chunk in zip(book.texts, book.run["chunks"], strict=True)}
     assert attempts.pop("This FLAKY sentence is not.") == 2
     assert set(attempts.values()) == {1}

@@ -4,7 +4,7 @@ import re
 import socket
 import threading
 
-from speedd_house import House, epub, long_story, wait_until
+from speedd_sandbox import Sandbox, epub, long_story, wait_until
 
 STATUS = re.compile(
     r"STATUS=Long: narrating \d+%, chunk \d+/\d+, \d+ s left, \d+ × realtime;"
@@ -18,19 +18,19 @@ def heard_by(listener, messages):
         messages.append(message)
 
 
-def with_an_eta(house):
+def with_an_eta(sandbox):
     def look():
-        status = house.status
+        status = sandbox.status
         return status if any(job["eta_s"] for job in status["jobs"]) and len(status["jobs"]) > 1 else None
 
     return look
 
 
-def test_how_full_how_fast_and_how_long_yet(house: House, tmp_path):
-    mishaps = tmp_path / "mishaps"
-    mishaps.mkdir()
-    house.configure(engine={"name": "counting", "workers": 1})
-    house.drop("Long.txt", "It began with a KILL.\n\n" + long_story(160))
+def test_how_full_how_fast_and_how_long_yet(sandbox: Sandbox, tmp_path):
+    fault_folder = tmp_path / "fault_folder"
+    fault_folder.mkdir()
+    sandbox.configure(engine={"name": "counting", "workers": 1})
+    sandbox.drop("Long.txt", "It began with a KILL.\n\n" + long_story(160))
     messages = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
@@ -38,11 +38,11 @@ def test_how_full_how_fast_and_how_long_yet(house: House, tmp_path):
         env = {
             "NOTIFY_SOCKET": listener.getsockname(),
             "SPEEDD_TEST_SLOW_S": "0.3",
-            "SPEEDD_TEST_MISHAPS": str(mishaps),
+            "SPEEDD_TEST_FAULTS": str(fault_folder),
         }
-        with house.daemon(env=env) as daemon:
+        with sandbox.daemon(env=env) as daemon:
             wait_until(lambda: [message for message in messages if STATUS.search(message)])
-            found = house.status["daemon"]
+            found = sandbox.status["daemon"]
             (book,) = found["books"]
             assert book["stage"] == "narrating"
             assert book["eta_s"] > 0
@@ -64,23 +64,23 @@ SLOW_S = 0.2
 """What the engine takes over each sentence, at least."""
 
 
-def test_what_was_stored_already_makes_no_book_look_shorter_than_it_is(house: House, tmp_path):
+def test_what_was_stored_already_makes_no_book_look_shorter_than_it_is(sandbox: Sandbox, tmp_path):
     """Three quarters of an edited book are there at once: that is no pace."""
     messages = []
-    house.configure(engine={"name": "slow", "workers": 1}, limits={"open_books": 1})
-    house.drop("Long.epub", epub("Long", long_story(120)))
-    assert house.once(env={"SPEEDD_TEST_SLOW_S": "0"}).code == 0
+    sandbox.configure(engine={"name": "slow", "workers": 1}, limits={"open_books": 1})
+    sandbox.drop("Long.epub", epub("Long", long_story(120)))
+    assert sandbox.once(env={"SPEEDD_TEST_SLOW_S": "0"}).code == 0
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         threading.Thread(target=heard_by, args=(listener, messages), daemon=True).start()
         env = {"NOTIFY_SOCKET": listener.getsockname(), "SPEEDD_TEST_SLOW_S": str(SLOW_S)}
-        with house.daemon(env=env) as daemon:
+        with sandbox.daemon(env=env) as daemon:
             # The new sentences come first: what is stored must be known before they are spoken.
             fresh = long_story(40).replace("Sentence", "Another sentence")
-            house.drop("Long Too.epub", epub("Long Too", f"{fresh}\n\n{long_story(120)}"))
-            house.drop("Queued.epub", epub("Queued"))
+            sandbox.drop("Long Too.epub", epub("Long Too", f"{fresh}\n\n{long_story(120)}"))
+            sandbox.drop("Queued.epub", epub("Queued"))
             wait_until(lambda: [message for message in messages if "s left" in message])
-            live = wait_until(with_an_eta(house))
+            live = wait_until(with_an_eta(sandbox))
             jobs = {job["name"]: job for job in live["jobs"]}
             assert jobs["Long Too"]["eta_s"] == live["daemon"]["books"][0]["eta_s"]
             assert jobs["Queued"]["eta_s"] is None

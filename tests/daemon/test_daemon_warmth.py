@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 
 import pytest
-from speedd_house import House, epub, wait_until
+from speedd_sandbox import Sandbox, epub, wait_until
 
 WORKERS = 2
 OTHER = '[engine]\nname = "slow"\n'
@@ -14,13 +14,13 @@ OTHER = '[engine]\nname = "slow"\n'
 class Books:
     """Drops one book after the other into a running daemon, and counts what was loaded for them."""
 
-    def __init__(self, house, daemon, warmth):
-        self.house, self.daemon, self.warmth = house, daemon, warmth
+    def __init__(self, sandbox, daemon, warmth):
+        self.sandbox, self.daemon, self.warmth = sandbox, daemon, warmth
 
     def narrate(self, title, settings=""):
         if settings:
-            self.house.drop(f"{title}.toml", settings)
-        self.house.drop(f"{title}.epub", epub(title))
+            self.sandbox.drop(f"{title}.toml", settings)
+        self.sandbox.drop(f"{title}.epub", epub(title))
         self.daemon.wait_for("job.published", book=title)
         return self.warm()
 
@@ -32,11 +32,11 @@ class Books:
 
 
 @pytest.fixture
-def books(house: House, tmp_path, request):
-    house.configure(engine={"workers": WORKERS}, limits={"open_books": 1}, **getattr(request, "param", {}))
+def books(sandbox: Sandbox, tmp_path, request):
+    sandbox.configure(engine={"workers": WORKERS}, limits={"open_books": 1}, **getattr(request, "param", {}))
     warmth = tmp_path / "warmth"
-    with house.daemon(env={"SPEEDD_TEST_WARMTH": str(warmth), "SPEEDD_TEST_SLOW_S": "0.05"}) as daemon:
-        yield Books(house, daemon, warmth)
+    with sandbox.daemon(env={"SPEEDD_TEST_WARMTH": str(warmth), "SPEEDD_TEST_SLOW_S": "0.05"}) as daemon:
+        yield Books(sandbox, daemon, warmth)
 
 
 # A short book may be over before the last worker has loaded: how many of them got ready is told at the end.
@@ -63,22 +63,22 @@ def test_an_engine_that_was_unloaded_is_loaded_again_only_for_a_book_that_it_spe
     for title, settings, engine in (("First", "", "tone"), ("Second", OTHER, "slow"), ("Third", "", "tone")):
         books.narrate(title, settings)
         # All of its workers: one may still be loading when the others have spoken the book.
-        wait_until(lambda engine=engine: not any(worker["pid"] for worker in workers(books.house, engine)))
+        wait_until(lambda engine=engine: not any(worker["pid"] for worker in workers(books.sandbox, engine)))
         after = books.warm()
         assert {name for name, _ in after - before} == {engine}
         before = after
 
 
-def workers(house, engine):
-    live = house.status["daemon"]
+def workers(sandbox, engine):
+    live = sandbox.status["daemon"]
     return live["engines"].get(engine, {"workers": []})["workers"] if live else []
 
 
-def test_loading_and_getting_ready_for_the_voice_of_the_book_are_told(house: House, tmp_path):
+def test_loading_and_getting_ready_for_the_voice_of_the_book_are_told(sandbox: Sandbox, tmp_path):
     gate = tmp_path / "gate"
     gate.write_text("load Cosine")
-    house.configure(engine={"name": "gated", "voice": "Cosine", "workers": 1})
-    house.drop("Book.epub", epub("Book"))
+    sandbox.configure(engine={"name": "gated", "voice": "Cosine", "workers": 1})
+    sandbox.drop("Book.epub", epub("Book"))
     messages = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
@@ -86,17 +86,17 @@ def test_loading_and_getting_ready_for_the_voice_of_the_book_are_told(house: Hou
             target=lambda: messages.extend(iter(lambda: listener.recv(4096).decode(), "")), daemon=True
         ).start()
         env = {"SPEEDD_TEST_GATE": str(gate), "NOTIFY_SOCKET": listener.getsockname()}
-        with house.daemon(env=env) as daemon:
+        with sandbox.daemon(env=env) as daemon:
             for state, note, opened in (
                 ("loading", "loading the engine", "Cosine"),
                 ("busy", "getting ready for the voice Cosine", ""),
             ):
-                wait_until(lambda note=note: [told["note"] for told in workers(house, "gated")] == [note])
-                assert [told["state"] for told in workers(house, "gated")] == [state]
-                assert note in house.speedd("status").out
+                wait_until(lambda note=note: [told["note"] for told in workers(sandbox, "gated")] == [note])
+                assert [told["state"] for told in workers(sandbox, "gated")] == [state]
+                assert note in sandbox.speedd("status").out
                 wait_until(lambda note=note: [message for message in messages if message.endswith(note)])
                 gate.write_text(opened or "nothing")
             daemon.wait_for("job.published", book="Book")
-            wait_until(lambda: [told["note"] for told in workers(house, "gated")] == [""])
+            wait_until(lambda: [told["note"] for told in workers(sandbox, "gated")] == [""])
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.sendto(b"", listener.getsockname())

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 import structlog
-from speedd_house import wait_until
+from speedd_sandbox import wait_until
 
 from speedd.config import load_config
 from speedd.daemon import Daemon
@@ -62,7 +62,7 @@ def daemon(config, listener):
 
 def test_a_worker_that_no_signal_ends_is_told_by_silence(daemon, listener, monkeypatch):
     # As one that hangs in a dead driver: it is killed, and nothing happens.
-    monkeypatch.setattr("speedd.execution.pool.process.Child.kill", lambda _: None)
+    monkeypatch.setattr("speedd.execution.pool.process.WorkerProcess.kill", lambda _: None)
     monkeypatch.setattr("speedd.execution.pool.supervisor.OVERDUE_S", 0.5)
     wait_until(lambda: "WATCHDOG=1" in heard(listener))
     (daemon.config.paths.inbox / "Hangs.txt").write_text("The engine will HANG on it.")

@@ -1,6 +1,6 @@
 """The real Chatterbox, in whose forward passes things go wrong on demand; its weights are what the options name.
 
-On a text that holds one of these words it goes wrong once (a folder that SPEEDD_TEST_MISHAPS names remembers that):
+On a text that holds one of these words it goes wrong once (a folder that SPEEDD_TEST_FAULTS names remembers that):
 ``OOM``, ``NAN``, ``HANG`` and ``KILL`` in T3's transformer, a few tokens into the text; ``FLOWOOM``, ``FLOWNAN``,
 ``FLOWHANG`` and ``FLOWKILL`` in S3Gen's estimator. Its first load is killed half way if the folder holds ``load``.
 ``LARGE`` finds no room in S3Gen unless the reference is short; while the folder holds ``full``, neither does S3Gen
@@ -119,7 +119,7 @@ class ChatterboxWithMishaps:
             rendered = [self.noting.given[row.seed] for row in rows]
             if (
                 any(holds(utterance, "LARGE") for utterance in rendered)
-                and self.engine._models.arrangement.reference_s > SHORT_S
+                and self.engine._models.placement.reference_s > SHORT_S
             ):
                 raise out_of_memory()
             s3gen.flow.estimator.rendered = rendered
@@ -136,21 +136,21 @@ class Factory:
         from speedd.engines.chatterbox.library_output import import_quietly  # noqa: PLC0415
 
         import_quietly()
-        from speedd.engines.chatterbox.memory import placement as arrangement  # noqa: PLC0415
+        from speedd.engines.chatterbox.memory import placement  # noqa: PLC0415
 
-        mishaps = Path(os.environ["SPEEDD_TEST_MISHAPS"])
-        if (mishaps / "load").exists():
-            (mishaps / "load").unlink()
-            arrangement.load_s3gen = lambda *_, **__: kill()
-        if (mishaps / "full").exists():
-            from_model = arrangement.S3Gen.from_model
+        fault_folder = Path(os.environ["SPEEDD_TEST_FAULTS"])
+        if (fault_folder / "load").exists():
+            (fault_folder / "load").unlink()
+            placement.load_s3gen = lambda *_, **__: kill()
+        if (fault_folder / "full").exists():
+            from_model = placement.S3Gen.from_model
 
             def tight(model, **settings):
-                if settings["reference_s"] > SHORT_S and (mishaps / "full").exists():
+                if settings["reference_s"] > SHORT_S and (fault_folder / "full").exists():
                     raise out_of_memory()
                 return from_model(model, **settings)
 
-            arrangement.S3Gen.from_model = tight
+            placement.S3Gen.from_model = tight
         return ChatterboxWithMishaps(find("chatterbox").load(options))
 
 

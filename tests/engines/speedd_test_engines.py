@@ -16,10 +16,10 @@ is answered with `Failed` by every one of them. What else they do:
 - ``oom_at_rows``: claims 8 rows, has memory for 3: a larger batch runs out of it.
 - ``tight``: likewise; and a text that holds ``BIG``, ``LARGE`` or ``HUGE`` needs one, two or three fallbacks (it has
   two: ``smaller``, which keeps the bits, and ``whisper``, which does not), the voice ``Cosine`` one.
-- ``cramped``: as ``tight``, and while SPEEDD_TEST_MISHAPS holds ``full`` it cannot speak at all without both of them.
+- ``cramped``: as ``tight``, and while SPEEDD_TEST_FAULTS holds ``full`` it cannot speak at all without both of them.
   If it holds ``lacking``, the model turns out to be no good as soon as there is room for it.
-- ``mishap``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
-  SPEEDD_TEST_MISHAPS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
+- ``fault``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
+  SPEEDD_TEST_FAULTS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
   of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
 - ``moving``: as ``tight`` on a card, with one fallback: what holds ``BIG`` is spoken on the CPU. It says of
   each text how nice the thread was that spoke it.
@@ -27,13 +27,13 @@ is answered with `Failed` by every one of them. What else they do:
   them: ``load 1`` (it dies while loading on card 1), ``refuse 1`` (it says that it cannot be loaded), ``work 1``
   (it loads, and dies in each text).
 - ``roomy``: on a card; speaks 8 at once in SPEEDD_TEST_SLOW_S seconds (0.05), and 4 after giving memory back because
-  others need it. A file ``released`` in SPEEDD_TEST_MISHAPS says when that was (``shrink``, or ``all`` when it may have
+  others need it. A file ``released`` in SPEEDD_TEST_FAULTS says when that was (``shrink``, or ``all`` when it may have
   all again) and how many it had in hand.
 - ``no_numbers``: a sample of every take is not a number.
 - ``clinging``: sleeps as ``slow`` does; ``FULL`` is raised each time. It does not end: SPEEDD_TEST_CLINGS says where it
   stays, in ``close``, or at the process's ``exit``; with ``load`` it has no room while loading, and stays at the exit.
 - ``counting``: speaks 4 at once, a token for each character, in SPEEDD_TEST_SLOW_S seconds (0.05); dies once on a text
-  that holds ``KILL`` as ``mishap`` does.
+  that holds ``KILL`` as ``fault`` does.
 - ``bulky``: 8 at once, a minute of samples each in no time, and a disk that takes SPEEDD_TEST_SLOW_S seconds (0.05)
   over each take.
 - ``crash_in_batch``: takes 8 rows at once and dies if one of them holds ``CRASH``: which one, nobody can tell.
@@ -257,9 +257,9 @@ class Tight(OomAtRows):
 
 class Cramped(Tight):
     def prewarm(self, voice):
-        if len(self.holding) < len(self.info.fallbacks) and (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "full").exists():
+        if len(self.holding) < len(self.info.fallbacks) and (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "full").exists():
             raise DeviceFullError("There is no room for the model.")
-        if (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "lacking").exists():
+        if (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "lacking").exists():
             raise EngineError("The model holds no tensor speech_head.", hint="Get the file again.")
         super().prewarm(voice)
 
@@ -298,7 +298,7 @@ class Roomy(OomAtRows):
 
     def release_memory(self, *, shrink=False):
         self.claimed_rows = 4 if shrink else 8
-        with (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "released").open("a") as file:
+        with (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "released").open("a") as file:
             file.write(f"{'shrink' if shrink else 'all'} {self.in_hand}\n")
 
 
@@ -340,12 +340,12 @@ class Mishap(OomAtRows):
             yield take
 
 
-def due(mishap, rows):
+def due(fault, rows):
     """Whether this happens now: once for each text that holds its word, in whatever process."""
     for utterance in rows:
-        if holds(utterance, mishap):
+        if holds(utterance, fault):
             try:
-                (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / f"{mishap} {utterance.key}").touch(exist_ok=False)
+                (Path(os.environ["SPEEDD_TEST_FAULTS"]) / f"{fault} {utterance.key}").touch(exist_ok=False)
             except FileExistsError:
                 continue
             return True
@@ -451,7 +451,7 @@ class Factory:
             os._exit(4)
         if self.engine is Mishap:
             with suppress(FileNotFoundError):
-                (Path(os.environ["SPEEDD_TEST_MISHAPS"]) / "load").unlink()
+                (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "load").unlink()
                 os._exit(4)
         if self.engine is Clinging and (where := os.environ["SPEEDD_TEST_CLINGS"]) != "close":
             atexit.register(sleep_for_ever)
@@ -476,7 +476,7 @@ MOVING = Factory("moving", Moving, device="test", fallbacks=(Fallback("cpu", {"d
 CARD = Factory("card", OnCard, device="cuda")
 ROOMY = Factory("roomy", Roomy, device="cuda")
 NO_NUMBERS = Factory("no_numbers", NoNumbers)
-MISHAP = Factory("mishap", Mishap, device="test")
+FAULT = Factory("fault", Mishap, device="test")
 CLINGING = Factory("clinging", Clinging)
 COUNTING = Factory("counting", Counting, device="test")
 BULKY = Factory("bulky", Bulky, device="test")

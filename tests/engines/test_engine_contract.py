@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from speedd.engines import available, find
-from speedd.engines.base import Engine, OutOfMemory, Retreating, Thrifty
+from speedd.engines.base import Engine, HasFallbacks, OutOfMemory, ReleasesMemory
 from speedd.errors import VoiceError
 from speedd.model import Failed, Style, Take, Utterance, Voice
 
@@ -297,8 +297,8 @@ def test_a_voice_that_cannot_be_used_is_told_from_an_engine_that_cannot_and_the_
 def test_an_engine_with_fallbacks_takes_them_and_comes_back(engine):
     names = tuple(fallback.name for fallback in engine.info.fallbacks)
     assert len(set(names)) == len(names)
-    assert not names or isinstance(engine, Retreating)
-    if isinstance(engine, Retreating):
+    assert not names or isinstance(engine, HasFallbacks)
+    if isinstance(engine, HasFallbacks):
         work = utterances(engine.info)
         before = digests(spoken(engine, work))
         for count in range(len(names) + 1):
@@ -310,7 +310,7 @@ def test_an_engine_with_fallbacks_takes_them_and_comes_back(engine):
 
 
 def test_giving_memory_back_changes_nothing(engine):
-    if isinstance(engine, Thrifty):
+    if isinstance(engine, ReleasesMemory):
         work = utterances(engine.info)
         before = digests(spoken(engine, work))
         engine.release_memory()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from speedd.engines.base import Budget
-from speedd.execution.scheduler import Waiting, choose, row_cost_bytes
+from speedd.execution.scheduler import QueuedRow, choose, row_cost_bytes
 from speedd.execution.worker.throttle import Answer, Throttle
 from speedd.model import TextLimits
 
@@ -124,7 +124,7 @@ class Simulation:
         self.tenants_every_s = tenants_every_s
         self.todo = deque((number, int(min(400, max(20, self.dice.gauss(200, 70))))) for number in range(chunks))
         self.waiting, self.running = [], {}
-        self.throttle = Throttle((), quiet_s=30.0)
+        self.throttle = Throttle((), regrow_after_s=30.0)
         self.events, self.ties = [], count()
         self.clock, self.read_at, self.read = 0.0, -1.0, 0
         self.broken_since = None
@@ -182,7 +182,7 @@ class Simulation:
     def admit(self):
         while self.todo and len(self.waiting) < self.ahead:
             number, chars = self.todo.popleft()
-            self.waiting.append((number, Waiting(chars)))
+            self.waiting.append((number, QueuedRow(chars)))
         self.throttle.grow(self.clock)
         chosen = choose(
             [one for _, one in self.waiting],
@@ -218,21 +218,21 @@ class Simulation:
         if block:
             row.blocks.append(block)
         else:
-            self.run_out(row)
+            self.note_out_of_memory(row)
 
-    def run_out(self, row):
+    def note_out_of_memory(self, row):
         """What a worker does: give back, fewer rows, empty the cache."""
         self.report.ran_out += 1
-        self.report.given_up += self.throttle.run_out(len(self.running), self.clock) is Answer.GIVE_UP
+        self.report.given_up += self.throttle.note_out_of_memory(len(self.running), self.clock) is Answer.GIVE_UP
         self.release(row)
         row.dropped = True
-        self.waiting.insert(0, (row.number, Waiting(row.chars)))
+        self.waiting.insert(0, (row.number, QueuedRow(row.chars)))
         self.card.cache.clear()
 
     def end(self, row):
         if not row.dropped:
             self.release(row)
-            self.throttle.go_well()
+            self.throttle.note_success()
             self.report.spoken.append(row.number)
 
     def release(self, row):

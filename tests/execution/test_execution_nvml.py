@@ -21,15 +21,15 @@ import structlog
 out = structlog.PrintLoggerFactory(sys.stderr)
 structlog.configure(processors=[structlog.processors.JSONRenderer()], logger_factory=out)
 from speedd.config import GpuSettings
-from speedd.execution.pool.gpus import NvmlCards
-from speedd.execution.pool.yield_policy import Etiquette
-cards = NvmlCards()
+from speedd.execution.pool.gpus import NvmlGpus
+from speedd.execution.pool.yield_policy import YieldPolicy
+cards = NvmlGpus()
 said = []
 for card, workers in json.loads(sys.argv[1]):
     workers = {int(pid): told_bytes for pid, told_bytes in workers.items()}
     use = cards.look(card, workers)
-    manners = Etiquette(GpuSettings(), cards=cards).judge(card, workers, 0.0)[0]
-    said.append([use and round(use.others, 3), manners.name])
+    yield_level = YieldPolicy(GpuSettings(), cards=cards).judge(card, workers, 0.0)[0]
+    said.append([use and round(use.others, 3), yield_level.name])
 print(json.dumps(said))
 """
 
@@ -101,5 +101,5 @@ def test_without_the_extra_or_a_driver_there_is_one_quiet_line(request, given, r
         given = {**given, "library": request.getfixturevalue("library")}
     seen, (line,) = ask(["0", {PID: 0}], ["0", {}], **given)
     assert seen == [[None, "WORK"]] * 2
-    assert line["event"] == "cards.unwatched"
+    assert line["event"] == "gpu.unwatched"
     assert line["reason"].startswith(reason)

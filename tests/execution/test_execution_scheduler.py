@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speedd.engines.base import Budget
-from speedd.execution.scheduler import PATIENCE, Waiting, choose, room_bytes, row_cost_bytes, window
+from speedd.execution.scheduler import MAX_TIMES_PASSED_OVER, QueuedRow, choose, room_bytes, row_cost_bytes, window
 from speedd.model import TextLimits
 
 LIMITS = TextLimits(best_chars=100, max_chars=400)
@@ -29,7 +29,7 @@ budgets = st.builds(
     reserve=st.integers(0, 3000),
 )
 def test_a_batch_never_exceeds_its_budget(chars, running, max_rows, rows_cap, budget, reserve):
-    waiting = [Waiting(length) for length in chars]
+    waiting = [QueuedRow(length) for length in chars]
     chosen = choose(
         waiting,
         running,
@@ -57,7 +57,7 @@ def test_nobody_is_overtaken_more_often_than_is_promised(chars, rows, memory, da
     while coming or waiting or running:
         while coming and len(waiting) < 24:
             number, length = coming.pop(0)
-            waiting.append((number, Waiting(length)))
+            waiting.append((number, QueuedRow(length)))
         held = sum(row_cost_bytes(chars[number], Budget(rows, 0, 1000), LIMITS) for number in running)
         chosen = choose(
             [one for _, one in waiting],
@@ -75,19 +75,19 @@ def test_nobody_is_overtaken_more_often_than_is_promised(chars, rows, memory, da
         running.pop(data.draw(st.integers(0, len(running) - 1)))
     assert sorted(started) == list(range(len(chars)))
     for place, number in enumerate(started):
-        assert sum(before > number for before in started[:place]) <= PATIENCE
+        assert sum(before > number for before in started[:place]) <= MAX_TIMES_PASSED_OVER
 
 
 def free(chars, **options):
     settings = {"max_rows": 8, "rows_cap": 8, "budget": Budget(8, 4000, 1000), "limits": LIMITS}
-    return choose([Waiting(length) for length in chars], [], **settings | options)
+    return choose([QueuedRow(length) for length in chars], [], **settings | options)
 
 
 def test_something_always_starts_on_an_empty_engine():
     none = Budget(rows=0, free_bytes=0, row_bytes=1000)
     assert free([5000], budget=none) == [0]
     assert free([]) == []
-    assert choose([Waiting(10)], [10], max_rows=4, rows_cap=8, budget=none, limits=LIMITS) == []
+    assert choose([QueuedRow(10)], [10], max_rows=4, rows_cap=8, budget=none, limits=LIMITS) == []
 
 
 def test_long_texts_take_the_place_of_several():
@@ -99,7 +99,7 @@ def test_long_texts_take_the_place_of_several():
 def test_texts_of_like_length_start_together():
     assert free([200, 20, 190, 30, 210], budget=Budget(8, 6000, 1000)) == [0, 2, 4]
     running_long = choose(
-        [Waiting(20), Waiting(100), Waiting(30)],
+        [QueuedRow(20), QueuedRow(100), QueuedRow(30)],
         [110],
         max_rows=1,
         rows_cap=8,
@@ -110,18 +110,18 @@ def test_texts_of_like_length_start_together():
 
 
 def test_memory_is_kept_back_for_one_that_was_overtaken_often():
-    waiting = [Waiting(400, overtaken=PATIENCE - 1), Waiting(50), Waiting(50)]
+    waiting = [QueuedRow(400, overtaken=MAX_TIMES_PASSED_OVER - 1), QueuedRow(50), QueuedRow(50)]
     settings = {"max_rows": 8, "rows_cap": 8, "budget": Budget(8, 3000, 1000), "limits": LIMITS}
     assert choose(waiting, [50], **settings) == [1]
-    assert waiting[0].overtaken == PATIENCE
+    assert waiting[0].overtaken == MAX_TIMES_PASSED_OVER
     assert choose([waiting[0], waiting[2]], [50], **settings) == []
 
 
 def test_it_is_kept_back_too_while_an_older_one_waits_again_that_was_given_back():
-    waiting = [Waiting(300), Waiting(400, overtaken=PATIENCE), Waiting(50)]
+    waiting = [QueuedRow(300), QueuedRow(400, overtaken=MAX_TIMES_PASSED_OVER), QueuedRow(50)]
     settings = {"max_rows": 8, "rows_cap": 8, "budget": Budget(8, 2000, 1000), "limits": LIMITS}
     assert choose(waiting, [50], **settings) == []
-    waiting[0] = Waiting(100)
+    waiting[0] = QueuedRow(100)
     assert choose(waiting, [50], **settings) == [0]
 
 

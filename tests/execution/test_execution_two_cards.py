@@ -1,4 +1,5 @@
-"""Two cards on a virtual clock: the pool's own board and crew, workers that are lists of what was sent to them."""
+"""Two cards on a virtual clock: the pool's own queue and supervisor, workers that are lists of what was sent to
+them."""
 
 import heapq
 from itertools import count, pairwise
@@ -13,7 +14,7 @@ from speedd.engines import find
 from speedd.engines.base import Budget
 from speedd.errors import EngineError
 from speedd.execution.base import WorkerState
-from speedd.execution.pool import supervisor as crew
+from speedd.execution.pool import supervisor
 from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.pool.restarts import (
     FAILED_STARTS_TO_GIVE_UP,
@@ -21,9 +22,9 @@ from speedd.execution.pool.restarts import (
     LONGEST_BACK_OFF_S,
     REST_S,
 )
-from speedd.execution.pool.supervisor import Crew
-from speedd.execution.pool.work_queue import Board
-from speedd.execution.pool.yield_policy import Etiquette
+from speedd.execution.pool.supervisor import Supervisor
+from speedd.execution.pool.work_queue import WorkQueue
+from speedd.execution.pool.yield_policy import YieldPolicy
 from speedd.execution.protocol import Done, Gauge, Ready, Refused, Returned, Setup, Started, Stop, WorkerLimits
 from speedd.model import Rendered
 
@@ -63,7 +64,7 @@ class PretendedWorker:
 
     def die(self):
         if self.alive:
-            self.bench.crew._bury(self.slot)
+            self.bench.supervisor._reap(self.slot)
 
     def leave(self):
         """End when what is being spoken is done."""
@@ -103,13 +104,13 @@ class PretendedWorker:
     def gauge(self):
         return Gauge(len(self.running), ROWS, Budget(ROWS, 1 << 30, 1 << 20))
 
-    def bury(self):
+    def reap(self):
         self.alive = False
         return "it was killed"
 
 
 class Bench:
-    """Runs a crew by hand: start workers, dispatch, let time pass, hear, commit."""
+    """Runs a supervisor by hand: start workers, dispatch, let time pass, hear, commit."""
 
     def __init__(self, folder, workers):
         self.faults = {}
@@ -118,10 +119,10 @@ class Bench:
         self.spoken = []
         self.clock = 0.0
         self.events, self.ties = [], count()
-        self.board = Board()
+        self.queue = WorkQueue()
         self.info = find("card").describe({})
-        self.crew = Crew(
-            self.board,
+        self.supervisor = Supervisor(
+            self.queue,
             self.info,
             {},
             engine="card",
@@ -131,16 +132,16 @@ class Bench:
             cards=[str(number) for number in range(workers)],
             times=PoolTimes(),
             limits=WorkerLimits(ahead=AHEAD),
-            etiquette=Etiquette(GpuSettings()),
+            yield_policy=YieldPolicy(GpuSettings()),
             waits=True,
             clock=lambda: self.clock,
         )
-        self.slots = self.crew._slots
+        self.slots = self.supervisor._slots
 
     def load(self):
         """Let all workers load their engines."""
-        self.crew._expected = len(self.slots)
-        self.crew._start_workers()
+        self.supervisor._expected = len(self.slots)
+        self.supervisor._start_workers()
         while any(slot.state is not WorkerState.IDLE for slot in self.slots):
             self.step()
 
@@ -157,34 +158,34 @@ class Bench:
 
     def hear(self, worker, report):
         if worker.alive:
-            self.crew.dispatch.hear(worker.slot, report)
+            self.supervisor.dispatch.hear(worker.slot, report)
 
     def break_card(self, index, fault):
         """From now on whatever works there dies."""
         self.faults[index] = fault
         self.slots[index].child.die()
 
-    def befall(self, index, mishap):
+    def befall(self, index, fault):
         """Let something happen to the worker on a card, if there is one."""
         slot = self.slots[index]
         if slot.child is None or slot.leaving:
             return
-        if mishap == "leave":
+        if fault == "leave":
             slot.leaving = True
             slot.child.send(Stop())
-        elif slot.state is not WorkerState.LOADING or mishap == "die":
-            getattr(slot.child, mishap)()
+        elif slot.state is not WorkerState.LOADING or fault == "die":
+            getattr(slot.child, fault)()
 
     def step(self):
         """Let time pass until something happens, or a worker may be started."""
-        with self.board.lock:
-            self.crew._start_workers()
-            self.crew.dispatch.send()
+        with self.queue.lock:
+            self.supervisor._start_workers()
+            self.supervisor.dispatch.send()
             for slot in self.slots:
                 assert slot.uncommitted <= ROWS + AHEAD
                 assert len(slot.outstanding) <= slot.uncommitted
-            assert sum(slot.uncommitted for slot in self.slots) == sum(run.held for run in self.board.runs)
-            awaited_s = self.crew._timeout_s()
+            assert sum(slot.uncommitted for slot in self.slots) == sum(run.held for run in self.queue.runs)
+            awaited_s = self.supervisor._timeout_s()
             if awaited_s is not None and (not self.events or self.clock + awaited_s < self.events[0][0]):
                 self.clock += awaited_s
                 return
@@ -193,22 +194,22 @@ class Bench:
 
     def run(self, chunks):
         """Speak so many chunks; return who spoke what and how long it took."""
-        run = self.board.open()
+        run = self.queue.open()
         unspoken = [utterance(self.info, f"{number} " + "x" * (50 + 37 * number % 200)) for number in range(chunks)]
         unspoken.reverse()
         answers = []
         while len(answers) < chunks:
-            while unspoken and len(run.waiting) < self.crew.dispatch.places:
-                self.board.add(run, unspoken.pop())
+            while unspoken and len(run.waiting) < self.supervisor.dispatch.places:
+                self.queue.add(run, unspoken.pop())
             self.step()
             if run.error:
                 raise run.error
-            for answer, item in run.ready:
+            for answer, task in run.ready:
                 answers.append(answer)
-                self.board.release(item)
+                self.queue.release(task)
             run.ready.clear()
         assert len({answer.key for answer in answers}) == chunks
-        self.board.close(run)
+        self.queue.close(run)
         return answers
 
 
@@ -218,14 +219,14 @@ def bench(tmp_path, monkeypatch):
 
     def make(workers):
         made.append(Bench(tmp_path, workers))
-        monkeypatch.setattr(crew, "Child", made[-1].child)
+        monkeypatch.setattr(supervisor, "WorkerProcess", made[-1].child)
         return made[-1]
 
     yield make
     for one in made:
         for slot in one.slots:
             slot.child = None
-        one.crew.stop()
+        one.supervisor.stop()
 
 
 def test_two_cards_speak_almost_twice_as_fast_as_one(bench):
@@ -242,17 +243,17 @@ def test_two_cards_speak_almost_twice_as_fast_as_one(bench):
         st.tuples(st.floats(0, 60), st.integers(0, 1), st.sampled_from(["die", "leave", "give_back"])), max_size=12
     )
 )
-def test_whatever_befalls_two_workers_every_chunk_is_answered_once(bench, mishaps):
+def test_whatever_befalls_two_workers_every_chunk_is_answered_once(bench, fault_folder):
     two = bench(2)
-    for at_s, index, mishap in mishaps:
-        two.plan(at_s, two.befall, index, mishap)
+    for at_s, index, fault in fault_folder:
+        two.plan(at_s, two.befall, index, fault)
     answers = two.run(300)
-    deaths = sum(mishap == "die" for _, _, mishap in mishaps)
+    deaths = sum(fault == "die" for _, _, fault in fault_folder)
     assert sorted(answer.key for answer in answers) == sorted({answer.key for answer in answers})
     assert deaths >= 3 or all(isinstance(answer, Rendered) for answer in answers)
     assert sum(slot.restarts.total for slot in two.slots) <= deaths
     assert {slot.uncommitted for slot in two.slots} == {0}
-    assert not two.board.suspects
+    assert not two.queue.suspects
 
 
 def test_a_card_that_dies_in_mid_work_and_at_each_load_from_then_on_leaves_all_to_the_other(bench):
@@ -265,9 +266,9 @@ def test_a_card_that_dies_in_mid_work_and_at_each_load_from_then_on_leaves_all_t
     assert len(two.spoken) == len(answers)
     assert len(two.starts[0]) == 1
     assert len(two.starts[1]) == 1 + FAILED_STARTS_TO_GIVE_UP
-    assert not two.board.suspects
+    assert not two.queue.suspects
     assert two.slots[0].uncommitted == two.slots[1].uncommitted == 0
-    status = two.crew.status()[1]
+    status = two.supervisor.status()[1]
     assert (status.state, status.note) == (WorkerState.WAITING, "left alone for a while: it was killed")
 
 
@@ -283,7 +284,7 @@ def test_a_card_that_loads_and_dies_at_each_chunk_fails_none_of_them(bench):
     assert len(starts_s) in {FRUITLESS_DEATHS_TO_GIVE_UP, FRUITLESS_DEATHS_TO_GIVE_UP + 1}
     waits_s = [after_s - before_s for before_s, after_s in pairwise(starts_s[:FRUITLESS_DEATHS_TO_GIVE_UP])]
     assert waits_s[-1] >= LONGEST_BACK_OFF_S > 10 > waits_s[0]
-    assert two.crew.status()[1].note
+    assert two.supervisor.status()[1].note
 
 
 def test_it_costs_the_card_that_is_well_next_to_nothing(bench):
@@ -305,7 +306,7 @@ def test_a_card_that_was_given_up_on_is_tried_again_later_and_works_if_it_is_wel
     two.clock += REST_S
     two.run(2000)
     assert {index for _, index in two.spoken} == {0, 1}
-    assert two.crew.status()[1].note == ""
+    assert two.supervisor.status()[1].note == ""
 
 
 def test_a_card_whose_engine_refuses_is_set_aside_and_no_book_fails(bench):
@@ -314,7 +315,7 @@ def test_a_card_whose_engine_refuses_is_set_aside_and_no_book_fails(bench):
     answers = two.run(600)
     assert {answer.worker for answer in answers} == {0}
     assert len(two.starts[1]) == 1
-    assert two.crew.status()[1].note == "left alone for a while: There is no such card."
+    assert two.supervisor.status()[1].note == "left alone for a while: There is no such card."
 
 
 @pytest.mark.parametrize(
@@ -332,7 +333,7 @@ def test_only_when_every_card_was_given_up_on_the_book_fails_and_the_next_one_tr
     cards.faults.update(enumerate(faults))
     with pytest.raises(EngineError, match=told):
         cards.run(100)
-    cards.board.close(cards.board.runs[0])
+    cards.queue.close(cards.queue.runs[0])
     cards.faults.clear()
     began_s = cards.clock
     cards.run(100)
@@ -342,15 +343,15 @@ def test_only_when_every_card_was_given_up_on_the_book_fails_and_the_next_one_tr
 def test_what_an_engine_gave_back_is_no_suspect_when_it_dies(bench):
     one = bench(1)
     one.load()
-    run = one.board.open()
+    run = one.queue.open()
     for number in range(3):
-        one.board.add(run, utterance(one.info, f"Text {number}."))
-    one.crew.dispatch.send()
+        one.queue.add(run, utterance(one.info, f"Text {number}."))
+    one.supervisor.dispatch.send()
     (slot,) = one.slots
-    keys = tuple(item.utterance.key for item in slot.outstanding)
-    with one.board.lock:
-        one.crew.dispatch.hear(slot, Started(keys))
-        one.crew.dispatch.hear(slot, Returned(keys[:2], "the device ran out of memory", slot.gauge))
-        one.crew._bury(slot)
-    assert [item.utterance.key for item in one.board.suspects] == [keys[2]]
-    assert [item.utterance.key for item in run.waiting] == list(keys[:2])
+    keys = tuple(task.utterance.key for task in slot.outstanding)
+    with one.queue.lock:
+        one.supervisor.dispatch.hear(slot, Started(keys))
+        one.supervisor.dispatch.hear(slot, Returned(keys[:2], "the device ran out of memory", slot.gauge))
+        one.supervisor._reap(slot)
+    assert [task.utterance.key for task in one.queue.suspects] == [keys[2]]
+    assert [task.utterance.key for task in run.waiting] == list(keys[:2])

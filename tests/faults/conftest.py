@@ -1,4 +1,4 @@
-"""What the fault tests share: a house per test, and how the book ends where nobody pulls anything out."""
+"""What the fault tests share: a sandbox per test, and how the book ends where nobody pulls anything out."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from fault_bench import Bench, Ending, lines, undisturbed
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    """A house in which the engine takes its time."""
+    """A sandbox in which the engine takes its time."""
     return Bench(tmp_path / "bench")
 
 
@@ -21,7 +21,7 @@ def endings(tmp_path_factory: pytest.TempPathFactory):
 
     def ending(count: int) -> Ending:
         if count not in known:
-            known[count] = undisturbed(tmp_path_factory.mktemp("undisturbed") / "house", lines(count))
+            known[count] = undisturbed(tmp_path_factory.mktemp("undisturbed") / "sandbox", lines(count))
         return known[count]
 
     return ending

@@ -1,4 +1,4 @@
-"""A house whose walls things are pulled out of: kill its speedd, stop its disks, then compare how the book ended."""
+"""A sandbox whose walls things are pulled out of: kill its speedd, stop its disks, then compare how the book ended."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speedd_house import PATIENCE_S, Daemon, House, group, wait_until
+from speedd_sandbox import PATIENCE_S, Daemon, Sandbox, group, wait_until
 
 LONG = os.environ.get("SPEEDD_LONG") == "1"
 """The long run: every loop and every point of the table. CI takes a sample."""
@@ -45,8 +45,8 @@ class Ending:
     texts: tuple[str, ...]
 
 
-class Bench(House):
-    """A `House` that a fault test looks into more deeply: what is durable, who is alive.
+class Bench(Sandbox):
+    """A `Sandbox` that a fault test looks into more deeply: what is durable, who is alive.
 
     Args:
         root: where it stands; the logs and the trace of what was spoken are always here.

@@ -1,6 +1,6 @@
-"""Find what lies in an inbox as the daemon does, by doorbell and scan, and tell it: a program for `test_faults_08`.
+"""Find what lies in an inbox as the daemon does, by watcher and scan, and tell it: a program for `test_faults_08`.
 
-``fault_finder.py INBOX EXPECTED WATCHES``: takes so many inotify watches first, says ``listening`` when its doorbell is
+``fault_finder.py INBOX EXPECTED WATCHES``: takes so many inotify watches first, says ``listening`` when its watcher is
 up or has failed, then one JSON object when it found so many sources, or when nothing new came for a while.
 """
 
@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from speedd.inbox import Doorbell, Scanner
+from speedd.inbox import InboxWatcher, Scanner
 
 SETTLE_S = 0.5
 SCAN_S = 2.0
@@ -45,8 +45,8 @@ def main(inbox, expected, watches):
     used = use_up_watches(watches, inbox.parent)
     found = set()
     bell = Bell()
-    doorbell = Doorbell(inbox, bell)
-    doorbell.start()
+    watcher = InboxWatcher(inbox, bell)
+    watcher.start()
     scanner = Scanner(inbox, settle_s=SETTLE_S, known=lambda candidate: candidate.source in found)
     sys.stdout.write("listening\n")
     sys.stdout.flush()
@@ -55,8 +55,8 @@ def main(inbox, expected, watches):
         bell.wait(min(SCAN_S, SCAN_S if scanner.due_s is None else max(0.05, scanner.due_s)))
         bell.clear()
         found.update(candidate.source for candidate in scanner.scan())
-    sys.stdout.write(json.dumps({"found": len(found), "rung": bell.rung, "fault": doorbell.fault, "watches": used}))
-    doorbell.stop()
+    sys.stdout.write(json.dumps({"found": len(found), "rung": bell.rung, "fault": watcher.fault, "watches": used}))
+    watcher.stop()
 
 
 if __name__ == "__main__":

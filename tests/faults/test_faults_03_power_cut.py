@@ -86,7 +86,7 @@ def test_the_power_goes_in_the_middle_of_a_book(tmp_path, image, endings, record
     disk = tmp_path / "disk"
     kept = 0
     with mounted("-o", "loop", image, on=disk):
-        bench = Bench(tmp_path / "house", disk=disk)
+        bench = Bench(tmp_path / "sandbox", disk=disk)
         bench.drop("Lines.txt", lines(LINES))
     for cut in range(CUTS):
         with mounted("-o", "loop", image, on=disk), bench.running(env=SLOW) as daemon:
@@ -112,7 +112,7 @@ def test_a_cover_that_was_drawn_is_still_there_after_the_power_is_back(tmp_path,
     picture = io.BytesIO()
     Image.new("RGB", (600, 600), "darkgreen").save(picture, "PNG")
     with mounted("-o", "loop", image, on=disk):
-        bench = Bench(tmp_path / "house", disk=disk)
+        bench = Bench(tmp_path / "sandbox", disk=disk)
         bench.drop("Lines.png", picture.getvalue())
         bench.drop("Lines.txt", lines(LINES))
         with bench.running(env=SLOW) as daemon:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from fault_bench import BOOK, PER_WORKER, WORKERS, lines, wait_for
-from speedd_house import ROOT
+from speedd_sandbox import ROOT
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 

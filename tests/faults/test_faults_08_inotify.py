@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from speedd_house import ROOT
+from speedd_sandbox import ROOT
 
 pytestmark = pytest.mark.fault
 
@@ -82,7 +82,7 @@ def test_with_a_queue_of_64_events_all_are_found(inbox, record_property):
 
 @pytest.mark.parametrize(("taken", "fault"), [(0, ""), (64, "no file system events for")])
 def test_with_20_watches_all_are_found(inbox, tmp_path, taken, fault):
-    """One watch is all that the doorbell needs; where others hold every one, it says so and scans find everything."""
+    """One watch is all that the watcher needs; where others hold every one, it says so and scans find everything."""
     wrap = ["unshare", "--user", "--map-root-user", "sh", "-euc", LIMITED + '"$@"', "sh"]
     tried = subprocess.run([*wrap, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:

@@ -6,20 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
-import speedd_house
-from speedd_house import wait_until
+import speedd_sandbox
+from speedd_sandbox import wait_until
 
 pytestmark = pytest.mark.fault
 
-PROGRAM = Path(__file__).with_name("fault_doorbell.py")
+PROGRAM = Path(__file__).with_name("fault_watcher.py")
 
 
 @pytest.fixture
-def daemon(house, monkeypatch):
+def daemon(sandbox, monkeypatch):
     """A daemon that says when it watches and when it is rung."""
-    monkeypatch.setattr(speedd_house, "SPEEDD", [sys.executable, str(PROGRAM)])
-    house.configure(inbox={"settle_s": 0.1, "scan_s": 2.0})
-    with house.daemon() as daemon:
+    monkeypatch.setattr(speedd_sandbox, "SPEEDD", [sys.executable, str(PROGRAM)])
+    sandbox.configure(inbox={"settle_s": 0.1, "scan_s": 2.0})
+    with sandbox.daemon() as daemon:
         yield daemon
 
 
@@ -27,25 +27,25 @@ def told(daemon, what):
     return sum(event["event"] == what for event in daemon.events)
 
 
-def kill_the_observer(house, daemon):
+def kill_the_observer(sandbox, daemon):
     daemon.process.send_signal(signal.SIGUSR1)
 
 
-def raise_in_the_handler(house, daemon):
+def raise_in_the_handler(sandbox, daemon):
     daemon.process.send_signal(signal.SIGUSR2)
-    house.drop("Met a broken handler.txt", "This file's event was lost.")
+    sandbox.drop("Met a broken handler.txt", "This file's event was lost.")
 
 
-def delete_and_recreate_the_inbox(house, daemon):
-    shutil.rmtree(house.inbox)
-    house.inbox.mkdir()
+def delete_and_recreate_the_inbox(sandbox, daemon):
+    shutil.rmtree(sandbox.inbox)
+    sandbox.inbox.mkdir()
 
 
-def move_another_folder_into_its_place(house, daemon):
-    new = house.inbox.with_name("new")
+def move_another_folder_into_its_place(sandbox, daemon):
+    new = sandbox.inbox.with_name("new")
     new.mkdir()
-    house.inbox.rename(house.inbox.with_name("old"))
-    new.rename(house.inbox)
+    sandbox.inbox.rename(sandbox.inbox.with_name("old"))
+    new.rename(sandbox.inbox)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def move_another_folder_into_its_place(house, daemon):
         move_another_folder_into_its_place,
     ],
 )
-def test_the_doorbell_is_built_anew_and_rings(house, daemon, break_it):
-    house.drop("Before.txt", "It stood in the hall before.")
+def test_the_doorbell_is_built_anew_and_rings(sandbox, daemon, break_it):
+    sandbox.drop("Before.txt", "It stood in the hall before.")
     daemon.wait_for("job.published", book="Before")
     before = told(daemon, "watching")
-    break_it(house, daemon)
+    break_it(sandbox, daemon)
     wait_until(lambda: told(daemon, "watching") > before)
     rung = told(daemon, "rung")
-    house.drop("After.txt", "It stood in the hall after.")
+    sandbox.drop("After.txt", "It stood in the hall after.")
     wait_until(lambda: told(daemon, "rung") > rung)
     daemon.wait_for("job.published", book="After")
     if break_it is raise_in_the_handler:
@@ -72,12 +72,12 @@ def test_the_doorbell_is_built_anew_and_rings(house, daemon, break_it):
     assert daemon.stop() == 0
 
 
-def test_an_inbox_that_goes_and_comes_back_loses_nothing(house, daemon):
-    away = house.root / "away"
-    house.inbox.rename(away)
+def test_an_inbox_that_goes_and_comes_back_loses_nothing(sandbox, daemon):
+    away = sandbox.root / "away"
+    sandbox.inbox.rename(away)
     daemon.wait_for("inbox.unavailable")
     (away / "Carried.txt").write_text("It was carried around the world.")
-    away.rename(house.inbox)
+    away.rename(sandbox.inbox)
     daemon.wait_for("inbox.available")
     daemon.wait_for("job.published", book="Carried")
     assert not told(daemon, "job.cancelled")

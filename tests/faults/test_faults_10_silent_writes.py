@@ -6,20 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
-import speedd_house
-from speedd_house import wait_until
+import speedd_sandbox
+from speedd_sandbox import wait_until
 
 pytestmark = pytest.mark.fault
 
-PROGRAM = Path(__file__).with_name("fault_doorbell.py")
+PROGRAM = Path(__file__).with_name("fault_watcher.py")
 
 
 @pytest.fixture
-def lower(house):
+def lower(sandbox):
     """The lower layer of an overlay on the inbox: what is written there makes no event in the inbox."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount an overlay")
-    disk = house.root / "disk"
+    disk = sandbox.root / "disk"
     disk.mkdir()
     mounts = [disk]
     try:
@@ -28,13 +28,13 @@ def lower(house):
             [
                 *("-t", "overlay", "overlay", "-o"),
                 f"lowerdir={disk}/lower,upperdir={disk}/upper,workdir={disk}/work",
-                str(house.inbox),
+                str(sandbox.inbox),
             ],
         ):
             done = subprocess.run(["mount", *what], capture_output=True, text=True, check=False)
             if done.returncode:
                 pytest.skip(f"no overlay here: {done.stderr.strip()}")
-            mounts.insert(0, house.inbox)
+            mounts.insert(0, sandbox.inbox)
             for name in ("lower", "upper", "work"):
                 (disk / name).mkdir(exist_ok=True)
         yield disk / "lower"
@@ -43,10 +43,10 @@ def lower(house):
             subprocess.run(["umount", "-l", str(place)], capture_output=True, check=False)
 
 
-def test_what_is_written_through_the_lower_layer_is_found_by_the_scan(house, lower, monkeypatch):
-    monkeypatch.setattr(speedd_house, "SPEEDD", [sys.executable, str(PROGRAM)])
-    house.configure(inbox={"settle_s": 0.5, "scan_s": 2.0})
-    with house.daemon() as daemon:
+def test_what_is_written_through_the_lower_layer_is_found_by_the_scan(sandbox, lower, monkeypatch):
+    monkeypatch.setattr(speedd_sandbox, "SPEEDD", [sys.executable, str(PROGRAM)])
+    sandbox.configure(inbox={"settle_s": 0.5, "scan_s": 2.0})
+    with sandbox.daemon() as daemon:
         wait_until(lambda: any(event["event"] == "watching" for event in daemon.events))
         (lower / "Unheard.txt").write_text("Nobody heard it come.")
         (lower / "Shelf").mkdir()
@@ -56,4 +56,4 @@ def test_what_is_written_through_the_lower_layer_is_found_by_the_scan(house, low
             assert not [event for event in daemon.events if event["event"] == "rung" and book == "Unheard"]
             daemon.wait_for("job.published", book=book)
         assert daemon.stop() == 0
-    assert house.left() == []
+    assert sandbox.left() == []

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from speedd_house import long_story
+from speedd_sandbox import long_story
 
 from speedd.inbox import digest_of
 from speedd.model import Part, Role
@@ -76,23 +76,23 @@ MANNERS = {
 
 
 @pytest.mark.parametrize("restarts", [0, 2])
-def test_nothing_is_taken_before_its_writer_is_done(house, restarts):
+def test_nothing_is_taken_before_its_writer_is_done(sandbox, restarts):
     """All at once; with restarts the daemon is killed in mid-copy and started again, and has to settle anew."""
-    house.configure(inbox={"settle_s": SETTLE_S, "scan_s": 0.5})
+    sandbox.configure(inbox={"settle_s": SETTLE_S, "scan_s": 0.5})
     done_at = {}
 
     def write(name, write_it):
-        write_it(house.inbox / name, text_of(name))
+        write_it(sandbox.inbox / name, text_of(name))
         done_at[name] = time.monotonic()
 
     writers = [threading.Thread(target=write, args=each) for each in MANNERS.items()]
     for writer in writers:
         writer.start()
     for _ in range(restarts):
-        with house.daemon() as daemon:
+        with sandbox.daemon() as daemon:
             time.sleep(2.5)
             assert not [event for event in daemon.events if event["event"] == "job.accepted"]
-    with house.daemon() as daemon:
+    with sandbox.daemon() as daemon:
         while any(writer.is_alive() for writer in writers):
             accepted = {event["book"] for event in daemon.events if event["event"] == "job.accepted"}
             assert accepted <= {name.removesuffix(".txt") for name in done_at}
@@ -105,9 +105,9 @@ def test_nothing_is_taken_before_its_writer_is_done(house, restarts):
             daemon.wait_for("job.published", book=name.removesuffix(".txt"))
         assert sum(event["event"] == "job.accepted" for event in daemon.events) == len(MANNERS)
         assert daemon.stop() == 0
-    assert len(house.books) == len(MANNERS)
-    assert house.left() == []
-    (whole,) = (book for book in house.books if book.metadata["title"] == "All of it")
+    assert len(sandbox.books) == len(MANNERS)
+    assert sandbox.left() == []
+    (whole,) = (book for book in sandbox.books if book.metadata["title"] == "All of it")
     assert "cover.jpg is no image that speedd knows" in str(whole.run)
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from speedd_house import STORY, wait_until
+from speedd_sandbox import STORY, wait_until
 
 pytestmark = pytest.mark.fault
 
@@ -45,8 +45,8 @@ def library(tmp_path_factory):
 
 
 @pytest.fixture
-def clock(house, library):
-    return Clock(house.root, library)
+def clock(sandbox, library):
+    return Clock(sandbox.root, library)
 
 
 def told_at(event):
@@ -54,12 +54,12 @@ def told_at(event):
 
 
 @pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
-def test_a_jump_while_a_source_settles_neither_hastens_nor_stops_it(house, clock, jump_s):
-    house.configure(inbox={"settle_s": SETTLE_S, "scan_s": 0.5})
-    with house.daemon(env=clock.env) as daemon:
+def test_a_jump_while_a_source_settles_neither_hastens_nor_stops_it(sandbox, clock, jump_s):
+    sandbox.configure(inbox={"settle_s": SETTLE_S, "scan_s": 0.5})
+    with sandbox.daemon(env=clock.env) as daemon:
         dropped = time.monotonic()
-        house.drop("The Clock.txt", STORY)
-        wait_until(lambda: seen(house))
+        sandbox.drop("The Clock.txt", STORY)
+        wait_until(lambda: seen(sandbox))
         clock.jump(jump_s)
         accepted = daemon.wait_for("job.accepted")
         assert time.monotonic() - dropped >= SETTLE_S
@@ -67,37 +67,37 @@ def test_a_jump_while_a_source_settles_neither_hastens_nor_stops_it(house, clock
         clock.jump(0)  # and back, while it is narrated
         daemon.wait_for("job.published")
         assert daemon.stop() == 0
-    assert house.book.texts
+    assert sandbox.book.texts
 
 
-def seen(house):
-    path = house.state / "status.json"
+def seen(sandbox):
+    path = sandbox.state / "status.json"
     return path.exists() and json.loads(path.read_text())["waiting"]
 
 
 @pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
-def test_a_jump_while_a_damaged_source_waits_changes_nothing_about_its_time(house, clock, jump_s):
-    house.configure(inbox={"settle_s": 0.1, "scan_s": 0.5, "damaged_wait_s": 4.0})
-    with house.daemon(env=clock.env) as daemon:
-        house.drop("Torn.epub", b"PK\x03\x04" + bytes(100))
+def test_a_jump_while_a_damaged_source_waits_changes_nothing_about_its_time(sandbox, clock, jump_s):
+    sandbox.configure(inbox={"settle_s": 0.1, "scan_s": 0.5, "damaged_wait_s": 4.0})
+    with sandbox.daemon(env=clock.env) as daemon:
+        sandbox.drop("Torn.epub", b"PK\x03\x04" + bytes(100))
         daemon.wait_for("source.waiting")
         waits_since = time.monotonic()
         clock.jump(jump_s)
         daemon.wait_for("job.refused")
         assert time.monotonic() - waits_since >= 3.0
-        house.drop("The Clock.txt", STORY)
+        sandbox.drop("The Clock.txt", STORY)
         daemon.wait_for("job.published")
         assert daemon.stop() == 0
 
 
-def test_files_from_the_past_and_the_future_settle_like_all_others(house, clock):
+def test_files_from_the_past_and_the_future_settle_like_all_others(sandbox, clock):
     """Times of files are compared with themselves alone, never with now."""
-    house.configure(inbox={"settle_s": SETTLE_S, "scan_s": 0.5})
+    sandbox.configure(inbox={"settle_s": SETTLE_S, "scan_s": 0.5})
     times = {"Past.txt": 0, "Yesterday.txt": time.time() - DAY_S, "Tomorrow.txt": time.time() + DAY_S}
-    with house.daemon(env=clock.env) as daemon:
+    with sandbox.daemon(env=clock.env) as daemon:
         dropped = time.monotonic()
         for name, moment in times.items():
-            path = house.drop(name, f"{name} is when it was written.")
+            path = sandbox.drop(name, f"{name} is when it was written.")
             os.utime(path, (moment, moment))
         for name in times:
             daemon.wait_for("job.accepted", book=name.removesuffix(".txt"))
@@ -107,15 +107,15 @@ def test_files_from_the_past_and_the_future_settle_like_all_others(house, clock)
         assert daemon.stop() == 0
 
 
-def test_a_daemon_that_starts_a_day_before_it_ended_goes_on(house, clock):
+def test_a_daemon_that_starts_a_day_before_it_ended_goes_on(sandbox, clock):
     """A machine without a battery for its clock wakes up in the past."""
-    house.configure(engine={"name": "slow"})
-    house.drop("The Clock.txt", STORY)
+    sandbox.configure(engine={"name": "slow"})
+    sandbox.drop("The Clock.txt", STORY)
     clock.jump(DAY_S)
-    with house.daemon(env={**clock.env, "SPEEDD_TEST_SLOW_S": "1"}) as daemon:
-        wait_until(lambda: house.spoken)
+    with sandbox.daemon(env={**clock.env, "SPEEDD_TEST_SLOW_S": "1"}) as daemon:
+        wait_until(lambda: sandbox.spoken)
     clock.jump(-DAY_S)
-    with house.daemon(env=clock.env) as daemon:
+    with sandbox.daemon(env=clock.env) as daemon:
         daemon.wait_for("job.published")
         assert daemon.stop() == 0
-    assert house.left() == []
+    assert sandbox.left() == []

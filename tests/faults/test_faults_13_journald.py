@@ -5,7 +5,7 @@ import os
 import pytest
 from fault_bench import NO_PAUSES, Bench, lines, wait_for
 from service_machine import running_journald
-from speedd_house import STORY
+from speedd_sandbox import STORY
 
 pytestmark = [pytest.mark.fault, pytest.mark.systemd]
 
@@ -22,26 +22,26 @@ def journald():
             journald.thaw()  # a stopped process cannot even end its children
 
 
-def logging_to(journald, house):
+def logging_to(journald, sandbox):
     """Run the daemon in a mount namespace of its own, in which this journald is the machine's."""
     journal = journald.socket.parent
     mount = f'mkdir -p /run/systemd/journal; mount --bind {journal} /run/systemd/journal; exec "$@"'
-    return house.running(wrap=["unshare", "--mount", "sh", "-euc", mount, "sh"])
+    return sandbox.running(wrap=["unshare", "--mount", "sh", "-euc", mount, "sh"])
 
 
 def test_books_go_on_without_a_journal_and_losses_are_counted(tmp_path, journald, record_property):
     if os.geteuid() != 0:
         pytest.skip("only root may put a journald in the machine's place")
-    house = Bench(tmp_path / "house", engine="tone")
+    sandbox = Bench(tmp_path / "sandbox", engine="tone")
     # Its audio is not what is looked at: there is as little of it as can be.
-    house.configure(log={"target": "journal", "level": "debug"}, speech={"speed": 2.0})
-    house.drop("Unheard.toml", NO_PAUSES)
-    with logging_to(journald, house) as daemon:
+    sandbox.configure(log={"target": "journal", "level": "debug"}, speech={"speed": 2.0})
+    sandbox.drop("Unheard.toml", NO_PAUSES)
+    with logging_to(journald, sandbox) as daemon:
         wait_for(lambda: journald.entries("EVENT=service.ready"), daemon)
 
         journald.freeze()
-        house.drop("Unheard.txt", lines(CHUNKS))
-        wait_for(lambda: "published" in house.states, daemon, within_s=240)
+        sandbox.drop("Unheard.txt", lines(CHUNKS))
+        wait_for(lambda: "published" in sandbox.states, daemon, within_s=240)
         journald.thaw()
         dropped = wait_for(lambda: journald.entries("EVENT=log.dropped"), daemon)
         told = journald.entries("EVENT=chunk.rendered")
@@ -52,9 +52,9 @@ def test_books_go_on_without_a_journal_and_losses_are_counted(tmp_path, journald
         assert all(entry["PRIORITY"] == "4" for entry in dropped)
 
         journald.socket.unlink()
-        house.drop("No socket.txt", STORY)
+        sandbox.drop("No socket.txt", STORY)
         published = daemon.wait_for("job.published", book="No socket")  # on stderr now
         assert published["level"] == "info"
         assert daemon.stop() == 0
     assert "job.accepted" in {event["event"] for event in daemon.events}
-    assert len(house.books) == 2
+    assert len(sandbox.books) == 2

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from fault_bench import LONG, Bench, wait_for
 from fault_corpus import PROSE, SECRET, Case, damaged, nasty, special, strange_names, write
-from speedd_house import STORY
+from speedd_sandbox import STORY
 
 from speedd.config import load_config
 from speedd.inbox import names
@@ -167,8 +167,8 @@ def test_the_nasty_corpus_is_read_within_the_cap_and_nothing_leaks(reader, canar
 
 def test_a_daemon_outlives_the_nasty_corpus(tmp_path, canary, record_property):
     """By the inbox: every source ends in `_failed` with a reason or is published, and the next book goes on."""
-    house = Bench(tmp_path / "house", engine="tone")
-    house.configure(
+    sandbox = Bench(tmp_path / "sandbox", engine="tone")
+    sandbox.configure(
         inbox={"damaged_wait_s": 1.0, "settle_s": 0.5},
         limits={"open_books": 8, "reader_memory_mb": MEMORY_MB},
     )
@@ -179,36 +179,36 @@ def test_a_daemon_outlives_the_nasty_corpus(tmp_path, canary, record_property):
     expected = {}
     for number, case in enumerate(cases):
         stem = f"{number} {case.name}"
-        for path in write(case, house.root / "writing"):
-            path.rename(house.inbox / path.name.replace("Book", stem, 1))
+        for path in write(case, sandbox.root / "writing"):
+            path.rename(sandbox.inbox / path.name.replace("Book", stem, 1))
         expected[stem] = case.ends
-    for name, make in special(house.inbox, canary).items():
+    for name, make in special(sandbox.inbox, canary).items():
         make()
         expected[name] = "refused"
     for name in strange_names():
-        (house.inbox / os.fsdecode(name)).write_bytes(PROSE.encode() + base64.b16encode(name))
-    with house.daemon() as daemon:
-        wait_for(lambda: not house.left(), daemon, within_s=PATIENCE_S * (20 if LONG else 3))
-        house.drop("The next one.txt", STORY)
+        (sandbox.inbox / os.fsdecode(name)).write_bytes(PROSE.encode() + base64.b16encode(name))
+    with sandbox.daemon() as daemon:
+        wait_for(lambda: not sandbox.left(), daemon, within_s=PATIENCE_S * (20 if LONG else 3))
+        sandbox.drop("The next one.txt", STORY)
         daemon.wait_for("job.published", book="The next one")
         peak_mb, at_rest_mb = memory_mb(daemon, "VmHWM"), memory_mb(daemon, "VmRSS")
         assert daemon.stop() == 0
         log = "\n".join(json.dumps(event, ensure_ascii=False) for event in daemon.events)
-    ends = dict(daemon_ends(house))
+    ends = dict(daemon_ends(sandbox))
     wrong = {name: ends.get(name) for name, end in expected.items() if end not in {"somehow", ends.get(name)}}
     assert not wrong
     assert not {state for state in ends.values() if state not in {"narrated", "refused"}}
     assert sum(state == "narrated" for state in ends.values()) >= len(strange_names())
-    for folder in (house.inbox / "_failed").iterdir():
+    for folder in (sandbox.inbox / "_failed").iterdir():
         assert list(folder.glob("REASON*.txt")), folder
     record_property("figure", f"{len(ends)} sources, the daemon had {peak_mb} MB at most, {at_rest_mb} MB at the end")
     assert peak_mb < DAEMON_MB
     assert "speedd itself failed" not in log
     assert SECRET not in log
     assert everything(canary.parent) == before
-    outside = {path.name for path in house.root.iterdir() if not path.name.startswith("daemon-")}
+    outside = {path.name for path in sandbox.root.iterdir() if not path.name.startswith("daemon-")}
     assert outside <= {"inbox", "outbox", "state", "trace", "writing", "unfinished", "speedd.toml"}
-    assert all(SECRET not in book.captions for book in house.books)
+    assert all(SECRET not in book.captions for book in sandbox.books)
 
 
 def memory_mb(daemon, field):
@@ -216,12 +216,12 @@ def memory_mb(daemon, field):
     return int(re.search(rf"{field}:\s*(\d+) kB", status)[1]) // 1024
 
 
-def daemon_ends(house):
-    for name, state in house.ask("SELECT name, state FROM jobs"):
+def daemon_ends(sandbox):
+    for name, state in sandbox.ask("SELECT name, state FROM jobs"):
         yield os.fsdecode(name), {"published": "narrated"}.get(state, state)
 
 
-READER = "from speedd import prepare; prepare.tie_to_parent = lambda _: None; prepare.main()"
+READER = "from speedd import prepare; prepare.die_with_parent = lambda _: None; prepare.main()"
 """The reader's child; strace stands between it and us."""
 
 

@@ -43,17 +43,17 @@ def rss_mb(pid):
 
 
 def test_the_main_process_does_not_grow_with_the_book(tmp_path, record_property):
-    house = Bench(tmp_path / "house", engine="slow")
-    house.configure(engine={"workers": WORKERS}, speech={"speed": 2.0})
-    house.drop("Long.toml", NO_PAUSES)
-    house.drop("Long.txt", book())
+    sandbox = Bench(tmp_path / "sandbox", engine="slow")
+    sandbox.configure(engine={"workers": WORKERS}, speech={"speed": 2.0})
+    sandbox.drop("Long.toml", NO_PAUSES)
+    sandbox.drop("Long.txt", book())
     seen = []
     read = (-1, "", 0.0, 0.0)
 
     def look():
         """Note stage, share and memory; say whether enough was seen."""
         nonlocal read
-        status = house.state / "status.json"
+        status = sandbox.state / "status.json"
         books = json.loads(status.read_text())["books"] if status.exists() else []
         if books and status.stat().st_mtime_ns > read[0]:
             written_ns, stage, share = status.stat().st_mtime_ns, books[0]["stage"], books[0]["share"]
@@ -61,11 +61,11 @@ def test_the_main_process_does_not_grow_with_the_book(tmp_path, record_property)
                 seen.append(read[1:])
             read = (written_ns, stage, share, rss_mb(daemon.process.pid))
         _, share, _ = next((one for one in reversed(seen) if one[0] == "mastering"), ("", 0.0, 0.0))
-        return "published" in house.states or share >= MASTERED_SHARE
+        return "published" in sandbox.states or share >= MASTERED_SHARE
 
-    with house.running(env={"SPEEDD_TEST_SLOW_S": "0.05"}) as daemon:
+    with sandbox.running(env={"SPEEDD_TEST_SLOW_S": "0.05"}) as daemon:
         wait_for(look, daemon, within_s=3600 if LONG else 600)
-    chunks = len(house.acknowledged)
+    chunks = len(sandbox.acknowledged)
     narrating = [mb for stage, share, mb in seen if stage == "narrating" and share >= 0.1]
     mastering = [mb for stage, _, mb in seen if stage == "mastering"]
     record_property(

@@ -8,24 +8,24 @@ from hypothesis import strategies as st
 
 from speedd.inbox import names
 from speedd.inbox.grouping import Candidate, Kind, candidates, candidates_at, units
-from speedd.inbox.listing import Entry, Stat, list_inbox
+from speedd.inbox.listing import DirectoryEntry, Stat, list_inbox
 from speedd.model import Role
 
 INBOX = Path("/inbox")
 
 
-def file(name: str, *, number: int = 1) -> Entry:
-    return Entry(name, stat.S_IFREG | 0o644, Stat(number, 10, 20, 30))
+def file(name: str, *, number: int = 1) -> DirectoryEntry:
+    return DirectoryEntry(name, stat.S_IFREG | 0o644, Stat(number, 10, 20, 30))
 
 
 OUTPUTS = (("My Book [Zoe].m4b", 5), ("My Book [Ann].m4b", 7))
 
 
-def folder(name: str, *children: Entry) -> Entry:
-    return Entry(name, stat.S_IFDIR | 0o755, Stat(1, 0, 0, 0), tuple(children))
+def folder(name: str, *children: DirectoryEntry) -> DirectoryEntry:
+    return DirectoryEntry(name, stat.S_IFDIR | 0o755, Stat(1, 0, 0, 0), tuple(children))
 
 
-def found_in(*entries: Entry) -> list[Candidate]:
+def found_in(*entries: DirectoryEntry) -> list[Candidate]:
     return [each for unit in units(entries).values() for each in candidates(unit, INBOX)]
 
 
@@ -135,8 +135,8 @@ def test_documents_called_like_chapters_are_one_book_and_others_are_books(tmp_pa
     chapters = [file(name) for name in ("Chapter 2.docx", "Chapter 10.docx", "Prologue.docx")]
     (candidate,) = found_in(folder("My Book", *chapters))
     assert [member.path for member in candidate.members] == ["Chapter 2.docx", "Chapter 10.docx", "Prologue.docx"]
-    books = found_in(folder("Shelf", file("The Window.docx"), file("Chapter House.docx")))
-    assert [each.source.name for each in books] == ["The Window.docx", "Chapter House.docx"]
+    books = found_in(folder("Shelf", file("The Window.docx"), file("Chapter Sandbox.docx")))
+    assert [each.source.name for each in books] == ["The Window.docx", "Chapter Sandbox.docx"]
 
 
 def test_a_zip_has_partners_like_any_book():
@@ -184,19 +184,19 @@ def test_a_folder_without_a_book_has_no_candidate():
 )
 @pytest.mark.parametrize("name", ["Book.epub", "whatever", "Book.jpg"])
 def test_what_is_no_file_is_refused_by_name(kind, word, name):
-    (candidate,) = found_in(Entry(name, kind | 0o644, Stat(1, 2, 3, 4)))
+    (candidate,) = found_in(DirectoryEntry(name, kind | 0o644, Stat(1, 2, 3, 4)))
     assert word in candidate.fault
     assert name in candidate.fault
 
 
 def test_a_linked_part_spoils_its_folder():
-    link = Entry("cover.jpg", stat.S_IFLNK | 0o777, Stat(1, 2, 3, 4))
+    link = DirectoryEntry("cover.jpg", stat.S_IFLNK | 0o777, Stat(1, 2, 3, 4))
     (candidate,) = found_in(folder("My Book", file("text.txt"), link))
     assert "symbolic link" in candidate.fault
 
 
 def test_a_folder_that_may_not_be_listed_is_refused():
-    (candidate,) = found_in(Entry("My Book", stat.S_IFDIR, Stat(1, 2, 3, 4), closed=True))
+    (candidate,) = found_in(DirectoryEntry("My Book", stat.S_IFDIR, Stat(1, 2, 3, 4), closed=True))
     assert "cannot be opened" in candidate.fault
 
 

@@ -37,7 +37,7 @@ def test_an_older_ledger_is_brought_up_to_date_step_by_step_and_keeps_its_jobs(t
 
     monkeypatch.setattr("speedd.ledger.database.MIGRATIONS", (*migrations.MIGRATIONS, m2_notes))
     after = Ledger(path)
-    assert after.jobs.row("0" * 12).job == job()
+    assert after.jobs.get("0" * 12).job == job()
     assert after._database.rows("PRAGMA user_version")[0][0] == len(migrations.MIGRATIONS) + 1
     after.close()
     Ledger(path).close()  # the step is not taken twice
@@ -106,4 +106,4 @@ def test_a_full_disk_passes_and_nothing_of_a_commit_stays_behind(ledger):
 def test_a_fault_of_ours_is_no_full_disk(ledger):
     with pytest.raises(sqlite3.IntegrityError):
         [ledger.jobs.add(job()) for _ in range(2)]
-    assert len(ledger.jobs.rows()) == 1
+    assert len(ledger.jobs.all()) == 1

@@ -19,9 +19,9 @@ def test_a_plan_is_whole_or_it_is_no_plan(ledger):
     ledger.jobs.add(job())
     with pytest.raises(OSError, match="disk is gone"):
         ledger.plans.record("0" * 12, {"words": 3}, ["One"], breaks())
-    assert ledger.jobs.row("0" * 12).head is None
+    assert ledger.jobs.get("0" * 12).summary is None
     ledger.plans.record("0" * 12, {"words": 3}, ["One"], [chunk(0, "It was late.")])
-    assert ledger.jobs.row("0" * 12).head == {"words": 3}
+    assert ledger.jobs.get("0" * 12).summary == {"words": 3}
     assert ledger.takes.progress("0" * 12).total == 1
 
 

@@ -15,7 +15,15 @@ import pytest
 from speedd.errors import PublishError, TryAgainError
 from speedd.outbox import publishing
 from speedd.outbox.names import safe_name
-from speedd.outbox.publishing import abandon, find_published, plain_errors, publish, stage, stale_stages, write_json
+from speedd.outbox.publishing import (
+    abandon,
+    find_published,
+    make_staging,
+    plain_errors,
+    publish,
+    stale_staging,
+    write_json,
+)
 from speedd.outbox.runlog import RunLog, write_run_log
 
 FOLDER = PurePosixPath("H. G. Wells/The Time Machine")
@@ -37,7 +45,7 @@ def rename(request, monkeypatch):
 
 def filled(outbox, job_id, *, edition=1, text="audio"):
     """A stage with all that a finished one has."""
-    staged = stage(outbox, job_id)
+    staged = make_staging(outbox, job_id)
     (staged / "Book.m4b").write_text(f"{text} of {job_id}", encoding="utf-8")
     write_json(staged / "metadata.json", {"title": "É"})
     moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -236,7 +244,7 @@ def test_titles_of_any_kind(outbox, title):
 
 
 def test_a_stage_without_a_run_log_is_not_finished(outbox):
-    staged = stage(outbox, "aaa")
+    staged = make_staging(outbox, "aaa")
     with pytest.raises(PublishError, match="not finished"):
         publish(staged, outbox, FOLDER)
     assert staged.exists()
@@ -251,31 +259,31 @@ def test_a_folder_outside_the_outbox_is_a_mistake_of_ours(outbox, folder):
 @pytest.mark.parametrize("job_id", ["", "..", "a/b", ".a"])
 def test_an_id_of_a_job_is_no_path(outbox, job_id):
     with pytest.raises(ValueError, match="no id"):
-        stage(outbox, job_id)
+        make_staging(outbox, job_id)
 
 
 def test_a_stage_starts_empty_and_goes_without_a_trace(outbox):
     filled(outbox, "aaa")
-    staged = stage(outbox, "aaa")
+    staged = make_staging(outbox, "aaa")
     assert list(staged.iterdir()) == []
     abandon(staged)
     abandon(staged)
     assert list(outbox.iterdir()) == []
-    with pytest.raises(ValueError, match="no stage"):
+    with pytest.raises(ValueError, match="no staging folder"):
         abandon(outbox)
 
 
 def test_stages_left_by_a_crash_are_told_from_live_ones(outbox):
     live, stale = filled(outbox, "aaa"), filled(outbox, "bbb-2")
     (outbox / ".stfolder").mkdir()
-    assert stale_stages(outbox, {"aaa"}) == [stale]
-    assert stale_stages(outbox, {"aaa", "bbb-2"}) == []
+    assert stale_staging(outbox, {"aaa"}) == [stale]
+    assert stale_staging(outbox, {"aaa", "bbb-2"}) == []
     assert live.exists()
 
 
 def test_no_outbox_means_wait(tmp_path):
     with pytest.raises(TryAgainError, match="mounted"):
-        stage(tmp_path / "gone", "aaa")
+        make_staging(tmp_path / "gone", "aaa")
     assert not (tmp_path / "gone").exists()
 
 
@@ -343,7 +351,7 @@ def test_a_full_disk_loses_nothing(tiny_disk):
     with pytest.raises(TryAgainError, match="full"):
         publish(staged, tiny_disk, FOLDER)
     with pytest.raises(TryAgainError, match="full"):
-        stage(tiny_disk, "bbb")
+        make_staging(tiny_disk, "bbb")
     for file in ballast:
         file.unlink()
     assert whole(publish(staged, tiny_disk, FOLDER), "aaa")

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from speedd.outbox import runlog
-from speedd.outbox.runlog import ChunkLog, RunLog, TakeLog, read_head, write_run_log
+from speedd.outbox.runlog import ChunkLog, RunLog, TakeLog, read_header, write_run_log
 
 DIGEST = "0f" * 32
 
@@ -143,10 +143,10 @@ def test_the_head_is_read_without_the_chunks(tmp_path):
     path = tmp_path / "run.json"
     whole = written(head(), [chunk(0)])
     path.write_text(whole, encoding="utf-8")
-    found = read_head(path)
+    found = read_header(path)
     assert found == {key: value for key, value in json.loads(whole).items() if key != "chunks"}
     path.write_text(whole[: whole.index('{"index"')] + "torn", encoding="utf-8")
-    assert read_head(path) == found, "the chunks were looked at"
+    assert read_header(path) == found, "the chunks were looked at"
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,6 @@ def test_the_head_is_read_without_the_chunks(tmp_path):
 )
 def test_no_head_where_there_is_no_log_of_ours(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
-    assert read_head(tmp_path / "run.json") is None
-    assert read_head(tmp_path / "absent.json") is None
-    assert read_head(tmp_path) is None
+    assert read_header(tmp_path / "run.json") is None
+    assert read_header(tmp_path / "absent.json") is None
+    assert read_header(tmp_path) is None

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from speedd_house import STORY, STORY_CHUNKS, epub, wait_until
+from speedd_sandbox import STORY, STORY_CHUNKS, epub, wait_until
 
 from speedd.config import load_config
 from speedd.errors import DamagedInputError, EngineError, InputError, TryAgainError
 from speedd.model import Job, Metadata, Part, Role, Skipped, Voice
 from speedd.pipeline import plan_source as source
 from speedd.pipeline import preparation as prepare
-from speedd.pipeline.preparation import Head
+from speedd.pipeline.preparation import PlanSummary
 
 ROLES = {
     ".nfo": Role.NFO,
@@ -60,11 +60,11 @@ def test_the_child_leaves_what_it_found_and_the_chunks(write, config, tmp_path):
     job = write(book("[speech.pauses_ms]\nperiod = 123\n"))
     folder = tmp_path / "prepared"
     (folder / "left over").mkdir(parents=True)
-    head = prepare.prepare(job, config, folder)
-    assert head.metadata.title == "Book"
-    assert (head.engine, head.voice.name, head.chunks) == ("tone", "sine", STORY_CHUNKS)
-    assert head.words == len(STORY.split()) + 1  # and the opening
-    assert head.config["speech"]["pauses_ms"]["period"] == 123
+    summary = prepare.prepare(job, config, folder)
+    assert summary.metadata.title == "Book"
+    assert (summary.engine, summary.voice.name, summary.chunks) == ("tone", "sine", STORY_CHUNKS)
+    assert summary.words == len(STORY.split()) + 1  # and the opening
+    assert summary.config["speech"]["pauses_ms"]["period"] == 123
     assert not (folder / "left over").exists()
     chunks = list(prepare.load_chunks(folder))
     here = source.read_and_plan(job, config)
@@ -74,7 +74,7 @@ def test_the_child_leaves_what_it_found_and_the_chunks(write, config, tmp_path):
 
 @given(
     st.builds(
-        Head,
+        PlanSummary,
         metadata=st.builds(Metadata, title=st.text(), authors=st.lists(st.text()).map(tuple), series_index=st.text()),
         chapters=st.lists(st.text()).map(tuple),
         engine=st.text(),
@@ -90,8 +90,8 @@ def test_the_child_leaves_what_it_found_and_the_chunks(write, config, tmp_path):
         header=st.sampled_from([None, {"_metadata": True}]),
     )
 )
-def test_a_head_survives_the_ledger(head):
-    assert prepare.load_head(prepare.dump_head(head)) == head
+def test_a_head_survives_the_ledger(summary):
+    assert prepare.load_summary(prepare.dump_summary(summary)) == summary
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def limited(config, **limits):
 
 
 def test_a_book_that_needs_more_memory_than_it_may_have_is_refused(write, config, tmp_path):
-    job = write({"Book.txt": "It was late, and the house was still. " * 500_000})
+    job = write({"Book.txt": "It was late, and the sandbox was still. " * 500_000})
     with pytest.raises(InputError, match=r"more memory|ended the reader") as caught:
         prepare.prepare(job, limited(config, reader_memory_mb=256), tmp_path / "prepared")
     assert "limits.reader_memory_mb" in caught.value.hint

@@ -387,7 +387,7 @@ def test_a_title_on_the_first_line_is_said_once(write, name, opening, title):
     assert book.metadata.title == title
     assert texts(book) == [PROSE, PROSE]
     assert [(part.reason, part.words) for part in book.skipped] == [("title page inside chapters", 2)]
-    assert texts(read(write({f"{name}.txt": f"{opening}\n\n{PROSE}"}), matter="keep")) == [opening, PROSE]
+    assert texts(read(write({f"{name}.txt": f"{opening}\n\n{PROSE}"}), skip_reason="keep")) == [opening, PROSE]
 
 
 def test_a_first_line_that_is_no_title_is_read(write):

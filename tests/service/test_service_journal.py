@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from speedd.config import LogSettings
-from speedd.service.journal import Entry, JournalSender, encode_fields
+from speedd.service.journal import JournalSender, LogEntry, encode_fields
 from speedd.service.logging import configure_logging, get_logger
 
 
@@ -21,7 +21,7 @@ def sender(tmp_path):
         lines = []
         made = JournalSender(
             fallback=lines.append,
-            describe_loss=lambda count: Entry({"EVENT": "log.dropped", "ENTRIES": str(count)}, f"lost {count}"),
+            describe_loss=lambda count: LogEntry({"EVENT": "log.dropped", "ENTRIES": str(count)}, f"lost {count}"),
             address=address,
             **{"capacity": 4096, **options},
         )
@@ -35,7 +35,7 @@ def sender(tmp_path):
 
 
 def entry(number):
-    return Entry({"MESSAGE": f"entry {number}", "NUMBER": str(number)}, f"line {number}")
+    return LogEntry({"MESSAGE": f"entry {number}", "NUMBER": str(number)}, f"line {number}")
 
 
 def test_one_line_and_several_are_written_in_their_forms():
@@ -63,7 +63,7 @@ def test_journald_gives_back_what_was_sent(journald, sender):
         "bad name": "never sent",
     }
     made = sender(journald.socket)
-    made.send(Entry(fields, ""))
+    made.send(LogEntry(fields, ""))
     made.close(10)
     (got,) = journald.entries("PRIORITY=4")
     assert {name: got[name] for name in fields if name != "bad name"} == {

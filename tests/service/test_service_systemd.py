@@ -103,7 +103,7 @@ def machine(boot):
 def test_a_dropped_book_is_published_and_the_journal_tells_the_story(machine):
     machine.run("systemctl", "start", "speedd")
     assert machine.show("speedd", "StatusText") == "Waiting for books."
-    drop(machine, "Three Sentences.txt", "Chapter I\n\nIt was late. The house was still. Nobody spoke.\n")
+    drop(machine, "Three Sentences.txt", "Chapter I\n\nIt was late. The sandbox was still. Nobody spoke.\n")
     (published,) = wait_for(lambda: journal(machine, "EVENT=job.published"), machine)
     machine.run("systemctl", "stop", "speedd")
     assert ended_well(machine)

@@ -1,7 +1,8 @@
 """The whole way of one book, by the real narrator in a state directory of its own. A program of its own.
 
-``python -m speedd.commands.bench.whole ORDER RESULT`` reads a JSON file and writes what it measured to
-another. The order names a ``folder``, a ``source``, an ``engine``, the AAC ``coder`` and, unless all are wanted, how many ``chapters``.
+``python -m speedd.commands.bench.whole ORDER RESULT`` reads a JSON file and writes what it measured to another. The
+order names a ``folder``, a ``source``, an ``engine``, the AAC ``coder`` and, unless all are wanted, how many
+``chapters``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from speedd.commands.book import the_candidate
 from speedd.daemon import BookControl
 from speedd.daemon.app import App, spool_folder
 from speedd.ledger import State
-from speedd.pipeline.job_run import Watch
+from speedd.pipeline.job_run import BookProgress
 
 
 class Recorder:
@@ -44,9 +45,9 @@ class Recorder:
         self.first_s: dict[str, float] = {}
         self.fields: dict[str, dict[str, Any]] = {}
 
-    def watch(self, watch: Watch) -> None:
+    def show(self, progress: BookProgress) -> None:
         """Note where a stage begins."""
-        self.begin(watch.stage)
+        self.begin(progress.stage)
 
     def begin(self, stage: str) -> None:
         """Note that a stage begins, if it has not yet."""
@@ -86,9 +87,9 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
         apps.append(app)
         job = inbox.accept(the_candidate(Path(order["source"])), spool_folder(config))
         app.ledger.jobs.add(job, state=State.RUNNING)
-        row = app.ledger.jobs.row(job.id)
+        row = app.ledger.jobs.get(job.id)
         assert row is not None
-        folder = app.narrator(chapters=chapters, onlook=recorder.watch).narrate(row, BookControl(threading.Event()))
+        folder = app.narrator(chapters=chapters, on_progress=recorder.show).narrate(row, BookControl(threading.Event()))
         app.ledger.jobs.set_state(job.id, State.PUBLISHED, published=folder)
         recorder.begin("ended")
         memory = {"main": memory_mb(os.getpid()), "workers": recorder.workers_memory}

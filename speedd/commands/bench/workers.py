@@ -1,7 +1,7 @@
 """Only the executor: texts in, stored takes out, with so many workers. A program of its own.
 
-``python -m speedd.commands.bench.workers ORDER RESULT`` reads a JSON file and writes what it measured to
-another. The order names a ``folder``, an ``engine``, how many ``workers`` on how many ``cores``, and the ``texts`` with their seeds.
+``python -m speedd.commands.bench.workers ORDER RESULT`` reads a JSON file and writes what it measured to another. The
+order names a ``folder``, an ``engine``, how many ``workers`` on how many ``cores``, and the ``texts`` with their seeds.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 T3 decodes a batch whose free rows are filled from the source while the others go on; what it has finished waits a
 moment for company and is then rendered. What T3 says does not depend on who is beside it. Neither does the audio on a
-CPU, and in fp32 on any device: there S3Gen renders each row by itself (on a CPU several at once, in `lanes`). Where it
-renders batches (bf16 on a GPU), how many rows they have, to the next power of two, and in which place one stands may
-change how the last bits are rounded, and nothing else.
+CPU, and in fp32 on any device: there S3Gen renders each row by itself (on a CPU several at once, in `thread_pools`).
+Where it renders batches (bf16 on a GPU), how many rows they have, to the next power of two, and in which place one
+stands may change how the last bits are rounded, and nothing else.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from speedd.engines.base import Budget, EngineInfo, OutOfMemory, Source
+from speedd.engines.base import Budget, EngineInfo, OutOfMemory, UtteranceSource
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
 from speedd.engines.chatterbox.memory.budget import BEST_SPEECH_S
 from speedd.engines.chatterbox.memory.device import UnlessFull, card_memory, give_back, means_full
-from speedd.engines.chatterbox.memory.placement import Models, arranged
+from speedd.engines.chatterbox.memory.placement import Models, placed
 from speedd.engines.chatterbox.s3gen.buckets import FinishedRows
 from speedd.engines.chatterbox.s3gen.model import SpeechRow
 from speedd.engines.chatterbox.s3gen.watermark import Watermark
@@ -81,7 +81,7 @@ class ChatterboxEngine:
         self._reserve_bytes = options.reserve_bytes
         self._models = Models(
             weights,
-            arranged(info.device, info.numerics),
+            placed(info.device, info.numerics),
             reserve_bytes=self._reserve_bytes,
             finished_rows=options.finished_rows,
         )
@@ -117,30 +117,30 @@ class ChatterboxEngine:
         """Say what can be taken on."""
         models = self._models
         share, needs = models.share, models.needs
-        if models.arrangement.device == "cuda":
+        if models.placement.device == "cuda":
             return needs.budget(share, card_memory(), reserve_bytes=self._reserve_bytes, tokens=self._tokens)
-        lanes = models.arrangement.lanes
+        thread_pools = models.placement.thread_pools
         return Budget(
-            rows=share.rows + lanes - 1,  # what waits for company in S3Gen keeps no slot of T3 from the next
+            rows=share.rows + thread_pools - 1,  # what waits for company in S3Gen keeps no slot of T3 from the next
             free_bytes=_free_bytes(),
             # The pages of a slot become real as it is spoken.
             row_bytes=needs.t3.slot_bytes(round(BEST_SPEECH_S * SPEECH_TOKENS_PER_SECOND) + 300),
-            workspace_bytes=needs.workspace_bytes(lanes * share.s3gen_rows),
+            workspace_bytes=needs.workspace_bytes(thread_pools * share.s3gen_rows),
             tokens=self._tokens,
         )
 
     def release_memory(self, *, shrink: bool = False) -> None:
-        """Give memory that is not in use back to the device; see `Thrifty`."""
+        """Give memory that is not in use back to the device; see `ReleasesMemory`."""
         if not self._speaking:
             self._models.release_slots(half=shrink)
         give_back()
 
     def fall_back(self, names: tuple[str, ...]) -> None:
-        """Let exactly these of its fallbacks hold from now on; see `Retreating.fall_back`."""
+        """Let exactly these of its fallbacks hold from now on; see `HasFallbacks.fall_back`."""
         held = [fallback for fallback in self.info.fallbacks if fallback.name in names]
-        self._models.arrange(arranged(self.info.device, self.info.numerics, held))
+        self._models.place(placed(self.info.device, self.info.numerics, held))
 
-    def synthesize(self, source: Source) -> Iterator[Take | Failed | OutOfMemory]:
+    def synthesize(self, source: UtteranceSource) -> Iterator[Take | Failed | OutOfMemory]:
         """Speak what the source gives until it is closed; see `Engine.synthesize`."""
         decoder = self._models.decoder
         self._speaking = True
@@ -163,7 +163,7 @@ class ChatterboxEngine:
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def _speak(self, source: Source, decoder: Decoder) -> Iterator[Take | Failed | OutOfMemory]:
+    def _speak(self, source: UtteranceSource, decoder: Decoder) -> Iterator[Take | Failed | OutOfMemory]:
         s3gen = self._models.s3gen
         finished: FinishedRows[_Finished] = FinishedRows(rows=s3gen.at_once, patience=self._models.share.finished_rows)
         while True:
@@ -236,14 +236,14 @@ class ChatterboxEngine:
     def _rendered(self, batch: list[_Finished]) -> Iterator[OutOfMemory]:
         """Render what T3 has said, fewer at once where the memory does not suffice."""
         waves, s3gen = None, self._models.s3gen
-        if self._models.arrangement.device == "cuda":
+        if self._models.placement.device == "cuda":
             share = self._models.share
             s3gen.rows = self._models.needs.s3gen_rows_now(share, card_memory(), self._reserve_bytes)
         # What did not fit hangs on the exception until that is gone: only then is there room to try with less.
         with UnlessFull():
             waves = s3gen.render([one.row for one in batch])
         if waves is not None:
-            aside = self._models.arrangement.device != "cpu"
+            aside = self._models.placement.device != "cpu"
             for one, wave in zip(batch, waves, strict=True):
                 self._marking.append((one.spoken, self._watermark.submit(wave, aside=aside)))
             return
@@ -268,7 +268,7 @@ class ChatterboxEngine:
 
     def _said_in_full(self, request: Request) -> Spoken:
         """Let T3 speak an utterance in fp32, alone: its numbers ran over twice."""
-        now = self._models.arrangement
+        now = self._models.placement
         if now.precision == "fp32":
             return Spoken(request, (), guards.NOT_FINITE)
         t3 = load_t3(self._weights, precision="fp32", device=now.device)

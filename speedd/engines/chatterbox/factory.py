@@ -72,7 +72,7 @@ class ChatterboxFactory:
         return ChatterboxEngine(info, weights, read)
 
     def check_sample(self, sample: Path, options: Mapping[str, Any]) -> None:
-        """See whether a voice sample will do; see `Cloning`."""
+        """See whether a voice sample will do; see `ClonesVoices`."""
         from speedd.engines.chatterbox.voices.sample import check_sample
 
         check_sample(sample, least_s=read_options(options).family.least_sample_s)

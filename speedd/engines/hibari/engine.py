@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speedd.engines.base import Budget, EngineInfo, Source
+from speedd.engines.base import Budget, EngineInfo, UtteranceSource
 from speedd.engines.hibari.text import REVISION, before_numerals, readable
 from speedd.errors import EngineError, VoiceError
 from speedd.model import Failed, Notation, Take, TextLimits, Utterance, Voice
@@ -141,7 +141,7 @@ class HibariEngine:
         """One utterance at a time: more at once would cost memory and win nothing on one thread."""
         return Budget(rows=1, free_bytes=_available_bytes(), row_bytes=ROW_BYTES)
 
-    def synthesize(self, source: Source) -> Iterator[Take | Failed]:
+    def synthesize(self, source: UtteranceSource) -> Iterator[Take | Failed]:
         """Speak what the source gives, in its order."""
         while utterances := source.take(1, block=True):
             for utterance in utterances:

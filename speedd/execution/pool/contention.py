@@ -1,4 +1,4 @@
-"""Makes a crew's workers obey the etiquette."""
+"""Has the workers yield as the yield policy says."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from speedd.execution.pool.yield_policy import LOOK_S, Etiquette, Manners
+from speedd.execution.pool.yield_policy import CHECK_S, YieldLevel, YieldPolicy
 from speedd.execution.protocol import Release, Stop
 
 if TYPE_CHECKING:
-    from speedd.execution.pool.process import Child
-    from speedd.execution.pool.work_queue import Slot
+    from speedd.execution.pool.process import WorkerProcess
+    from speedd.execution.pool.work_queue import WorkerSlot
 
 log = structlog.get_logger()
 
 
-class Neighbours:
+class ContentionMonitor:
     """Looks now and then at who needs the cards, and what the clock says.
 
     Args:
-        etiquette: decides.
+        yield_policy: decides.
         slots: the places of the workers.
         clock: monotonic seconds.
     """
 
-    def __init__(self, etiquette: Etiquette, slots: Sequence[Slot], clock: Callable[[], float]) -> None:
-        self._etiquette = etiquette
+    def __init__(self, yield_policy: YieldPolicy, slots: Sequence[WorkerSlot], clock: Callable[[], float]) -> None:
+        self._yield_policy = yield_policy
         self._slots = slots
         self._clock = clock
-        self._needed = etiquette.is_needed(on_cards=any(slot.card for slot in slots))
+        self._needed = yield_policy.is_needed(on_cards=any(slot.card for slot in slots))
         self._look_at_s = -math.inf
 
     @property
@@ -39,34 +39,37 @@ class Neighbours:
         """When it looks again, on the monotonic clock; infinite if there is nothing to look at."""
         return self._look_at_s if self._needed else math.inf
 
-    def _tell(self, slot: Slot, child: Child, manners: Manners) -> None:
-        """Tell a worker what its new manners ask of it."""
-        if manners is Manners.LEAVE:
+    def _tell(self, slot: WorkerSlot, child: WorkerProcess, yield_level: YieldLevel) -> None:
+        """Tell a worker what its new yield level asks of it."""
+        if yield_level is YieldLevel.LEAVE:
             child.send(Stop())
             slot.leaving = True
             slot.since_s = self._clock()
-        elif manners > slot.manners or manners is Manners.WORK:
-            child.send(Release(shrink=manners is not Manners.WORK))
+        elif yield_level > slot.yield_level or yield_level is YieldLevel.WORK:
+            child.send(Release(shrink=yield_level is not YieldLevel.WORK))
 
-    def mind(self) -> str:
+    def check(self) -> str:
         """Make room for others, or take it back; say why nobody may begin anything, if nobody may."""
         if self._clock() < self.due_s:
             return ""
-        self._look_at_s = self._clock() + LOOK_S
+        self._look_at_s = self._clock() + CHECK_S
         workers: dict[str, dict[int, int]] = {slot.card: {} for slot in self._slots}
         for slot in self._slots:
             if slot.child is not None:
                 workers[slot.card][slot.child.pid] = slot.gauge.budget.used_bytes if slot.gauge else 0
-        verdicts = {card: self._etiquette.judge(card, ours, self._clock()) for card, ours in workers.items()}
+        verdicts = {card: self._yield_policy.judge(card, ours, self._clock()) for card, ours in workers.items()}
         for slot in self._slots:
-            manners, slot.polite = verdicts[slot.card]
-            if manners is slot.manners:
+            yield_level, slot.yield_reason = verdicts[slot.card]
+            if yield_level is slot.yield_level:
                 continue
             log.info(
-                "worker.manners", worker=slot.index, state=manners.name.lower(), reason=slot.polite or "all is free"
+                "worker.yielded",
+                worker=slot.index,
+                state=yield_level.name.lower(),
+                reason=slot.yield_reason or "all is free",
             )
             if slot.child is not None and not slot.leaving:
-                self._tell(slot, slot.child, manners)
-            slot.manners = manners
-        able = [slot for slot in self._slots if not slot.restarts.are_vain]
-        return able[0].polite if able and all(slot.manners >= Manners.PAUSE for slot in able) else ""
+                self._tell(slot, slot.child, yield_level)
+            slot.yield_level = yield_level
+        able = [slot for slot in self._slots if not slot.restarts.gave_up]
+        return able[0].yield_reason if able and all(slot.yield_level >= YieldLevel.PAUSE for slot in able) else ""

@@ -10,7 +10,7 @@ from speedd.execution.base import WorkerState
 from speedd.execution.pool.pace import Pace
 
 if TYPE_CHECKING:
-    from speedd.execution.pool.work_queue import Item, Slot
+    from speedd.execution.pool.work_queue import Task, WorkerSlot
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class Deadlines:
         self._times = times
         self._pace = Pace(times.chunk_s, s_per_char)
 
-    def note(self, item: Item, render_s: float) -> None:
+    def note(self, task: Task, render_s: float) -> None:
         """Take in what an utterance took."""
-        self._pace.note(len(item.utterance.text), render_s)
+        self._pace.note(len(task.utterance.text), render_s)
 
-    def of(self, slot: Slot) -> float:
+    def of(self, slot: WorkerSlot) -> float:
         """Say when a worker must have shown something, on the monotonic clock; infinite if it owes nothing."""
-        started = [(item, item.started_s) for item in slot.outstanding if item.started_s is not None]
+        started = [(task, task.started_s) for task in slot.outstanding if task.started_s is not None]
         if slot.fault or (slot.leaving and not started):
             return slot.since_s + self._times.end_s
         if slot.state is WorkerState.LOADING or slot.warming:  # with its voice an engine may load its model, or anew
@@ -56,7 +56,7 @@ class Deadlines:
             return math.inf
         if not started:
             return slot.since_s + self._allowed_s(slot.outstanding[0])
-        return min(since_s + self._allowed_s(item) for item, since_s in started)
+        return min(since_s + self._allowed_s(task) for task, since_s in started)
 
-    def _allowed_s(self, item: Item) -> float:
-        return self._pace.deadline_s(len(item.utterance.text))
+    def _allowed_s(self, task: Task) -> float:
+        return self._pace.deadline_s(len(task.utterance.text))

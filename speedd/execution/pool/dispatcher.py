@@ -1,4 +1,4 @@
-"""What a crew and its workers say to each other about work: what is sent to whom, and what comes back."""
+"""What a supervisor and its workers say to each other about work: what is sent to whom, and what comes back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState
 from speedd.execution.pool.deadlines import Deadlines
-from speedd.execution.pool.work_queue import Board, Item, Slot
+from speedd.execution.pool.work_queue import Task, WorkerSlot, WorkQueue
 from speedd.execution.protocol import (
     Broken,
     Done,
@@ -38,11 +38,11 @@ TOKENS_SMOOTHING = 0.2
 """Share of the newest reading in the tokens a second that are told."""
 
 
-class Dispatch:
-    """Sends utterances to workers and writes their reports on the slots and the board, whose lock is held.
+class Dispatcher:
+    """Sends utterances to workers and writes their reports on the slots and the queue, whose lock is held.
 
     Args:
-        board: where the work is.
+        queue: where the work is.
         slots: the places of the workers.
         info: the engine, as it describes itself.
         takes: folder in which takes are stored.
@@ -53,8 +53,8 @@ class Dispatch:
 
     def __init__(
         self,
-        board: Board,
-        slots: Sequence[Slot],
+        queue: WorkQueue,
+        slots: Sequence[WorkerSlot],
         info: EngineInfo,
         *,
         takes: Path,
@@ -66,7 +66,7 @@ class Dispatch:
         """The engine, as a worker loaded it, or as it describes itself until one has."""
         self.rendered = 0
         self.failed = 0
-        self._board = board
+        self._queue = queue
         self._slots = slots
         self._takes = takes
         self._ahead = ahead
@@ -86,15 +86,15 @@ class Dispatch:
     def send(self) -> None:
         """Send waiting utterances to workers that may take on more, the least busy first."""
         while pair := self._next_pair():
-            item, slot = pair
+            task, slot = pair
             if not slot.outstanding:
                 slot.since_s = self._clock()
             slot.state = WorkerState.BUSY
-            self._board.assign(item, slot)
+            self._queue.assign(task, slot)
             assert slot.child is not None
-            slot.child.send(Speak(item.utterance))
+            slot.child.send(Speak(task.utterance))
 
-    def _next_pair(self) -> tuple[Item, Slot] | None:
+    def _next_pair(self) -> tuple[Task, WorkerSlot] | None:
         """Choose what is spoken next, and where; suspects go first, each to a worker that has nothing else."""
         slots = [
             slot
@@ -102,33 +102,33 @@ class Dispatch:
             if slot.is_up
             and slot.state in {WorkerState.IDLE, WorkerState.BUSY}
             and slot.uncommitted < self._window(slot)
-            and not any(item.died_on for item in slot.outstanding)  # a suspect runs alone
+            and not any(task.died_on for task in slot.outstanding)  # a suspect runs alone
         ]
         for slot in sorted(slots, key=lambda slot: len(slot.outstanding)):
-            suspects = self._board.suspects
+            suspects = self._queue.suspects
             if suspects and slot.outstanding:
                 return None  # nothing new starts until a worker is empty
-            suspect = next((item for item in suspects if self._may_try(slot, item)), None)
+            suspect = next((task for task in suspects if self._may_try(slot, task)), None)
             if suspect is not None:
                 suspects.remove(suspect)
                 return suspect, slot
-            if (item := self._board.next_item()) is not None:
-                return item, slot
+            if (task := self._queue.next_task()) is not None:
+                return task, slot
         return None
 
-    def _may_try(self, slot: Slot, suspect: Item) -> bool:
+    def _may_try(self, slot: WorkerSlot, suspect: Task) -> bool:
         """Whether a suspect may go to a worker: to one where it saw a death only if it has seen one everywhere."""
         return slot not in suspect.died_on or not any(
             other.is_up for other in self._slots if other not in suspect.died_on
         )
 
-    def _window(self, slot: Slot) -> int:
+    def _window(self, slot: WorkerSlot) -> int:
         if slot.restarts.deaths:
             return 1  # until it has shown that it can speak, no more than one utterance can become suspect there
         rows = slot.gauge.rows_cap if slot.gauge else 1
         return window(rows, self.info.device, ahead=self._ahead)
 
-    def hear(self, slot: Slot, report: object) -> None:
+    def hear(self, slot: WorkerSlot, report: object) -> None:
         """Take note of what a worker says."""
         match report:
             case Ready():
@@ -157,11 +157,11 @@ class Dispatch:
             case _:
                 self._hear_of_work(slot, report)
 
-    def _end(self, slot: Slot, fault: str) -> None:
+    def _end(self, slot: WorkerSlot, fault: str) -> None:
         slot.fault = fault
         slot.since_s = self._clock()
 
-    def _hear_of_work(self, slot: Slot, report: object) -> None:
+    def _hear_of_work(self, slot: WorkerSlot, report: object) -> None:
         match report:
             case Started():
                 for key in report.keys:
@@ -181,22 +181,22 @@ class Dispatch:
             case Done(Failed() as failed):
                 self._read(slot, report.gauge)
                 self.failed += 1
-                self._board.answer(self._take_from(slot, failed.key), failed)
+                self._queue.answer(self._take_from(slot, failed.key), failed)
             case Done(Rendered() as rendered):
                 self._read(slot, report.gauge)
                 self.rendered += 1
-                item = self._take_from(slot, rendered.utterance_key)
-                self._deadlines.note(item, rendered.render_s)
-                self._board.answer(item, rendered)
+                task = self._take_from(slot, rendered.utterance_key)
+                self._deadlines.note(task, rendered.render_s)
+                self._queue.answer(task, rendered)
             case NotStored():
-                item = self._take_from(slot, report.key)
-                self._board.release(item)
+                task = self._take_from(slot, report.key)
+                self._queue.release(task)
                 message = f"A take cannot be stored in {self._takes}: {report.reason}."
-                self._board.fail(
-                    item.run, TryAgainError(message, hint="Free some space there, or make it writable again.")
+                self._queue.fail(
+                    task.run, TryAgainError(message, hint="Free some space there, or make it writable again.")
                 )
 
-    def _read(self, slot: Slot, gauge: Gauge) -> None:
+    def _read(self, slot: WorkerSlot, gauge: Gauge) -> None:
         if slot.gauge and gauge.budget.tokens and self._clock() > slot.gauged_s:
             decoded = gauge.budget.tokens - slot.gauge.budget.tokens
             per_s = max(0, decoded) / (self._clock() - slot.gauged_s)
@@ -204,12 +204,12 @@ class Dispatch:
         slot.gauge = gauge
         slot.gauged_s = self._clock()
 
-    def _take_from(self, slot: Slot, key: str) -> Item:
-        item = slot.find(key)
-        slot.outstanding.remove(item)
+    def _take_from(self, slot: WorkerSlot, key: str) -> Task:
+        task = slot.find(key)
+        slot.outstanding.remove(task)
         slot.since_s = self._clock()
         slot.restarts.answered()
         if not slot.outstanding:
             slot.state = WorkerState.IDLE
             slot.tokens_per_s = 0.0
-        return item
+        return task

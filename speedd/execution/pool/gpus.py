@@ -54,7 +54,7 @@ class Cards(Protocol):
         """
 
 
-class NvmlCards:
+class NvmlGpus:
     """Asks NVML, if the extra ``gpu`` is installed and there is a driver; else nothing can be told, which is logged.
 
     NVML numbers cards by their place on the bus. Where ``CUDA_VISIBLE_DEVICES`` numbers them otherwise (CUDA's own
@@ -66,12 +66,12 @@ class NvmlCards:
         try:
             import pynvml  # noqa: PLC0415
         except ImportError:
-            log.info("cards.unwatched", reason="the extra speedd[gpu] is not installed")
+            log.info("gpu.unwatched", reason="the extra speedd[gpu] is not installed")
             return
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError as error:  # no driver, another one than the library's, no permission
-            log.info("cards.unwatched", reason=f"NVIDIA's management library says: {error}")
+            log.info("gpu.unwatched", reason=f"NVIDIA's management library says: {error}")
             return
         self._nvml = pynvml
 

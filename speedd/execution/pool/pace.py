@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PATIENCE = 10.0
+DEADLINE_FACTOR = 10.0
 """A text may take this many times what the engine's pace lets expect."""
 LEAST_CHARS = 40
 """Shorter texts count as this long: what they cost hardly depends on their length."""
@@ -33,4 +33,4 @@ class Pace:
 
     def deadline_s(self, chars: int) -> float:
         """How long a text of so many characters may take."""
-        return self._least_s + PATIENCE * self._s_per_char * max(chars, LEAST_CHARS)
+        return self._least_s + DEADLINE_FACTOR * self._s_per_char * max(chars, LEAST_CHARS)

@@ -1,7 +1,7 @@
 """The worker pool: shares a few engine workers among the books that are open, and survives the workers' deaths.
 
-Callers of `WorkerPool.run` and the crew's thread meet at the board: a caller pulls its utterances, puts them up and
-waits for results; the crew's thread alone talks to workers.
+Callers of `WorkerPool.run` and the supervisor's thread meet at the queue: a caller pulls its utterances, puts them up
+and waits for results; the supervisor's thread alone talks to workers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from speedd.engines.base import EngineInfo, find
 from speedd.errors import TryAgainError
 from speedd.execution.base import ExecutorStatus
 from speedd.execution.pool.deadlines import PoolTimes
-from speedd.execution.pool.gpus import NvmlCards, visible_cards
-from speedd.execution.pool.supervisor import Crew
-from speedd.execution.pool.work_queue import Board, Item, Run
-from speedd.execution.pool.yield_policy import Etiquette, QuietHours
+from speedd.execution.pool.gpus import NvmlGpus, visible_cards
+from speedd.execution.pool.supervisor import Supervisor
+from speedd.execution.pool.work_queue import Run, Task, WorkQueue
+from speedd.execution.pool.yield_policy import QuietHours, YieldPolicy
 from speedd.execution.protocol import WorkerLimits
 from speedd.execution.takes import discard_partial_files
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PoolTimes", "WorkerPool", "configured_pool"]
 
-LOOK_S = 5.0
+EMPTY_BATCH_S = 5.0
 """A caller of `run` for whom nothing arrives gets an empty batch this often."""
 
 
@@ -57,13 +57,13 @@ def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) ->
         times=PoolTimes(chunk_s=config.limits.chunk_deadline_s, idle_release_s=settings.idle_unload_s),
         limits=WorkerLimits(
             reserve_bytes=config.gpu.reserve_mb * 2**20,
-            quiet_s=settings.quiet_s,
+            regrow_after_s=settings.regrow_after_s,
             fallbacks=None if settings.fallbacks == "all" else settings.fallbacks,
             store_takes=settings.store_takes,
             ahead=settings.ahead,
         ),
         cards=cards,
-        etiquette=Etiquette(config.gpu, cards=NvmlCards() if cards else None, quiet=quiet),
+        yield_policy=YieldPolicy(config.gpu, cards=NvmlGpus() if cards else None, quiet=quiet),
         waits=waits,
     )
 
@@ -85,7 +85,7 @@ class WorkerPool:
         times: how patient it is.
         limits: what bounds each worker.
         cards: graphics cards, as ``CUDA_VISIBLE_DEVICES`` names them, one to a worker in turn; for a CUDA engine only.
-        etiquette: when workers make room for others; by default never.
+        yield_policy: when workers make room for others; by default never.
         waits: whether books wait while all workers make room, or end with a `TryAgainError`.
         clock: monotonic seconds.
     Raises:
@@ -103,7 +103,7 @@ class WorkerPool:
         times: PoolTimes | None = None,
         limits: WorkerLimits | None = None,
         cards: Sequence[str] = (),
-        etiquette: Etiquette | None = None,
+        yield_policy: YieldPolicy | None = None,
         waits: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -111,9 +111,9 @@ class WorkerPool:
         on_cpu = info.device == "cpu"
         cards = cards if info.device.startswith("cuda") else ()
         limits = limits or WorkerLimits()
-        self._board = Board()
-        self._crew = Crew(
-            self._board,
+        self._queue = WorkQueue()
+        self._supervisor = Supervisor(
+            self._queue,
             info,
             options,
             engine=engine,
@@ -123,7 +123,7 @@ class WorkerPool:
             times=times or PoolTimes(),
             limits=replace(limits, reserve_bytes=0) if on_cpu else limits,
             cards=cards,
-            etiquette=etiquette or Etiquette(GpuSettings()),
+            yield_policy=yield_policy or YieldPolicy(GpuSettings()),
             waits=waits,
             clock=clock,
         )
@@ -132,21 +132,21 @@ class WorkerPool:
     @property
     def info(self) -> EngineInfo:
         """The engine, as a worker loaded it, or as it describes itself until one has."""
-        return self._crew.dispatch.info
+        return self._supervisor.dispatch.info
 
     def warm(self) -> None:
         """Start the workers; see `Executor.warm`."""
-        with self._board.lock:
-            self._crew.warm()
-        self._crew.ring()
+        with self._queue.lock:
+            self._supervisor.warm()
+        self._supervisor.ring()
 
     def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
         """Render utterances; see `Executor.run`."""
         source = iter(utterances)
-        with self._board.lock:
-            if self._crew.closing:
+        with self._queue.lock:
+            if self._supervisor.closing:
                 raise TryAgainError("The workers were stopped.")
-            run = self._board.open()
+            run = self._queue.open()
         try:
             more = True
             while more or run.unanswered or run.ready:
@@ -158,57 +158,57 @@ class WorkerPool:
                     finally:
                         self._commit(batch)
         finally:
-            with self._board.lock:
-                self._board.close(run)
-            self._crew.ring()
+            with self._queue.lock:
+                self._queue.close(run)
+            self._supervisor.ring()
 
     def status(self) -> ExecutorStatus:
         """Describe the pool at this moment."""
-        with self._board.lock:
+        with self._queue.lock:
             return ExecutorStatus(
-                workers=self._crew.status(),
-                runs=len(self._board.runs),
-                waiting=self._board.waiting,
-                in_flight=self._crew.dispatch.in_flight,
-                rendered=self._crew.dispatch.rendered,
-                failed=self._crew.dispatch.failed,
-                broken=self._crew.is_broken,
+                workers=self._supervisor.status(),
+                runs=len(self._queue.runs),
+                waiting=self._queue.waiting,
+                in_flight=self._supervisor.dispatch.in_flight,
+                rendered=self._supervisor.dispatch.rendered,
+                failed=self._supervisor.dispatch.failed,
+                broken=self._supervisor.is_broken,
             )
 
     def close(self) -> None:
         """Stop at once, within two seconds even in the middle of an utterance."""
-        with self._board.lock:
-            self._crew.closing = True
-            self._board.fail_all(TryAgainError("The workers were stopped. Nothing that was stored is lost."))
-        self._crew.stop()
+        with self._queue.lock:
+            self._supervisor.closing = True
+            self._queue.fail_all(TryAgainError("The workers were stopped. Nothing that was stored is lost."))
+        self._supervisor.stop()
 
     def _pull(self, run: Run, source: Iterator[Utterance]) -> bool:
         """Pull as much as the workers could take on; say whether the source may hold more."""
         try:
-            while len(run.waiting) < self._crew.dispatch.places:
+            while len(run.waiting) < self._supervisor.dispatch.places:
                 utterance = next(source, None)
                 if utterance is None:
                     return False
-                with self._board.lock:
-                    self._board.add(run, utterance)
+                with self._queue.lock:
+                    self._queue.add(run, utterance)
             return True
         finally:
-            self._crew.ring()
+            self._supervisor.ring()
 
-    def _await_results(self, run: Run) -> list[tuple[Rendered | Failed, Item]]:
+    def _await_results(self, run: Run) -> list[tuple[Rendered | Failed, Task]]:
         """Wait for results of what was pulled, for a while; an empty list if there are none."""
-        with self._board.lock:
-            self._crew.begin()
+        with self._queue.lock:
+            self._supervisor.begin()
             while not run.ready and run.unanswered and run.error is None:
-                if not run.changed.wait(LOOK_S):
+                if not run.changed.wait(EMPTY_BATCH_S):
                     break
             if not run.ready and run.error is not None:
                 raise run.error
             batch, run.ready = run.ready, []
             return batch
 
-    def _commit(self, batch: list[tuple[Rendered | Failed, Item]]) -> None:
-        with self._board.lock:
-            for _, item in batch:
-                self._board.release(item)
-        self._crew.ring()
+    def _commit(self, batch: list[tuple[Rendered | Failed, Task]]) -> None:
+        with self._queue.lock:
+            for _, task in batch:
+                self._queue.release(task)
+        self._supervisor.ring()

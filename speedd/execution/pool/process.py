@@ -17,7 +17,7 @@ ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
 """For all threads of a process: with hibari 20 MB less at the end of a book, with Chatterbox on two cores 400 MB."""
 
 
-class Child:
+class WorkerProcess:
     """A worker process. It must be started by a thread that outlives it: PDEATHSIG watches the thread, not the process.
 
     Args:
@@ -72,7 +72,7 @@ class Child:
         """End it at once. The line stays open, for what it still holds."""
         self._process.kill()
 
-    def bury(self) -> str:
+    def reap(self) -> str:
         """Make sure it is dead, let go of everything, and say in words how it ended."""
         self._process.kill()
         status = self._process.wait()

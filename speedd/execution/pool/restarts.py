@@ -45,7 +45,7 @@ class Restarts:
         return min(math.ldexp(FIRST_BACK_OFF_S, min(self.deaths - 1, 16)), LONGEST_BACK_OFF_S)
 
     @property
-    def are_vain(self) -> bool:
+    def gave_up(self) -> bool:
         """Whether it has come to the point where no book should wait for another try here."""
         return (
             self.refusal is not None

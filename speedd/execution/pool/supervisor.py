@@ -1,4 +1,4 @@
-"""The crew: engine workers in their slots, and the one thread that starts them, hears them and buries them."""
+"""The supervisor: engine workers in their slots, and the one thread that starts them, hears them and reaps them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import structlog
 
 from speedd.errors import PASSING, EngineError, SpeeddError, TryAgainError
 from speedd.execution.base import WorkerState, WorkerStatus
-from speedd.execution.pool.contention import Neighbours
+from speedd.execution.pool.contention import ContentionMonitor
 from speedd.execution.pool.deadlines import Deadlines, PoolTimes
-from speedd.execution.pool.dispatcher import Dispatch
-from speedd.execution.pool.process import Child
+from speedd.execution.pool.dispatcher import Dispatcher
+from speedd.execution.pool.process import WorkerProcess
 from speedd.execution.pool.restarts import REST_S
-from speedd.execution.pool.work_queue import Board, Item, Slot
-from speedd.execution.pool.yield_policy import Etiquette, Manners
+from speedd.execution.pool.work_queue import Task, WorkerSlot, WorkQueue
+from speedd.execution.pool.yield_policy import YieldLevel, YieldPolicy
 from speedd.execution.protocol import Release, Setup, Stop, WorkerLimits
 from speedd.execution.takes import discard_partial_files
 from speedd.model import Failed
@@ -40,14 +40,14 @@ NO_ROOM_PAUSE_S = 30.0
 STOP_S = 0.7
 """How long workers may take to end by themselves before they are killed."""
 OVERDUE_S = 10.0
-"""How far past its deadline a worker is still no sign that the crew itself is stuck."""
+"""How far past its deadline a worker is still no sign that the supervisor itself is stuck."""
 
 
-class Crew:
-    """Engine workers. Its public methods expect the board's lock to be held, but for `ring` and `stop`.
+class Supervisor:
+    """Engine workers. Its public methods expect the queue's lock to be held, but for `ring` and `stop`.
 
     Args:
-        board: where the work is.
+        queue: where the work is.
         info: the engine, as it describes itself.
         options: passed to the engine.
         takes: folder in which takes are stored.
@@ -56,14 +56,14 @@ class Crew:
         cards: the graphics cards on which they work in turn; empty to leave that to the engine.
         times: how patient it is.
         limits: what bounds each worker.
-        etiquette: when they make room for others.
+        yield_policy: when they make room for others.
         waits: whether books wait while all workers make room, or are told to come again.
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
-        board: Board,
+        queue: WorkQueue,
         info: EngineInfo,
         options: Mapping[str, Any],
         *,
@@ -74,20 +74,20 @@ class Crew:
         cards: Sequence[str],
         times: PoolTimes,
         limits: WorkerLimits,
-        etiquette: Etiquette,
+        yield_policy: YieldPolicy,
         waits: bool,
         clock: Callable[[], float],
     ) -> None:
         self.closing = False
         """Set to end the thread; it sets it itself when it fails."""
-        self._board = board
+        self._queue = queue
         self._setup = Setup(0, engine, dict(options), takes, info.device, nice, times.heartbeat_s, limits)
         self._times = times
         self._deadlines = Deadlines(times, info.patient_s_per_char)
         self._clock = clock
-        self._slots = [Slot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
-        self.dispatch = Dispatch(
-            board,
+        self._slots = [WorkerSlot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
+        self.dispatch = Dispatcher(
+            queue,
             self._slots,
             info,
             takes=takes,
@@ -95,9 +95,9 @@ class Crew:
             deadlines=self._deadlines,
             clock=clock,
         )
-        self._neighbours = Neighbours(etiquette, self._slots, clock)
+        self._contention = ContentionMonitor(yield_policy, self._slots, clock)
         self._waits = waits
-        self._supervisor: threading.Thread | None = None
+        self._thread: threading.Thread | None = None
         self._expected = 0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._broken = False
@@ -105,7 +105,7 @@ class Crew:
     @property
     def is_broken(self) -> bool:
         """Whether the thread has ended without being told to."""
-        return self._broken or (self._supervisor is not None and not (self.closing or self._supervisor.is_alive()))
+        return self._broken or (self._thread is not None and not (self.closing or self._thread.is_alive()))
 
     def status(self) -> tuple[WorkerStatus, ...]:
         """Describe each worker."""
@@ -115,9 +115,9 @@ class Crew:
     def begin(self) -> None:
         """Start the thread, if it has not been started."""
         # PDEATHSIG fires when the thread that started a child ends, so one thread starts them all and stays.
-        if self._supervisor is None and not self.closing:
-            self._supervisor = threading.Thread(target=self._supervise, name="workers", daemon=True)
-            self._supervisor.start()
+        if self._thread is None and not self.closing:
+            self._thread = threading.Thread(target=self._supervise, name="workers", daemon=True)
+            self._thread.start()
 
     def warm(self) -> None:
         """Start the workers before there is work for them."""
@@ -125,17 +125,17 @@ class Crew:
         self.begin()
 
     def ring(self) -> None:
-        """Tell the thread that the board has changed."""
-        with self._board.lock:
+        """Tell the thread that the queue has changed."""
+        with self._queue.lock:
             if self._wake >= 0:
                 os.eventfd_write(self._wake, 1)
 
     def stop(self) -> None:
         """End the workers and the thread; runs must have been failed before."""
         self.ring()
-        if self._supervisor is not None:
-            self._supervisor.join()
-        with self._board.lock:
+        if self._thread is not None:
+            self._thread.join()
+        with self._queue.lock:
             if self._wake >= 0:
                 os.close(self._wake)
             self._wake = -1
@@ -149,27 +149,27 @@ class Crew:
             while self._turn():
                 pass
         except Exception as error:  # the boundary of the thread: callers must not wait for it for ever
-            with self._board.lock:
+            with self._queue.lock:
                 self.closing = self._broken = True
-                self._board.fail_all(_in_plain_words(error))
+                self._queue.fail_all(_in_plain_words(error))
             log.exception("executor.failed")
         finally:
             self._stop_all()
 
     def _turn(self) -> bool:
         """Do what can be done, wait until something happens, take note of it; False at the end."""
-        with self._board.lock:
+        with self._queue.lock:
             if self.closing:
                 return False
-            held_up = self._neighbours.mind()
+            held_up = self._contention.check()
             if held_up and not self._waits:
-                self._board.fail_all(TryAgainError(f"The engine makes room for others: {held_up}."))
+                self._queue.fail_all(TryAgainError(f"The engine makes room for others: {held_up}."))
             self._start_workers()
             self.dispatch.send()
             lines = {slot.child.connection: slot for slot in self._slots if slot.child}
             timeout_s = self._timeout_s()
         heard = wait([self._wake, *lines], timeout_s)
-        with self._board.lock:
+        with self._queue.lock:
             if self._wake in heard:
                 os.eventfd_read(self._wake)
             for line, slot in lines.items():
@@ -183,55 +183,55 @@ class Crew:
         """How long nothing can happen unless a worker or a caller does something."""
         now_s = self._clock()
         moments = [self._deadlines.of(slot) for slot in self._slots if slot.child]
-        if self._board.waiting:
+        if self._queue.waiting:
             moments += [slot.start_at_s for slot in self._slots if slot.child is None and slot.start_at_s > now_s]
         moments += [self._idle_since_s(slot) + self._times.idle_release_s for slot in self._slots]
-        if self._board.runs or any(slot.child for slot in self._slots):
-            moments.append(self._neighbours.due_s)
+        if self._queue.runs or any(slot.child for slot in self._slots):
+            moments.append(self._contention.due_s)
         soonest_s = min(moments, default=math.inf)
         return None if soonest_s == math.inf else max(0.0, soonest_s - now_s) + 0.001
 
-    def _receive(self, slot: Slot) -> None:
+    def _receive(self, slot: WorkerSlot) -> None:
         """Read all that a worker has to say, its death included."""
         assert slot.child is not None
         try:
             while slot.child.connection.poll():
                 self.dispatch.hear(slot, slot.child.connection.recv())
                 if slot.restarts.refusal:
-                    self._bury(slot)
+                    self._reap(slot)
                     return
         except (EOFError, OSError):
-            self._bury(slot)
+            self._reap(slot)
 
     # --- life and death --------------------------------------------------------------------------------------------
 
     def _start_workers(self) -> None:
         """Start workers for which there is work, unless they died just now."""
-        wanted = max(self._board.waiting + self.dispatch.in_flight, self._expected)
+        wanted = max(self._queue.waiting + self.dispatch.in_flight, self._expected)
         self._expected = 0
         alive = sum(slot.child is not None for slot in self._slots)
         for slot in self._slots:
-            may_start = slot.manners < Manners.PAUSE and self._clock() >= slot.start_at_s
+            may_start = slot.yield_level < YieldLevel.PAUSE and self._clock() >= slot.start_at_s
             if slot.child is None and alive < wanted and may_start:
                 setup = replace(self._setup, index=slot.index)
                 try:
                     alone = self.dispatch.info.device == "cpu" and self.dispatch.info.shares_cores
-                    slot.child = Child(setup, single_threaded=alone, card=slot.card)
+                    slot.child = WorkerProcess(setup, single_threaded=alone, card=slot.card)
                 except OSError as error:  # no memory, processes or files left: that passes
-                    self._board.fail_all(TryAgainError(f"No engine can be started now: {error.strerror}."))
+                    self._queue.fail_all(TryAgainError(f"No engine can be started now: {error.strerror}."))
                     return
                 slot.state = WorkerState.LOADING
                 slot.since_s = self._clock()
                 slot.fault = slot.no_room = ""
-                if slot.manners is Manners.SHRINK:
+                if slot.yield_level is YieldLevel.SHRINK:
                     slot.child.send(Release(shrink=True))
                 alive += 1
                 log.debug("worker.started", worker=slot.index, pid=slot.child.pid)
 
-    def _bury(self, slot: Slot) -> None:
+    def _reap(self, slot: WorkerSlot) -> None:
         """Give a dead worker's work to others, and plan its replacement."""
         assert slot.child is not None
-        end = slot.child.bury()
+        end = slot.child.reap()
         reason = slot.fault or end
         discard_partial_files(self._setup.takes, pid=slot.child.pid)
         orphans, slot.outstanding = slot.outstanding, []
@@ -239,12 +239,12 @@ class Crew:
         left = slot.leaving
         slot.empty(WorkerState.STOPPED if left else WorkerState.WAITING)
         innocent = left or slot.no_room or slot.restarts.refusal
-        for item in reversed(orphans):
-            if self._board.put_back(item):
-                if innocent or item.started_s is None:
-                    item.run.waiting.appendleft(item)
+        for task in reversed(orphans):
+            if self._queue.put_back(task):
+                if innocent or task.started_s is None:
+                    task.run.waiting.appendleft(task)
                 else:
-                    self._judge(item, slot, reason)
+                    self._judge(task, slot, reason)
         if left:
             return
         if slot.no_room:
@@ -254,12 +254,12 @@ class Crew:
         slot.fault = reason
         back_off_s = slot.restarts.died(loading=loading)
         slot.start_at_s = self._clock() + back_off_s
-        if slot.restarts.are_vain:
+        if slot.restarts.gave_up:
             self._give_up_on(slot, back_off_s)
 
-    def _give_up_on(self, slot: Slot, back_off_s: float) -> None:
+    def _give_up_on(self, slot: WorkerSlot, back_off_s: float) -> None:
         """Leave a place to itself for a long while; books are told only if there is no other to work for them."""
-        if not all(other.child is None and other.restarts.are_vain for other in self._slots):
+        if not all(other.child is None and other.restarts.gave_up for other in self._slots):
             slot.start_at_s = self._clock() + REST_S
             log.warning("worker.set_aside", worker=slot.index, reason=slot.fault, again_in_s=REST_S)
             return
@@ -267,29 +267,29 @@ class Crew:
         message = (
             f"The engine {self._setup.engine} stopped working {deaths} times in a row; the last time {slot.fault}."
         )
-        self._board.fail_all(slot.restarts.refusal or EngineError(message, hint="Try: speedd check"))
+        self._queue.fail_all(slot.restarts.refusal or EngineError(message, hint="Try: speedd check"))
         for other in self._slots:
             other.restarts.forget()
             other.start_at_s = self._clock() + back_off_s
 
-    def _wait_for_room(self, slot: Slot) -> None:
+    def _wait_for_room(self, slot: WorkerSlot) -> None:
         """Leave a full device alone for a while; without another worker the books wait as well."""
         slot.start_at_s = self._clock() + NO_ROOM_PAUSE_S
         log.warning("worker.no_room", worker=slot.index, reason=slot.no_room, again_in_s=NO_ROOM_PAUSE_S)
         if not any(other.child for other in self._slots):
             message = f"The engine {self._setup.engine} has no room on its device: {slot.no_room}"
             hint = "It goes on by itself when other programs need less memory."
-            self._board.fail_all(TryAgainError(message, hint=hint))
+            self._queue.fail_all(TryAgainError(message, hint=hint))
 
-    def _judge(self, item: Item, slot: Slot, reason: str) -> None:
+    def _judge(self, task: Task, slot: WorkerSlot, reason: str) -> None:
         """Decide what becomes of an utterance that was in the engine of a dead worker."""
-        item.died_on.append(slot)
-        if len(item.died_on) < DEATHS_TO_FAIL:
-            self._board.suspects.appendleft(item)
+        task.died_on.append(slot)
+        if len(task.died_on) < DEATHS_TO_FAIL:
+            self._queue.suspects.appendleft(task)
             return
         self.dispatch.failed += 1
-        text = f"The engine stopped working {len(item.died_on)} times while it spoke this text; the last time {reason}."
-        self._board.answer(item, Failed(item.utterance.key, text, final=True))
+        text = f"The engine stopped working {len(task.died_on)} times while it spoke this text; the last time {reason}."
+        self._queue.answer(task, Failed(task.utterance.key, text, final=True))
 
     def _end_overdue(self) -> None:
         for slot in self._slots:
@@ -300,34 +300,34 @@ class Crew:
     def _release_idle(self) -> None:
         for slot in self._slots:
             if slot.child is not None and self._clock() >= self._idle_since_s(slot) + self._times.idle_release_s:
-                slot.child.bury()
+                slot.child.reap()
                 slot.empty(WorkerState.STOPPED)
                 log.debug("worker.released", worker=slot.index)
 
-    def _idle_since_s(self, slot: Slot) -> float:
+    def _idle_since_s(self, slot: WorkerSlot) -> float:
         """Since when a worker has had no work and will not have any soon; infinite if that is not so."""
-        waits = self._board.runs and slot.manners < Manners.PAUSE
+        waits = self._queue.runs and slot.yield_level < YieldLevel.PAUSE
         return slot.since_s if slot.state is WorkerState.IDLE and not waits else math.inf
 
     def _stop_all(self) -> None:
         """End the workers: those that speak after a moment, whatever they do."""
-        with self._board.lock:
+        with self._queue.lock:
             children = [slot.child for slot in self._slots if slot.child]
             for child in children:
                 child.send(Stop())
         give_up_s = time.monotonic() + STOP_S
         for child in children:
             child.has_ended(max(0.0, give_up_s - time.monotonic()))
-        with self._board.lock:
+        with self._queue.lock:
             for child in children:
-                child.bury()
+                child.reap()
                 discard_partial_files(self._setup.takes, pid=child.pid)
             for slot in self._slots:
                 slot.empty(WorkerState.STOPPED)
 
 
 def _in_plain_words(error: Exception) -> SpeeddError:
-    """Say to the books what ended the crew: what passes lets them wait for another crew."""
+    """Say to the books what ended the supervisor: what passes lets them wait for another supervisor."""
     if isinstance(error, MemoryError):
         return TryAgainError("The machine is out of memory.")
     if isinstance(error, OSError) and (reason := PASSING.get(error.errno or 0)):

@@ -1,6 +1,7 @@
 """Who wants what spoken: the runs that are open, what of them waits, and the credits that bound what a crash can cost.
 
-Plain bookkeeping under one lock, between the callers' threads and the crew's. Every method expects the lock to be held.
+Plain bookkeeping under one lock, between the callers' threads and the supervisor's. Every method expects the lock to be
+held.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from typing import TYPE_CHECKING
 
 from speedd.execution.base import WorkerState, WorkerStatus
 from speedd.execution.pool.restarts import Restarts
-from speedd.execution.pool.yield_policy import Manners
+from speedd.execution.pool.yield_policy import YieldLevel
 
 if TYPE_CHECKING:
     from speedd.errors import SpeeddError
-    from speedd.execution.pool.process import Child
+    from speedd.execution.pool.process import WorkerProcess
     from speedd.execution.protocol import Gauge
     from speedd.model import Failed, Rendered, Utterance
 
 
 @dataclass(slots=True, eq=False)
-class Item:
+class Task:
     """An utterance on its way."""
 
     utterance: Utterance
     run: Run
-    slot: Slot | None = None
+    slot: WorkerSlot | None = None
     """Whose credit it holds."""
-    died_on: list[Slot] = field(default_factory=list)
+    died_on: list[WorkerSlot] = field(default_factory=list)
     """Where workers died while their engine had it, once for each death."""
     started_s: float | None = None
     """Monotonic time at which an engine took it."""
@@ -40,8 +41,8 @@ class Run:
     """One call of `WorkerPool.run`."""
 
     changed: threading.Condition
-    waiting: deque[Item] = field(default_factory=deque)
-    ready: list[tuple[Rendered | Failed, Item]] = field(default_factory=list)
+    waiting: deque[Task] = field(default_factory=deque)
+    ready: list[tuple[Rendered | Failed, Task]] = field(default_factory=list)
     unanswered: int = 0
     """Pulled from the caller and not in `ready` yet."""
     held: int = 0
@@ -53,15 +54,15 @@ class Run:
 
 
 @dataclass(slots=True, eq=False)
-class Slot:
+class WorkerSlot:
     """A place for a worker. It outlives the processes that fill it: what they stored still waits to be committed."""
 
     index: int
     card: str = ""
     """The graphics card on which its workers work; empty where the engine decides."""
-    child: Child | None = None
+    child: WorkerProcess | None = None
     state: WorkerState = WorkerState.STOPPED
-    outstanding: list[Item] = field(default_factory=list)
+    outstanding: list[Task] = field(default_factory=list)
     """Sent and not answered."""
     uncommitted: int = 0
     """Sent and not committed by the caller of `run`."""
@@ -79,8 +80,8 @@ class Slot:
     """Why its worker is about to end, where that is known, or has ended. Empty once it is started again."""
     no_room: str = ""
     """Why it had to give up for now: no memory on its device. Empty once it is started again."""
-    manners: Manners = Manners.WORK
-    polite: str = ""
+    yield_level: YieldLevel = YieldLevel.WORK
+    yield_reason: str = ""
     """Why it makes room for others; empty if it does not."""
     leaving: bool = False
     """Whether its worker was told to end, so that others have its memory."""
@@ -90,7 +91,7 @@ class Slot:
     @property
     def is_up(self) -> bool:
         """Whether it has a worker that speaks, or soon will."""
-        return self.child is not None and not (self.fault or self.leaving) and self.manners < Manners.PAUSE
+        return self.child is not None and not (self.fault or self.leaving) and self.yield_level < YieldLevel.PAUSE
 
     def empty(self, state: WorkerState) -> None:
         """Note that its worker is gone."""
@@ -128,23 +129,23 @@ class Slot:
             return "loading the engine"
         if self.warming:
             return f"getting ready for the voice {self.warming}"
-        if self.polite or self.state is not WorkerState.WAITING:
-            return self.polite
-        how = "left alone for a while" if self.restarts.are_vain else "to be started again when there is work"
+        if self.yield_reason or self.state is not WorkerState.WAITING:
+            return self.yield_reason
+        how = "left alone for a while" if self.restarts.gave_up else "to be started again when there is work"
         return self.no_room or (f"{how}: {self.fault}" if self.fault else "")
 
-    def find(self, key: str) -> Item:
+    def find(self, key: str) -> Task:
         """Find an utterance that the worker has; two of one key sound the same, so either may stand for the other."""
-        return next(item for item in self.outstanding if item.utterance.key == key)
+        return next(task for task in self.outstanding if task.utterance.key == key)
 
 
-class Board:
+class WorkQueue:
     """The runs of a pool."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.runs: list[Run] = []
-        self.suspects: deque[Item] = deque()
+        self.suspects: deque[Task] = deque()
         """In an engine when it died. They go first and alone, until it is known which of them was the cause."""
         self._turn = 0
 
@@ -158,9 +159,9 @@ class Board:
         """Drop what is left of a run. What workers are speaking of it comes to nothing when it is done."""
         run.closed = True
         run.waiting.clear()
-        self.suspects = deque(item for item in self.suspects if item.run is not run)
-        for _, item in run.ready:
-            self.release(item)
+        self.suspects = deque(task for task in self.suspects if task.run is not run)
+        for _, task in run.ready:
+            self.release(task)
         run.ready.clear()
         self.runs.remove(run)
 
@@ -171,50 +172,50 @@ class Board:
 
     def add(self, run: Run, utterance: Utterance) -> None:
         """Let an utterance wait for a worker."""
-        run.waiting.append(Item(utterance, run))
+        run.waiting.append(Task(utterance, run))
         run.unanswered += 1
 
-    def next_item(self) -> Item | None:
+    def next_task(self) -> Task | None:
         """Choose what is spoken next: of the run that has the least in hand, of these the one served longest ago."""
         runs = [run for run in self.runs if run.waiting and run.error is None]
         return min(runs, key=lambda run: (run.held, run.served)).waiting.popleft() if runs else None
 
-    def assign(self, item: Item, slot: Slot) -> None:
+    def assign(self, task: Task, slot: WorkerSlot) -> None:
         """Give an utterance to a worker, on the worker's credit."""
         self._turn += 1
-        item.run.served = self._turn
-        item.run.held += 1
-        item.slot = slot
-        item.started_s = None
+        task.run.served = self._turn
+        task.run.held += 1
+        task.slot = slot
+        task.started_s = None
         slot.uncommitted += 1
-        slot.outstanding.append(item)
+        slot.outstanding.append(task)
 
-    def answer(self, item: Item, result: Rendered | Failed) -> None:
+    def answer(self, task: Task, result: Rendered | Failed) -> None:
         """Hand a result to its run. Its credit comes back when the caller has committed it."""
-        item.run.unanswered -= 1
-        if item.run.closed:
-            self.release(item)
+        task.run.unanswered -= 1
+        if task.run.closed:
+            self.release(task)
         else:
-            item.run.ready.append((result, item))
-            item.run.changed.notify()
+            task.run.ready.append((result, task))
+            task.run.changed.notify()
 
-    def release(self, item: Item) -> None:
+    def release(self, task: Task) -> None:
         """Let the worker take on another utterance in place of this one."""
-        if item.slot is not None:
-            item.slot.uncommitted -= 1
-            item.slot = None
-            item.run.held -= 1
+        if task.slot is not None:
+            task.slot.uncommitted -= 1
+            task.slot = None
+            task.run.held -= 1
 
-    def put_back(self, item: Item) -> bool:
+    def put_back(self, task: Task) -> bool:
         """Take an utterance from a dead worker; return whether anyone still wants it."""
-        self.release(item)
-        return not item.run.closed and item.run.error is None
+        self.release(task)
+        return not task.run.closed and task.run.error is None
 
     def fail(self, run: Run, error: SpeeddError) -> None:
         """End a run with an error, after the results that are ready."""
         run.error = run.error or error
         run.waiting.clear()
-        self.suspects = deque(item for item in self.suspects if item.run is not run)
+        self.suspects = deque(task for task in self.suspects if task.run is not run)
         run.changed.notify()
 
     def fail_all(self, error: SpeeddError) -> None:

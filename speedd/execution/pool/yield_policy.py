@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 CALM_S = 60.0
 """How long others must have used less before a worker takes more again: a game that loads a level is not over."""
-LOOK_S = 2.0
+CHECK_S = 2.0
 """How often is looked."""
 
 
-class Manners(IntEnum):
-    """What a worker may do, the most polite last."""
+class YieldLevel(IntEnum):
+    """What a worker may do, the most considerate last."""
 
     WORK = 0
     SHRINK = 1  # half of the rows
@@ -56,8 +56,8 @@ class QuietHours:
         return moment >= self.start or moment < self.end
 
 
-class Etiquette:
-    """Decides for each card; workers become politer at once and bolder only after a calm while.
+class YieldPolicy:
+    """Decides for each card; workers become more considerate at once and bolder only after a calm while.
 
     Args:
         settings: from which share of a card in others' use a worker shrinks, pauses and leaves.
@@ -78,7 +78,7 @@ class Etiquette:
         self._cards = cards
         self._quiet = quiet
         self._now = now
-        self._held: dict[str, tuple[Manners, float]] = {}
+        self._held: dict[str, tuple[YieldLevel, float]] = {}
         self._least_bytes: dict[str, int] = {}
         """The least that others have used of a card since our workers took what was free there."""
 
@@ -86,7 +86,7 @@ class Etiquette:
         """Whether there is anything to look at, for workers on graphics cards or for others."""
         return self._quiet is not None or (on_cards and self._cards is not None)
 
-    def judge(self, card: str, workers: Mapping[int, int], now_s: float) -> tuple[Manners, str]:
+    def judge(self, card: str, workers: Mapping[int, int], now_s: float) -> tuple[YieldLevel, str]:
         """Say what the workers on a card may do, and why if not all.
 
         Args:
@@ -95,10 +95,10 @@ class Etiquette:
             now_s: monotonic clock.
         """
         if self._quiet is not None and self._quiet.cover(self._now().time()):
-            return Manners.LEAVE, f"quiet hours until {self._quiet.end:%H:%M}"
+            return YieldLevel.LEAVE, f"quiet hours until {self._quiet.end:%H:%M}"
         use = self._cards.look(card, workers) if self._cards is not None and card else None
-        wanted = self._wanted(card, use, workers) if use else Manners.WORK
-        held, until_s = self._held.get(card, (Manners.WORK, -math.inf))
+        wanted = self._wanted(card, use, workers) if use else YieldLevel.WORK
+        held, until_s = self._held.get(card, (YieldLevel.WORK, -math.inf))
         if wanted < held and now_s >= until_s:
             self._least_bytes.pop(card, None)  # what is free now will be taken
         if wanted >= held or now_s >= until_s:
@@ -106,14 +106,14 @@ class Etiquette:
         self._held[card] = held, until_s
         return held, f"other programs use {use.others if use else 0:.0%} of the card" if held else ""
 
-    def _wanted(self, card: str, use: CardUse, workers: Mapping[int, int]) -> Manners:
+    def _wanted(self, card: str, use: CardUse, workers: Mapping[int, int]) -> YieldLevel:
         settings = self._settings
         if use.others > settings.leave_above:
-            return Manners.LEAVE
+            return YieldLevel.LEAVE
         if use.others > settings.pause_above:
-            return Manners.PAUSE
+            return YieldLevel.PAUSE
         squeezed = self._is_squeezed(card, use, workers)
-        return Manners.SHRINK if squeezed or use.others > settings.shrink_above else Manners.WORK
+        return YieldLevel.SHRINK if squeezed or use.others > settings.shrink_above else YieldLevel.WORK
 
     def _is_squeezed(self, card: str, use: CardUse, workers: Mapping[int, int]) -> bool:
         """Whether others have taken of the reserve: of a card that is ours but for that they can never use much."""

@@ -1,4 +1,4 @@
-"""A worker's line to its parent."""
+"""A worker's connection to its parent."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from speedd.execution.protocol import Report
 
 
-class Line:
-    """The line to the parent. Any thread may send."""
+class ParentConnection:
+    """The connection to the parent. Any thread may send."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speedd.common.processes import tie_to_parent
+from speedd.common.processes import die_with_parent
 from speedd.engines.base import OutOfMemory, find
 from speedd.errors import DeviceFullError, EngineError, VoiceError
 from speedd.execution.protocol import Done, Heartbeat, NoRoom, Ready, Refused, Release, Setup, Speak, Stop, Warming
-from speedd.execution.worker.connection import Line
-from speedd.execution.worker.memory import Thrift
-from speedd.execution.worker.request_queue import Desk
-from speedd.execution.worker.take_writer import Store
+from speedd.execution.worker.connection import ParentConnection
+from speedd.execution.worker.memory import WorkerMemory
+from speedd.execution.worker.request_queue import RequestQueue
+from speedd.execution.worker.take_writer import TakeWriter
 from speedd.execution.worker.throttle import Answer
 from speedd.model import Failed
 
@@ -42,25 +42,25 @@ def main(arguments: Sequence[str]) -> int:
     """Run a worker.
 
     Args:
-        arguments: the file descriptor of the line to the parent, and the parent's pid.
+        arguments: the file descriptor of the connection to the parent, and the parent's pid.
     Returns:
         An exit status.
     """
     descriptor, parent = (int(argument) for argument in arguments)
-    tie_to_parent(parent)
+    die_with_parent(parent)
     os.set_inheritable(descriptor, False)
-    line = Line(Connection(descriptor))
+    connection = ParentConnection(Connection(descriptor))
     try:
-        setup = line.receive()
+        setup = connection.receive()
         assert isinstance(setup, Setup)
-        _work(setup, line)
+        _work(setup, connection)
     except EOFError:
         return 1
     except EngineError as error:
-        line.send(Refused(error.message, error.hint))
+        connection.send(Refused(error.message, error.hint))
         return 1
     except Exception as error:  # noqa: BLE001  # the boundary of the process; its text could hold book text
-        line.break_down(error)
+        connection.break_down(error)
     return 0
 
 
@@ -69,74 +69,93 @@ def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _work(setup: Setup, line: Line) -> None:
+def _work(setup: Setup, connection: ParentConnection) -> None:
     if setup.device == "cpu":
         os.nice(setup.nice)
     began_s = time.monotonic()
     try:
         engine = find(setup.engine).load(setup.options)
     except DeviceFullError as error:
-        line.send(NoRoom(error.message))
+        connection.send(NoRoom(error.message))
         return
-    thrift = Thrift(engine, setup.limits, clock=time.monotonic)
-    desk = Desk(engine, line, thrift, reserve_bytes=setup.limits.reserve_bytes)
-    store = Store(setup, desk.gauge, line)
-    threading.Thread(target=_receive, args=(desk, line), name="orders", daemon=True).start()
-    threading.Thread(target=_beat, args=(desk, line, setup.heartbeat_s), name="heartbeat", daemon=True).start()
-    line.send(Ready(engine.info, desk.gauge(), time.monotonic() - began_s, rss_bytes()))
-    _serve(engine, desk, thrift, store, line, nice=setup.nice)
-    store.finish()
+    memory = WorkerMemory(engine, setup.limits, clock=time.monotonic)
+    requests = RequestQueue(engine, connection, memory, reserve_bytes=setup.limits.reserve_bytes)
+    writer = TakeWriter(setup, requests.gauge, connection)
+    threading.Thread(target=_receive, args=(requests, connection), name="orders", daemon=True).start()
+    threading.Thread(
+        target=_beat, args=(requests, connection, setup.heartbeat_s), name="heartbeat", daemon=True
+    ).start()
+    connection.send(Ready(engine.info, requests.gauge(), time.monotonic() - began_s, rss_bytes()))
+    _serve(engine, requests, memory, writer, connection, nice=setup.nice)
+    writer.finish()
     engine.close()
 
 
-def _serve(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line, *, nice: int) -> None:
+def _serve(
+    engine: Engine,
+    requests: RequestQueue,
+    memory: WorkerMemory,
+    writer: TakeWriter,
+    connection: ParentConnection,
+    *,
+    nice: int,
+) -> None:
     """Do what there is to do, until there is nothing more or no room for any of it.
 
     Args:
         engine: which does it.
-        desk: what there is to do.
-        thrift: what is done about memory.
-        store: where takes go.
-        line: to the parent.
+        requests: what there is to do.
+        memory: what is done about memory.
+        writer: where takes go.
+        connection: to the parent.
         nice: added to the nice value of the engine of a card while it works on the CPU. Only a privileged process could
             take it away again when the engine is back on the card, which would then wait for its turn on the CPU: so
             it works there in a thread of its own. That alone is nice, with the threads that it starts: on Linux each
             has its own nice value (setpriority(2)).
     """
-    while (task := desk.next_task()) is not None:
+    while (task := requests.next_task()) is not None:
         if isinstance(task, Release):
-            thrift.give_way(shrink=task.shrink)
-            line.send(Heartbeat(rss_bytes(), desk.gauge()))
+            memory.release(shrink=task.shrink)
+            connection.send(Heartbeat(rss_bytes(), requests.gauge()))
             continue
-        thrift.review()
+        memory.review()
         try:
-            if thrift.refuge == "cpu":
+            if memory.fallback_device == "cpu":
                 with ThreadPoolExecutor(1, "engine", os.nice, (nice,)) as aside:
-                    aside.submit(_work_off, engine, task, desk, thrift, store, line).result()
+                    aside.submit(_work_off, engine, task, requests, memory, writer, connection).result()
             else:
-                _work_off(engine, task, desk, thrift, store, line)
+                _work_off(engine, task, requests, memory, writer, connection)
         except DeviceFullError as error:
-            in_hand = desk.in_hand
-            order = thrift.run_out(max(1, len(in_hand)))
+            in_hand = requests.in_hand
+            order = memory.note_out_of_memory(max(1, len(in_hand)))
             if in_hand:
-                desk.give_back(in_hand, OUT_OF_MEMORY)
+                requests.give_back(in_hand, OUT_OF_MEMORY)
             if order is Answer.GIVE_UP:
-                line.send(NoRoom(error.message))
+                connection.send(NoRoom(error.message))
                 return
 
 
-def _work_off(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, store: Store, line: Line) -> None:
+def _work_off(
+    engine: Engine,
+    voice: Voice,
+    requests: RequestQueue,
+    memory: WorkerMemory,
+    writer: TakeWriter,
+    connection: ParentConnection,
+) -> None:
     """Speak what waits for a voice, and whatever else comes, until something has to change in the engine.
 
     Raises:
         DeviceFullError: if there is no room for that.
         EngineError: if the engine cannot be used, which may show only now.
     """
-    if _make_ready(engine, voice, desk, thrift, line):
-        _speak(engine, desk, thrift, store, line)
+    if _make_ready(engine, voice, requests, memory, connection):
+        _speak(engine, requests, memory, writer, connection)
 
 
-def _make_ready(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, line: Line) -> bool:
+def _make_ready(
+    engine: Engine, voice: Voice, requests: RequestQueue, memory: WorkerMemory, connection: ParentConnection
+) -> bool:
     """Change what is due in the engine and prewarm the voice; fail what waits for a voice that cannot be used.
 
     Returns:
@@ -146,66 +165,68 @@ def _make_ready(engine: Engine, voice: Voice, desk: Desk, thrift: Thrift, line: 
         DeviceFullError: if there is no room for that.
         EngineError: if the engine cannot be used, which may show only now.
     """
-    due = thrift.is_due
-    if desk.is_warm(voice) and not due:
+    due = memory.is_due
+    if requests.is_warm(voice) and not due:
         return True
-    line.send(Warming(voice.name))
+    connection.send(Warming(voice.name))
     try:
         if due:
-            thrift.settle()
-            desk.cool()
+            memory.apply_fallbacks()
+            requests.mark_cold()
         engine.prewarm(voice)
     except VoiceError as error:
-        for utterance in desk.reject(voice):
-            line.send(Done(Failed(utterance.key, str(error)), desk.gauge()))
+        for utterance in requests.reject(voice):
+            connection.send(Done(Failed(utterance.key, str(error)), requests.gauge()))
         return False
     finally:
-        line.send(Warming(""))
-    desk.warmed(voice)
+        connection.send(Warming(""))
+    requests.mark_warm(voice)
     return True
 
 
-def _speak(engine: Engine, desk: Desk, thrift: Thrift, store: Store, line: Line) -> None:
-    """Let the engine speak until the desk closes.
+def _speak(
+    engine: Engine, requests: RequestQueue, memory: WorkerMemory, writer: TakeWriter, connection: ParentConnection
+) -> None:
+    """Let the engine speak until the request queue closes.
 
     Raises:
         DeviceFullError: if a single row was too much, whatever holds.
     """
-    answers = engine.synthesize(desk)
+    answers = engine.synthesize(requests)
     for answer in answers:
         match answer:
             case OutOfMemory():
-                order = thrift.run_out(len(desk.in_hand))
-                desk.give_back(answer.keys, OUT_OF_MEMORY)
+                order = memory.note_out_of_memory(len(requests.in_hand))
+                requests.give_back(answer.keys, OUT_OF_MEMORY)
                 if order is Answer.GIVE_UP:
                     raise DeviceFullError("There is not enough free memory for a single row.")
             case Failed():
-                desk.finished(answer.key)
-                line.send(Done(answer, desk.gauge()))
-            case _ if np.isfinite(answer.wave).all() or not desk.once_more(answer.key):
-                thrift.go_well()
-                store.put(answer, desk.finished(answer.key), thrift.fallback)
-    if desk.in_hand:
-        raise RuntimeError(f"the engine left {len(desk.in_hand)} utterances without an answer")
+                requests.finished(answer.key)
+                connection.send(Done(answer, requests.gauge()))
+            case _ if np.isfinite(answer.wave).all() or not requests.retry_once(answer.key):
+                memory.note_success()
+                writer.put(answer, requests.finished(answer.key), memory.fallback)
+    if requests.in_hand:
+        raise RuntimeError(f"the engine left {len(requests.in_hand)} utterances without an answer")
 
 
-def _receive(desk: Desk, line: Line) -> None:
+def _receive(requests: RequestQueue, connection: ParentConnection) -> None:
     try:
-        while not isinstance(order := line.receive(), Stop):
+        while not isinstance(order := connection.receive(), Stop):
             if isinstance(order, Speak):
-                desk.add(order.utterance)
+                requests.add(order.utterance)
             elif isinstance(order, Release):
-                desk.release(order)
-        desk.stop()
-        line.receive()
+                requests.release(order)
+        requests.stop()
+        connection.receive()
     except EOFError:
         os._exit(1)  # the parent is gone: whatever is being spoken is for nobody
 
 
-def _beat(desk: Desk, line: Line, period_s: float) -> None:
+def _beat(requests: RequestQueue, connection: ParentConnection, period_s: float) -> None:
     while True:
-        desk.busy.wait()
-        line.send(Heartbeat(rss_bytes(), desk.gauge()))
+        requests.busy.wait()
+        connection.send(Heartbeat(rss_bytes(), requests.gauge()))
         time.sleep(period_s)
 
 

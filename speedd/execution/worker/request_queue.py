@@ -1,4 +1,4 @@
-"""What lies before a worker's engine: the `Source` it draws from."""
+"""What lies before a worker's engine: the `UtteranceSource` it draws from."""
 
 from __future__ import annotations
 
@@ -10,47 +10,49 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from speedd.execution.protocol import Gauge, Release, Returned, Started
-from speedd.execution.scheduler import Waiting, choose, room_bytes, row_cost_bytes
+from speedd.execution.scheduler import QueuedRow, choose, room_bytes, row_cost_bytes
 
 if TYPE_CHECKING:
     from speedd.engines.base import Budget, Engine
-    from speedd.execution.worker.connection import Line
-    from speedd.execution.worker.memory import Thrift
+    from speedd.execution.worker.connection import ParentConnection
+    from speedd.execution.worker.memory import WorkerMemory
     from speedd.model import Utterance, Voice
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class Request:
     """An utterance at this worker."""
 
     place: int
     """How many came before it."""
     utterance: Utterance
-    waiting: Waiting
+    waiting: QueuedRow
     started_s: float = 0.0
     again: bool = False
     """Whether it was given back because of a glitch once."""
 
 
-class Desk:
-    """The `Source` of this worker's engine: what is waiting, what the engine has taken, which voices are warm.
+class RequestQueue:
+    """The `UtteranceSource` of this worker's engine: what is waiting, what the engine has taken, which voices are warm.
 
     Args:
         engine: which draws from it.
-        line: to the parent.
-        thrift: says how many rows may be in the engine.
+        connection: to the parent.
+        memory: says how many rows may be in the engine.
         reserve_bytes: memory of the device that stays free.
     """
 
-    def __init__(self, engine: Engine, line: Line, thrift: Thrift, *, reserve_bytes: int) -> None:
+    def __init__(
+        self, engine: Engine, connection: ParentConnection, memory: WorkerMemory, *, reserve_bytes: int
+    ) -> None:
         self._engine = engine
-        self._line = line
-        self._thrift = thrift
+        self._connection = connection
+        self._memory = memory
         self._reserve_bytes = reserve_bytes
         self._changed = threading.Condition()
         self._places = count()
-        self._waiting: list[Entry] = []
-        self._running: dict[str, Entry] = {}
+        self._waiting: list[Request] = []
+        self._running: dict[str, Request] = {}
         self._warm: set[str] = set()
         self._stopping = False
         self._release: Release | None = None
@@ -59,7 +61,7 @@ class Desk:
     def add(self, utterance: Utterance) -> None:
         """Put an utterance in the queue."""
         with self._changed:
-            self._waiting.append(Entry(next(self._places), utterance, Waiting(len(utterance.text))))
+            self._waiting.append(Request(next(self._places), utterance, QueuedRow(len(utterance.text))))
             self.busy.set()
             self._changed.notify()
 
@@ -74,7 +76,7 @@ class Desk:
         with self._changed:
             self._stopping = True
             self._waiting.clear()
-            self._settle()
+            self._note_idle()
             self._changed.notify()
 
     def next_task(self) -> Voice | Release | None:
@@ -95,11 +97,11 @@ class Desk:
         """Whether the engine was prewarmed with a voice since its fallbacks changed."""
         return voice.digest in self._warm
 
-    def warmed(self, voice: Voice) -> None:
+    def mark_warm(self, voice: Voice) -> None:
         """Give out utterances in this voice from now on."""
         self._warm.add(voice.digest)
 
-    def cool(self) -> None:
+    def mark_cold(self) -> None:
         """Have every voice prewarmed again: the engine is not what it was."""
         self._warm.clear()
 
@@ -109,29 +111,29 @@ class Desk:
             rejected = []
             while self._waiting and self._waiting[0].utterance.voice == voice:
                 rejected.append(self._waiting.pop(0).utterance)
-            self._settle()
+            self._note_idle()
             return rejected
 
     def finished(self, key: str) -> float:
         """Note that the engine is done with an utterance; return the seconds it took."""
         with self._changed:
-            entry = self._running.pop(key)  # a KeyError is the engine's fault: it answered what it was not asked
-            self._settle()
-            return time.monotonic() - entry.started_s
+            request = self._running.pop(key)  # a KeyError is the engine's fault: it answered what it was not asked
+            self._note_idle()
+            return time.monotonic() - request.started_s
 
     def give_back(self, keys: tuple[str, ...], why: str) -> None:
         """Let utterances that the engine dropped wait where they stood."""
         with self._changed:
             for key in keys:
-                bisect.insort(self._waiting, self._running.pop(key), key=lambda entry: entry.place)
-        self._line.send(Returned(keys, why, self.gauge()))
+                bisect.insort(self._waiting, self._running.pop(key), key=lambda request: request.place)
+        self._connection.send(Returned(keys, why, self.gauge()))
 
-    def once_more(self, key: str) -> bool:
+    def retry_once(self, key: str) -> bool:
         """Give an utterance back because of a glitch, unless that was done before; return whether it was."""
-        entry = self._running[key]
-        if entry.again:
+        request = self._running[key]
+        if request.again:
             return False
-        entry.again = True
+        request.again = True
         self.give_back((key,), "a sample was no number")
         return True
 
@@ -144,12 +146,12 @@ class Desk:
         """Say how full the engine is."""
         budget = self._engine.budget()
         with self._changed:
-            cap = self._thrift.rows_cap(budget.rows)
-            known = [entry.waiting.chars for entry in (*self._running.values(), *self._waiting)]
+            cap = self._memory.rows_cap(budget.rows)
+            known = [request.waiting.chars for request in (*self._running.values(), *self._waiting)]
             costs = [row_cost_bytes(chars, budget, self._engine.info.limits) for chars in known] or [budget.row_bytes]
             more = max(0, self._room_bytes(budget)) * len(costs) // max(1, sum(costs))
             rows = len(self._running)
-            return Gauge(rows, max(1, min(cap, rows + more)), budget, self._thrift.holding)
+            return Gauge(rows, max(1, min(cap, rows + more)), budget, self._memory.holding)
 
     @property
     def closed(self) -> bool:
@@ -164,38 +166,38 @@ class Desk:
                 self._changed.wait()
             if not self._waiting or self._ends():
                 return []
-            ready: dict[str, Entry] = {}
-            for entry in self._waiting:
-                key = entry.utterance.key
-                if entry.utterance.voice.digest not in self._warm or key in (ready.keys() | self._running.keys()):
+            ready: dict[str, Request] = {}
+            for request in self._waiting:
+                key = request.utterance.key
+                if request.utterance.voice.digest not in self._warm or key in (ready.keys() | self._running.keys()):
                     break  # two of one key would be told apart by nothing
-                ready[key] = entry
-            entries = list(ready.values())
+                ready[key] = request
+            candidates = list(ready.values())
             budget = self._engine.budget()
             chosen = choose(
-                [entry.waiting for entry in entries],
-                [entry.waiting.chars for entry in self._running.values()],
+                [request.waiting for request in candidates],
+                [request.waiting.chars for request in self._running.values()],
                 max_rows=max_rows,
-                rows_cap=self._thrift.rows_cap(budget.rows),
+                rows_cap=self._memory.rows_cap(budget.rows),
                 budget=budget,
                 limits=self._engine.info.limits,
                 reserve_bytes=self._reserve_bytes,
             )
-            taken = [entries[index] for index in chosen]
+            taken = [candidates[index] for index in chosen]
             now_s = time.monotonic()
-            for entry in taken:
-                self._waiting.remove(entry)
-                entry.started_s = now_s
-                self._running[entry.utterance.key] = entry
+            for request in taken:
+                self._waiting.remove(request)
+                request.started_s = now_s
+                self._running[request.utterance.key] = request
         if taken:
-            self._line.send(Started(tuple(entry.utterance.key for entry in taken)))
-        return [entry.utterance for entry in taken]
+            self._connection.send(Started(tuple(request.utterance.key for request in taken)))
+        return [request.utterance for request in taken]
 
     def _room_bytes(self, budget: Budget) -> int:
-        running = [entry.waiting.chars for entry in self._running.values()]
+        running = [request.waiting.chars for request in self._running.values()]
         return room_bytes(running, budget, self._engine.info.limits, self._reserve_bytes)
 
-    def _settle(self) -> None:
+    def _note_idle(self) -> None:
         if not (self._running or self._waiting):
             self.busy.clear()
 
@@ -203,5 +205,5 @@ class Desk:
         if self._release:
             return True
         if self._waiting:
-            return self._thrift.is_due or self._waiting[0].utterance.voice.digest not in self._warm
+            return self._memory.is_due or self._waiting[0].utterance.voice.digest not in self._warm
         return self._stopping

@@ -22,18 +22,18 @@ from speedd.model import Rendered, Take
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from speedd.execution.worker.connection import Line
+    from speedd.execution.worker.connection import ParentConnection
 
 
-class Store:
+class TakeWriter:
     """Stores takes in a thread of its own and reports each when it is safe on disk."""
 
-    def __init__(self, setup: Setup, gauge: Callable[[], Gauge], line: Line) -> None:
+    def __init__(self, setup: Setup, gauge: Callable[[], Gauge], connection: ParentConnection) -> None:
         self._setup = setup
         self._gauge = gauge
-        self._line = line
+        self._connection = connection
         self._takes: queue.Queue[tuple[Take, float, str] | None] = queue.Queue(setup.limits.store_takes)
-        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
     def put(self, take: Take, render_s: float, fallback: str) -> None:
@@ -54,9 +54,9 @@ class Store:
     def _run(self) -> None:
         try:
             while (job := self._takes.get()) is not None:
-                self._line.send(self._stored(*job))
+                self._connection.send(self._stored(*job))
         except Exception as error:  # noqa: BLE001  # the boundary of a thread
-            self._line.break_down(error)
+            self._connection.break_down(error)
 
     def _stored(self, take: Take, render_s: float, fallback: str) -> Done | NotStored:
         key = fallback_key(take.key, fallback)
@@ -109,7 +109,7 @@ def write_take(root: Path, key: str, pcm: npt.NDArray[np.int16], rate_hz: int) -
         OSError: if the disk does not take it; then nothing is left behind.
     """
     if not len(pcm):
-        raise ValueError("a take to store has samples")
+        raise ValueError("a take to writer has samples")
     # Encoded in memory: libsndfile would swallow what a full disk says to its callbacks.
     encoded = io.BytesIO()
     soundfile.write(encoded, pcm, rate_hz, format="FLAC", subtype="PCM_16")

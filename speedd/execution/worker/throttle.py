@@ -27,12 +27,12 @@ class Throttle:
 
     Args:
         fallbacks: names, the mildest first.
-        quiet_s: how long nothing must have gone wrong before it tries more.
+        regrow_after_s: how long nothing must have gone wrong before it tries more.
     """
 
-    def __init__(self, fallbacks: tuple[str, ...], *, quiet_s: float) -> None:
+    def __init__(self, fallbacks: tuple[str, ...], *, regrow_after_s: float) -> None:
         self._fallbacks = fallbacks
-        self._quiet_s = quiet_s
+        self._quiet_s = regrow_after_s
         self._rows: int | None = None
         self._steps = 0
         self._doublings = -1
@@ -51,7 +51,7 @@ class Throttle:
         """The fallbacks that hold."""
         return self._fallbacks[: self._steps]
 
-    def run_out(self, rows: int, now_s: float) -> Answer:
+    def note_out_of_memory(self, rows: int, now_s: float) -> Answer:
         """Take note that so many rows were too many.
 
         Rows that had started before the last halving are no new evidence: they end, and then its rows hold.
@@ -74,7 +74,7 @@ class Throttle:
         self._steps += 1
         return Answer.FALL_BACK
 
-    def go_well(self) -> None:
+    def note_success(self) -> None:
         """Take note that a row was spoken. Nothing more is tried before one was: each try gains at least a take."""
         self._failed_alone = False
         self._went_well = True

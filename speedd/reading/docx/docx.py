@@ -16,9 +16,9 @@ from speedd.reading.archive import Archive, resolve
 from speedd.reading.docx.styles import Numbers, Styles
 from speedd.reading.html.markup import Element, attribute, children, descendants, local_name, parse_xml, text_of
 from speedd.reading.html.page import read_page
+from speedd.reading.input_file import InputFile
 from speedd.reading.language import normal_tag
 from speedd.reading.nfo import split_names
-from speedd.reading.opened import Source
 from speedd.reading.structure.division import divide, title_of_first
 from speedd.reading.structure.manuscript import Manuscript
 from speedd.reading.structure.titles import join_titles
@@ -38,7 +38,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TITLE_STYLES = frozenset({"title", "subtitle", "author"})
 
 
-def read_docx(source: Source) -> Manuscript:
+def read_docx(source: InputFile) -> Manuscript:
     """Read a Word document.
 
     Raises:
@@ -225,7 +225,7 @@ class _Writer:
         self._write_runs(element, paragraph)
         text = fold("".join(paragraph.itertext()))
         if text:
-            self._settle(paragraph, text, known)
+            self._classify(paragraph, text, known)
         boxes, self._boxes = self._boxes, []
         for box in boxes:
             self._write_blocks(box, into)
@@ -243,7 +243,7 @@ class _Writer:
         label = self._numbers.label(properties, self._styles)
         return _Paragraph(level, style, label, broken, bold or centred)
 
-    def _settle(self, paragraph: Element, text: str, known: _Paragraph) -> None:
+    def _classify(self, paragraph: Element, text: str, known: _Paragraph) -> None:
         """Give a paragraph its number, and note what it is for."""
         if known.level:
             self._has_headings = True

@@ -19,15 +19,20 @@ from speedd.reading.epub.pronunciations import PLS_TYPE, linked_lexicons, read_l
 from speedd.reading.epub.toc import Landmark, parse_nav, parse_ncx
 from speedd.reading.html.markup import children, decode_markup, descendants, parse_page, parse_xml
 from speedd.reading.html.page import Page, read_page
-from speedd.reading.opened import Source
+from speedd.reading.input_file import InputFile
 from speedd.reading.structure.contents import Contents, TocEntry
 from speedd.reading.structure.division import divide_by_lines
-from speedd.reading.structure.front import matter_of_page
+from speedd.reading.structure.front import skip_reason_of_page
 from speedd.reading.structure.licence import is_licence, mark_licence
-from speedd.reading.structure.manuscript import Block, Manuscript, count_words, uniform_matter
-from speedd.reading.structure.matter import is_body, matter_of_file_name, matter_of_title, matter_of_types
-from speedd.reading.structure.notes import settle_notes
+from speedd.reading.structure.manuscript import Block, Manuscript, count_words, uniform_skip_reason
+from speedd.reading.structure.notes import attach_notes
 from speedd.reading.structure.outline import Point, cut, points_of_headings
+from speedd.reading.structure.skip_reasons import (
+    is_body,
+    skip_reason_of_file_name,
+    skip_reason_of_title,
+    skip_reason_of_types,
+)
 from speedd.reading.structure.titles import TitleKind, parse_title
 
 _CONTAINER = "META-INF/container.xml"
@@ -45,7 +50,7 @@ _LONGEST_MATTER_BY_NAME_WORDS = 1500
 _LIST_REASONS = frozenset({"endnotes", "footnotes", "index", "bibliography"})
 
 
-def read_epub(source: Source) -> Manuscript:
+def read_epub(source: InputFile) -> Manuscript:
     """Read an EPUB.
 
     Raises:
@@ -175,9 +180,9 @@ def _read_spine(archive: Archive, package: Package, landmarks: Sequence[Landmark
         if root is None:
             text.warnings.append(f"{item.path} could not be read as a page and was left out.")
             continue
-        matter = "table of contents" if nav and item.path == nav.path else _matter_outside(item, landmarks)
-        page = read_page(root, matter=matter, path=item.path)
-        if matter not in {"", "table of contents", *_LIST_REASONS} and _is_too_long(page):
+        skip_reason = "table of contents" if nav and item.path == nav.path else _skip_reason_outside(item, landmarks)
+        page = read_page(root, skip_reason=skip_reason, path=item.path)
+        if skip_reason not in {"", "table of contents", *_LIST_REASONS} and _is_too_long(page):
             page = read_page(root, path=item.path)
         start = len(text.blocks)
         text.spans |= page.spans(item.path, start)
@@ -188,7 +193,7 @@ def _read_spine(archive: Archive, package: Package, landmarks: Sequence[Landmark
         text.blocks.extend(page.blocks)
         anchors = {anchor: start + index for anchor, index in page.anchors.items()}
         text.documents[item.path] = _Document(item.path, start, len(text.blocks), anchors, page.title)
-    settled, text.notes = settle_notes(text.blocks, text.spans, text.links)
+    settled, text.notes = attach_notes(text.blocks, text.spans, text.links)
     text.blocks = mark_licence(settled)
     return text
 
@@ -214,12 +219,12 @@ def _read_pronunciations(archive: Archive, package: Package, text: _Text) -> dic
     return found | said_in_pages(text.said)
 
 
-def _matter_outside(item: Item, landmarks: Sequence[Landmark]) -> str:
+def _skip_reason_outside(item: Item, landmarks: Sequence[Landmark]) -> str:
     """Why landmarks or guide say that a whole page is not read out."""
     here = [mark for mark in landmarks if mark.path == item.path]
     if any(is_body(mark.kinds) or {"text", "start"} & set(mark.kinds) for mark in here):
         return ""
-    return next((reason for mark in here if not mark.fragment and (reason := matter_of_types(mark.kinds))), "")
+    return next((reason for mark in here if not mark.fragment and (reason := skip_reason_of_types(mark.kinds))), "")
 
 
 def _is_too_long(page: Page) -> bool:
@@ -267,9 +272,11 @@ def _document_points(text: _Text, points: Sequence[Point], deepest: int = 6) -> 
         before = known[after - 1] if after else None
         if found and (before is None or found[-1].index > before.index):
             before = found[-1]
-        reason = uniform_matter(blocks) or _matter_of_name(blocks, document.path) or _matter_of_text(blocks)
+        reason = (
+            uniform_skip_reason(blocks) or _skip_reason_of_name(blocks, document.path) or _skip_reason_of_text(blocks)
+        )
         if reason:
-            text.blocks[start:end] = [replace(block, matter=block.matter or reason) for block in blocks]
+            text.blocks[start:end] = [replace(block, skip_reason=block.skip_reason or reason) for block in blocks]
             found.append(Point(start, fallback=reason.capitalize()))
         elif blocks[0].kind is ParagraphKind.HEADING and (
             blocks[0].level <= deepest or _is_chapter_title(blocks[0].text)
@@ -293,18 +300,18 @@ def _is_chapter_title(title: str) -> bool:
 
 def _is_matter(text: _Text, point: Point, end: int) -> bool:
     """Say whether the section before is not read out, so that a page without a title cannot belong to it."""
-    return bool(matter_of_title(point.title) or uniform_matter(text.blocks[point.index : end]))
+    return bool(skip_reason_of_title(point.title) or uniform_skip_reason(text.blocks[point.index : end]))
 
 
-def _matter_of_text(blocks: Sequence[Block]) -> str:
+def _skip_reason_of_text(blocks: Sequence[Block]) -> str:
     """Why a page that no table of contents lists is not read out, by what stands on it."""
     if any(block.marked or block.kind is ParagraphKind.HEADING for block in blocks):
         return ""
-    return matter_of_page([line for block in blocks if block.words for line in block.text.split("\n")])
+    return skip_reason_of_page([line for block in blocks if block.words for line in block.text.split("\n")])
 
 
-def _matter_of_name(blocks: Sequence[Block], path: str) -> str:
+def _skip_reason_of_name(blocks: Sequence[Block], path: str) -> str:
     """Why a page is not read out by the name of its file, where nothing in it says that it is text."""
     if any(block.marked for block in blocks) or count_words(blocks) > _LONGEST_MATTER_BY_NAME_WORDS:
         return ""
-    return matter_of_file_name(path)
+    return skip_reason_of_file_name(path)

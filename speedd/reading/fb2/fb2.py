@@ -15,8 +15,8 @@ from speedd.model import Cover, Metadata
 from speedd.reading.cover import MAX_COVER_BYTES, media_type_of
 from speedd.reading.html.markup import Element, attribute, children, descendants, local_name, parse_xml, text_of
 from speedd.reading.html.page import read_page
+from speedd.reading.input_file import InputFile
 from speedd.reading.language import normal_tag
-from speedd.reading.opened import Source
 from speedd.reading.structure.division import divide
 from speedd.reading.structure.manuscript import Manuscript
 from speedd.reading.structure.wording import fold
@@ -29,7 +29,7 @@ _TAIL_BYTES = 4096
 _INLINE = {"emphasis": "em", "strong": "strong", "strikethrough": "s", "sub": "sub", "sup": "sup", "code": "code"}
 
 
-def read_fb2(source: Source) -> Manuscript:
+def read_fb2(source: InputFile) -> Manuscript:
     """Read a FictionBook.
 
     Raises:

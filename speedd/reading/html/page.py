@@ -16,8 +16,8 @@ from speedd.reading.html.tables import CELL, FIGURES, is_of_figures, is_plain_ro
 from speedd.reading.structure.initials import INITIAL, MARK, is_initial_class, join_initial
 from speedd.reading.structure.lines import join_lines
 from speedd.reading.structure.manuscript import CAPTIONS, DESCRIPTIONS, Block
-from speedd.reading.structure.matter import is_body, matter_of_title, matter_of_types
-from speedd.reading.structure.notes import settle_notes
+from speedd.reading.structure.notes import attach_notes
+from speedd.reading.structure.skip_reasons import is_body, skip_reason_of_title, skip_reason_of_types
 from speedd.reading.structure.titles import join_heading_lines, join_titles
 from speedd.reading.structure.wording import fold, is_ornament
 
@@ -75,21 +75,21 @@ class Page:
 
     def settled(self) -> tuple[list[Block], dict[str, str]]:
         """The blocks of a page that is the whole book, notes marked, and the notes' texts by target."""
-        return settle_notes(self.blocks, self.spans("", 0), self.links)
+        return attach_notes(self.blocks, self.spans("", 0), self.links)
 
 
-def read_page(root: Element, *, matter: str = "", path: str = "") -> Page:
+def read_page(root: Element, *, skip_reason: str = "", path: str = "") -> Page:
     """Read a page.
 
     Args:
         root: its parsed ``<html>``.
-        matter: why the whole page is not read out, if something outside it says so and nothing inside contradicts.
+        skip_reason: why the whole page is not read out, if something outside it says so and nothing inside contradicts.
         path: its name in the archive; empty where it is the whole book.
     """
     title = next((text_of(element) for element in descendants(root, "title")), "")
-    if not matter and _is_list_of_links(root):
-        matter = _TOC
-    writer = _Writer(Page(fold(title)), matter, path)
+    if not skip_reason and _is_list_of_links(root):
+        skip_reason = _TOC
+    writer = _Writer(Page(fold(title)), skip_reason, path)
     walk = etree.iterwalk(root, events=("start", "end"))
     for event, element in walk:
         if event == "end":
@@ -108,7 +108,7 @@ def read_page(root: Element, *, matter: str = "", path: str = "") -> Page:
 class _Frame:
     """What holds inside an element that is open."""
 
-    matter: str
+    skip_reason: str
     marked: bool
     level: int
     in_row: bool
@@ -128,12 +128,12 @@ class _Frame:
 class _Writer:
     """Gathers text into blocks while the tree is walked."""
 
-    def __init__(self, page: Page, matter: str, path: str) -> None:
+    def __init__(self, page: Page, skip_reason: str, path: str) -> None:
         self.page = page
         self.listed: set[int] = set()
         """The blocks that are nothing but a link into the book, as in a table of contents."""
         self._path = path
-        self._frames = [_Frame(matter, marked=False, level=0, in_row=False, hgroup=False)]
+        self._frames = [_Frame(skip_reason, marked=False, level=0, in_row=False, hgroup=False)]
         self._pieces: list[str] = []
         self._linked_chars = 0
         self._notes: list[str] = []
@@ -202,10 +202,10 @@ class _Writer:
         outer = self._frames[-1]
         kinds = types(element)
         classes = set((element.get("class") or "").lower().split())
-        matter, marked = outer.matter, outer.marked
+        skip_reason, marked = outer.skip_reason, outer.marked
         if is_body(kinds):
-            matter, marked = "", True
-        matter = matter_of_types(kinds) or _matter_of_element(element, name, classes) or matter
+            skip_reason, marked = "", True
+        skip_reason = skip_reason_of_types(kinds) or _skip_reason_of_element(element, name, classes) or skip_reason
         poem = outer.poem or bool(_POEM_TYPES & set(kinds) or _POEM_CLASSES & classes)
         lined = outer.poem and name in {"p", "div", "span"} and bool(_LINE_CLASS.search(element.get("class") or ""))
         if lined:
@@ -213,10 +213,10 @@ class _Writer:
         elif name in _BLOCKS and not outer.in_row:
             self.flush()
         if name == "hr":
-            self.page.blocks.append(Block("", ParagraphKind.BREAK, matter=matter))
+            self.page.blocks.append(Block("", ParagraphKind.BREAK, skip_reason=skip_reason))
         elif name == "br":
             self._pieces.append(_LINE)
-        self._count(element, name, matter)
+        self._count(element, name, skip_reason)
         level = _HEADINGS.get(name) or outer.level
         if name == "hgroup":
             level = min((_HEADINGS[local_name(child)] for child in children(element, *_HEADINGS)), default=2)
@@ -224,7 +224,7 @@ class _Writer:
         if said := element.get("{http://www.w3.org/2001/10/synthesis}ph") or element.get("ssml:ph"):
             self.page.said.append((text_of(element), said, alphabet))
         frame = _Frame(
-            matter,
+            skip_reason,
             marked,
             level,
             in_row=outer.in_row or (name == "tr" and is_plain_row(element)),
@@ -241,9 +241,9 @@ class _Writer:
         self._mark(element)
         self._write(element.text)
 
-    def _count(self, element: Element, name: str, matter: str) -> None:
+    def _count(self, element: Element, name: str, skip_reason: str) -> None:
         if name in {"ol", "ul"}:
-            self._lists.append(Numbering(element) if name == "ol" and not matter else None)
+            self._lists.append(Numbering(element) if name == "ol" and not skip_reason else None)
         elif name == "li" and self._lists and (numbering := self._lists[-1]):
             self._label = numbering.label(element)
 
@@ -292,7 +292,7 @@ class _Writer:
         """Note an empty paragraph: where it is rare, it stands for a break between scenes."""
         blocks = self.page.blocks
         if blocks and blocks[-1].kind is ParagraphKind.TEXT and blocks[-1].text:
-            blocks.append(Block("", ParagraphKind.BREAK, matter=blocks[-1].matter, spacer=True))
+            blocks.append(Block("", ParagraphKind.BREAK, skip_reason=blocks[-1].skip_reason, spacer=True))
 
     def flush(self) -> None:
         """End the block that is being written."""
@@ -302,7 +302,7 @@ class _Writer:
         if raw.strip(f" \t\n\r{_LINE}{CELL}{MARK}"):
             self._write_blocks(join_initial(raw), linked_chars)
         for alt in self._pictures:
-            self.page.blocks.append(Block(f"Picture: {alt}", matter=DESCRIPTIONS))
+            self.page.blocks.append(Block(f"Picture: {alt}", skip_reason=DESCRIPTIONS))
         self._pictures.clear()
 
     def _write_blocks(self, raw: str, linked_chars: int) -> None:
@@ -331,12 +331,12 @@ class _Writer:
             kind, text = ParagraphKind.BREAK, ""
         notes = tuple(dict.fromkeys(self._notes))
         self._notes.clear()
-        self.page.blocks.append(Block(text, kind, frame.level, frame.matter, frame.marked, notes))
+        self.page.blocks.append(Block(text, kind, frame.level, frame.skip_reason, frame.marked, notes))
 
     def _write_hgroup(self, frame: _Frame) -> None:
         if self._hgroup:
             title = join_titles(self._hgroup)
-            self.page.blocks.append(Block(title, ParagraphKind.HEADING, frame.level, frame.matter, frame.marked))
+            self.page.blocks.append(Block(title, ParagraphKind.HEADING, frame.level, frame.skip_reason, frame.marked))
             self._hgroup.clear()
 
 
@@ -354,7 +354,7 @@ def _paragraphs(raw: str, *, poem: bool) -> list[str]:
     return [join_lines(group) for group in groups if group]
 
 
-def _matter_of_element(element: Element, name: str, classes: set[str]) -> str:
+def _skip_reason_of_element(element: Element, name: str, classes: set[str]) -> str:
     """Why an element is not read out, by what it is."""
     if name == "nav":
         return _TOC
@@ -381,16 +381,20 @@ def _with_listings(blocks: list[Block], listed: set[int]) -> list[Block]:
     """Mark a row of paragraphs that are nothing but links into the book as a table of contents."""
     row: list[int] = []
     for at in range(len(blocks) + 1):
-        if at in listed and not blocks[at].matter:
+        if at in listed and not blocks[at].skip_reason:
             row.append(at)
         elif at == len(blocks) or blocks[at].words:
             if len(row) >= _LEAST_TOC_LINKS:
                 for index in row:
-                    blocks[index] = replace(blocks[index], matter=_TOC, kind=ParagraphKind.TEXT, level=0)
+                    blocks[index] = replace(blocks[index], skip_reason=_TOC, kind=ParagraphKind.TEXT, level=0)
             row = []
     for at in range(len(blocks) - 1):
-        if blocks[at + 1].matter == _TOC and not blocks[at].matter and matter_of_title(blocks[at].text) == _TOC:
-            blocks[at] = replace(blocks[at], matter=_TOC, kind=ParagraphKind.TEXT, level=0)
+        if (
+            blocks[at + 1].skip_reason == _TOC
+            and not blocks[at].skip_reason
+            and skip_reason_of_title(blocks[at].text) == _TOC
+        ):
+            blocks[at] = replace(blocks[at], skip_reason=_TOC, kind=ParagraphKind.TEXT, level=0)
     return blocks
 
 

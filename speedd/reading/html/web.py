@@ -9,9 +9,9 @@ from speedd.errors import InputError
 from speedd.model import Metadata
 from speedd.reading.html.markup import Element, declared_encoding, descendants, parse_page, text_of
 from speedd.reading.html.page import read_page
+from speedd.reading.input_file import InputFile
 from speedd.reading.language import normal_tag
 from speedd.reading.nfo import split_names
-from speedd.reading.opened import Source
 from speedd.reading.structure.division import divide, title_of_first
 from speedd.reading.structure.manuscript import Manuscript
 from speedd.reading.structure.wording import fold
@@ -24,7 +24,7 @@ _LEAST_SHARE = 0.5
 _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2})?)?")
 
 
-def read_html(source: Source) -> Manuscript:
+def read_html(source: InputFile) -> Manuscript:
     """Read an HTML page.
 
     Raises:

@@ -42,7 +42,7 @@ _COMPOUNDING = frozenset({
 
 
 @dataclass(slots=True)
-class Set:
+class TypesetParagraph:
     """A paragraph as it is set on the pages."""
 
     lines: list[Line] = field(default_factory=list)
@@ -81,7 +81,7 @@ def leading(regions: Iterable[Region]) -> float:
     return Counter(round(step, 1) for step in steps).most_common(1)[0][0]
 
 
-def paragraphs_of(regions: Sequence[Region], step: float, alone: Container[int]) -> list[Set]:
+def paragraphs_of(regions: Sequence[Region], step: float, alone: Container[int]) -> list[TypesetParagraph]:
     """Gather lines into paragraphs.
 
     A paragraph goes on in the next column or on the next page if its last line is full or ends no sentence.
@@ -93,7 +93,7 @@ def paragraphs_of(regions: Sequence[Region], step: float, alone: Container[int])
     """
     margins = _margins(regions)
     indent = _usual_indent(regions, margins)
-    found: list[Set] = []
+    found: list[TypesetParagraph] = []
     before: Region | None = None
     for region in regions:
         lines = region.lines
@@ -112,7 +112,7 @@ def paragraphs_of(regions: Sequence[Region], step: float, alone: Container[int])
                 or before.page in alone
                 or _parts_at_edge(current, line, margins[id(before)], apart=indented or _is_centred(line, left, right))
             ):
-                current = Set(apart=above is None or above.y - line.y > _APART * step * line.size)
+                current = TypesetParagraph(apart=above is None or above.y - line.y > _APART * step * line.size)
                 current.centred = _is_centred(line, left, right)
                 found.append(current)
             current.lines.append(line)
@@ -204,7 +204,7 @@ def _parts(above: Line, line: Line, *, indented: bool, left: float, right: float
     return above.x0 > line.x0 + 2 * line.size and above.x0 > left + 2 * line.size and not _is_centred(line, left, right)
 
 
-def _parts_at_edge(current: Set, line: Line, margins: tuple[float, float], *, apart: bool) -> bool:
+def _parts_at_edge(current: TypesetParagraph, line: Line, margins: tuple[float, float], *, apart: bool) -> bool:
     """Say whether the first line of a column or page begins a paragraph."""
     above = current.lines[-1]
     if apart or abs(above.size - line.size) > 0.08 * line.size + 0.2:
@@ -258,7 +258,7 @@ class Words:
             return False
         return compound in self._known or left.casefold() in _COMPOUNDING or right[0].isupper()
 
-    def text_of(self, paragraph: Set) -> str:
+    def text_of(self, paragraph: TypesetParagraph) -> str:
         """The text of a paragraph: its lines joined, or kept where they were broken by hand."""
         texts = [_BULLET.sub("", line.text) for line in paragraph.lines if line.text]
         low = sum(1 for text in texts[1:] if text[0].islower())

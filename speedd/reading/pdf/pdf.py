@@ -9,8 +9,8 @@ from typing import Any
 
 from speedd.errors import DamagedInputError, InputError
 from speedd.model import Metadata, ParagraphKind, Skipped
+from speedd.reading.input_file import InputFile
 from speedd.reading.nfo import split_names
-from speedd.reading.opened import Source
 from speedd.reading.pdf.glyphs import lines_of, read_glyphs
 from speedd.reading.pdf.layout import (
     PageLines,
@@ -21,10 +21,10 @@ from speedd.reading.pdf.layout import (
     set_notes_apart,
     without_running_lines,
 )
-from speedd.reading.pdf.paragraphs import Set, Words, leading, paragraphs_of, with_initials
+from speedd.reading.pdf.paragraphs import TypesetParagraph, Words, leading, paragraphs_of, with_initials
 from speedd.reading.structure.contents import Contents, TocEntry
 from speedd.reading.structure.division import divide, title_of_first
-from speedd.reading.structure.front import matter_of_page
+from speedd.reading.structure.front import skip_reason_of_page
 from speedd.reading.structure.manuscript import Block, Manuscript, Section
 from speedd.reading.structure.outline import Point, cut
 from speedd.reading.structure.titles import TitleKind, is_within, parse_title, tokens
@@ -53,7 +53,7 @@ _DEEPEST_LEVEL = 6
 _RUNNING = "running heads and page numbers"
 
 
-def read_pdf(source: Source) -> Manuscript:
+def read_pdf(source: InputFile) -> Manuscript:
     """Read a PDF.
 
     Raises:
@@ -223,9 +223,9 @@ def _lay_out(pages: list[PageLines], bookmarks: list[_Bookmark], known: Metadata
         set_notes_apart(page, body)
     placed = [region for page in pages for region in regions(page)]
     words = Words(line for page in pages for line in (*page.lines, *page.notes))
-    matter = _matter_of_pages(pages, placed)
+    skip_reason = _skip_reason_of_pages(pages, placed)
     book = _Book()
-    paragraphs = paragraphs_of(placed, leading(placed), matter)
+    paragraphs = paragraphs_of(placed, leading(placed), skip_reason)
     levels = _levels(paragraphs, body)
     notes = {page.number: _notes_of(page, words) for page in pages if page.notes}
     done: set[int] = set()
@@ -234,7 +234,7 @@ def _lay_out(pages: list[PageLines], bookmarks: list[_Bookmark], known: Metadata
         for past in sorted(number for number in notes if number < current and number not in done):
             _add_notes(book, past, notes[past])
             done.add(past)
-        _add_paragraph(book, paragraph, words, levels, matter, notes)
+        _add_paragraph(book, paragraph, words, levels, skip_reason, notes)
     for past in sorted(set(notes) - done):
         _add_notes(book, past, notes[past])
     sections, known = _sections(book, bookmarks, known)
@@ -244,10 +244,10 @@ def _lay_out(pages: list[PageLines], bookmarks: list[_Bookmark], known: Metadata
 
 def _add_paragraph(
     book: _Book,
-    paragraph: Set,
+    paragraph: TypesetParagraph,
     words: Words,
     levels: dict[int, int],
-    matter: dict[int, str],
+    skip_reason: dict[int, str],
     notes: dict[int, list[tuple[str, str]]],
 ) -> None:
     page = paragraph.lines[0].page
@@ -263,7 +263,7 @@ def _add_paragraph(
     kind = ParagraphKind.HEADING if level else ParagraphKind.TEXT
     if level:
         text = fold(text)
-    book.add(Block(text, kind, level, matter.get(page, ""), notes=targets), page)
+    book.add(Block(text, kind, level, skip_reason.get(page, ""), notes=targets), page)
 
 
 def _notes_of(page: PageLines, words: Words) -> list[tuple[str, str]]:
@@ -280,12 +280,12 @@ def _notes_of(page: PageLines, words: Words) -> list[tuple[str, str]]:
 
 def _add_notes(book: _Book, page: int, notes: list[tuple[str, str]]) -> None:
     for label, text in notes:
-        book.add(Block(text, matter="footnotes", note=bool(label)), page)
+        book.add(Block(text, skip_reason="footnotes", note=bool(label)), page)
         if label:
             book.notes[f"p{page}:{label}"] = text
 
 
-def _levels(paragraphs: Sequence[Set], body: float) -> dict[int, int]:
+def _levels(paragraphs: Sequence[TypesetParagraph], body: float) -> dict[int, int]:
     """Which paragraphs are headings, by ``id``, and of which level: larger type stands above smaller."""
     weights: dict[float, int] = {}
     for paragraph in paragraphs:
@@ -298,7 +298,7 @@ def _levels(paragraphs: Sequence[Set], body: float) -> dict[int, int]:
     }
 
 
-def _is_heading(paragraph: Set, body: float, usual: float) -> bool:
+def _is_heading(paragraph: TypesetParagraph, body: float, usual: float) -> bool:
     text = " ".join(line.text for line in paragraph.lines)
     if len(text) > _LONGEST_HEADING_CHARS or not any(letter.isalnum() for letter in text):
         return False
@@ -319,13 +319,15 @@ def _is_heading(paragraph: Set, body: float, usual: float) -> bool:
     )
 
 
-def _matter_of_pages(pages: Sequence[PageLines], placed: Sequence[Region]) -> dict[int, str]:
+def _skip_reason_of_pages(pages: Sequence[PageLines], placed: Sequence[Region]) -> dict[int, str]:
     """Which pages at the front are an imprint or a table of contents, and why they are not read out."""
     last = min(_FRONT_PAGES, max(1, round(_FRONT_BOOK_SHARE * len(pages))))
     rows: dict[int, list[str]] = {}
     for region in placed:
         rows.setdefault(region.page, []).extend(line.text for line in region.lines)
-    return {number: reason for number, lines in rows.items() if number < last and (reason := matter_of_page(lines))}
+    return {
+        number: reason for number, lines in rows.items() if number < last and (reason := skip_reason_of_page(lines))
+    }
 
 
 def _sections(book: _Book, bookmarks: list[_Bookmark], known: Metadata) -> tuple[tuple[Section, ...], Metadata]:
@@ -361,7 +363,7 @@ def _place(book: _Book, bookmark: _Bookmark) -> int | None:
         block = book.blocks[at]
         said = tokens(block.text)
         if said and len(block.text) <= _LONGEST_HEADING_CHARS and (is_within(said, wanted) or is_within(wanted, said)):
-            if block.kind is ParagraphKind.TEXT and not block.matter and said == wanted:
+            if block.kind is ParagraphKind.TEXT and not block.skip_reason and said == wanted:
                 book.blocks[at] = replace(block, kind=ParagraphKind.HEADING, level=_DEEPEST_LEVEL)
             return at
     if on_page:

@@ -51,7 +51,7 @@ def divide_by_lines(blocks: Sequence[Block], known: Metadata, start: int = 0) ->
 
 
 def _may_be_title(block: Block) -> bool:
-    return block.kind is not ParagraphKind.BREAK and not block.matter
+    return block.kind is not ParagraphKind.BREAK and not block.skip_reason
 
 
 def title_of_first(blocks: Sequence[Block], known: Metadata) -> tuple[list[Block], Metadata]:
@@ -63,9 +63,9 @@ def title_of_first(blocks: Sequence[Block], known: Metadata) -> tuple[list[Block
     """
     headings = [block for block in blocks if block.kind is ParagraphKind.HEADING]
     first = next((block for block in blocks if block.words), None)
-    if not headings or first is not headings[0] or first.matter or known.title:
+    if not headings or first is not headings[0] or first.skip_reason or known.title:
         return list(blocks), known
     if sum(1 for block in headings if block.level <= first.level) > 1:
         return list(blocks), known
-    marked = [replace(block, matter="title page") if block is first else block for block in blocks]
+    marked = [replace(block, skip_reason="title page") if block is first else block for block in blocks]
     return marked, replace(known, title=first.text)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from speedd.model import ParagraphKind
 from speedd.reading.structure.manuscript import Block
-from speedd.reading.structure.matter import matter_of_title
+from speedd.reading.structure.skip_reasons import skip_reason_of_title
 
 IMPRINT = "copyright page"
 _TOC = "table of contents"
@@ -30,7 +30,7 @@ _MOST_PARAGRAPH_WORDS = 150
 _FRONT_BLOCKS = 60
 
 
-def matter_of_page(lines: Sequence[str]) -> str:
+def skip_reason_of_page(lines: Sequence[str]) -> str:
     """Why a page in front of a book is not read out; empty if it is.
 
     Args:
@@ -40,7 +40,7 @@ def matter_of_page(lines: Sequence[str]) -> str:
     if not lines:
         return ""
     listed = sum(1 for line in lines if _LISTED.fullmatch(line))
-    if matter_of_title(lines[0]) == _TOC and listed * 2 >= len(lines) - 1:
+    if skip_reason_of_title(lines[0]) == _TOC and listed * 2 >= len(lines) - 1:
         return _TOC
     if listed >= _LEAST_LISTED and listed >= _LISTED_SHARE * len(lines):
         return _TOC
@@ -61,7 +61,7 @@ def with_imprint(blocks: Sequence[Block], end: int) -> list[Block]:
     marked = list(blocks)
     for at in range(min(end, _FRONT_BLOCKS)):
         block = marked[at]
-        said = _STRONG.search(block.text) if block.kind is ParagraphKind.TEXT and not block.matter else None
+        said = _STRONG.search(block.text) if block.kind is ParagraphKind.TEXT and not block.skip_reason else None
         if said and len(block.text.split()) <= _MOST_PARAGRAPH_WORDS:
-            marked[at] = replace(block, matter=IMPRINT)
+            marked[at] = replace(block, skip_reason=IMPRINT)
     return marked

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from speedd.reading.structure.lines import unwrap, without_italics
 from speedd.reading.structure.manuscript import Block, Section, count_words
-from speedd.reading.structure.matter import matter_of_title
+from speedd.reading.structure.skip_reasons import skip_reason_of_title
 from speedd.reading.structure.titles import TitleKind, TitleLine, join_titles, looks_titled, parse_title, tokens
 from speedd.reading.structure.wording import fold
 
@@ -23,7 +23,7 @@ Stanza = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class Heading:
     """A title among the paragraphs."""
 
     index: int
@@ -33,10 +33,10 @@ class Head:
     title: str
     line: TitleLine | None
     """None for front and back matter."""
-    matter: str = ""
+    skip_reason: str = ""
 
 
-def find_heads(stanzas: Sequence[Stanza]) -> list[Head]:
+def find_heads(stanzas: Sequence[Stanza]) -> list[Heading]:
     """Find the titles: what says "Chapter", what is named like front or back matter, and numbers that count up."""
     candidates = [head for index in range(len(stanzas)) if (head := _candidate(stanzas, index))]
     counting = _counting(candidates, stanzas)
@@ -48,12 +48,12 @@ def find_heads(stanzas: Sequence[Stanza]) -> list[Head]:
     return _without_listings(_with_subtitles(heads, stanzas), stanzas)
 
 
-def _candidate(stanzas: Sequence[Stanza], index: int) -> Head | None:
+def _candidate(stanzas: Sequence[Stanza], index: int) -> Heading | None:
     stanza = [fold(without_italics(line)) for line in stanzas[index]]
     if len(stanza) > _MOST_TITLE_LINES or sum(map(len, stanza)) > _MOST_TITLE_CHARS:
         return None
-    if matter := matter_of_title(" ".join(stanza)):
-        return Head(index, 1, " ".join(stanza), None, matter)
+    if skip_reason := skip_reason_of_title(" ".join(stanza)):
+        return Heading(index, 1, " ".join(stanza), None, skip_reason)
     line = parse_title(stanza[0])
     if line is None:
         return None
@@ -61,10 +61,10 @@ def _candidate(stanzas: Sequence[Stanza], index: int) -> Head | None:
     if rest and not (line.bare and looks_titled(rest) and parse_title(stanza[1]) is None):
         return None
     title = join_titles([stanza[0], rest])
-    return Head(index, 1, title, line if not rest else replace(line, bare=False))
+    return Heading(index, 1, title, line if not rest else replace(line, bare=False))
 
 
-def _counting(candidates: Sequence[Head], stanzas: Sequence[Stanza]) -> set[int]:
+def _counting(candidates: Sequence[Heading], stanzas: Sequence[Stanza]) -> set[int]:
     """Choose the bare numbers that count up from one: a lone "I" is a word.
 
     Returns:
@@ -72,7 +72,7 @@ def _counting(candidates: Sequence[Head], stanzas: Sequence[Stanza]) -> set[int]
     """
     if sum(1 for head in candidates if head.line and head.line.kind is TitleKind.CHAPTER) > 1:
         return set()  # chapters say that they are chapters; numbers among them are something else
-    runs: list[list[Head]] = []
+    runs: list[list[Heading]] = []
     for head in candidates:
         if head.line is None or head.line.kind is not TitleKind.NUMBER:
             continue
@@ -92,10 +92,10 @@ def _counting(candidates: Sequence[Head], stanzas: Sequence[Stanza]) -> set[int]
     return chosen
 
 
-def _with_subtitles(heads: Sequence[Head], stanzas: Sequence[Stanza]) -> list[Head]:
+def _with_subtitles(heads: Sequence[Heading], stanzas: Sequence[Stanza]) -> list[Heading]:
     """Take in the title proper that stands in a paragraph of its own below "Chapter One"."""
     taken = {head.index for head in heads}
-    full: list[Head] = []
+    full: list[Heading] = []
     for head in heads:
         below = head.index + 1
         if head.line and head.line.bare and below < len(stanzas) - 1 and below not in taken:
@@ -116,10 +116,10 @@ def is_name(text: str) -> bool:
     return all(word[0].isupper() or word.lower() in small for word in words) and words[0][0].isupper()
 
 
-def _without_listings(heads: list[Head], stanzas: Sequence[Stanza]) -> list[Head]:
+def _without_listings(heads: list[Heading], stanzas: Sequence[Stanza]) -> list[Heading]:
     """Drop the titles of a table of contents: a row of them without text, which come again later."""
-    kept: list[Head] = []
-    row: list[Head] = []
+    kept: list[Heading] = []
+    row: list[Heading] = []
     last = {tokens(head.title)[:2]: at for at, head in enumerate(heads)}
     for at, head in enumerate(heads):
         after = heads[at + 1].index if at + 1 < len(heads) else len(stanzas)
@@ -128,15 +128,15 @@ def _without_listings(heads: list[Head], stanzas: Sequence[Stanza]) -> list[Head
             continue
         if len(row) < _LEAST_EMPTY_TITLES:
             kept.extend(row)
-        elif not kept or not kept[-1].matter:
-            kept.append(Head(row[0].index, 0, "Contents", None, "table of contents"))
+        elif not kept or not kept[-1].skip_reason:
+            kept.append(Heading(row[0].index, 0, "Contents", None, "table of contents"))
         row = []
         kept.append(head)
     return [*kept, *row]
 
 
 def sections_at(
-    heads: Sequence[Head], stanzas: Sequence[Stanza], paragraphs: Sequence[Block], start: int
+    heads: Sequence[Heading], stanzas: Sequence[Stanza], paragraphs: Sequence[Block], start: int
 ) -> list[Section]:
     """Cut paragraphs into sections at their titles.
 
@@ -157,12 +157,12 @@ def sections_at(
         body = stanzas[below:end]
         words = sum(len(" ".join(stanza).split()) for stanza in stanzas[head.index : head.index + head.count])
         listed = len(body)
-        if head.matter == "table of contents":
+        if head.skip_reason == "table of contents":
             # A list ends where prose begins, should no title stand between them.
             listed = next((at for at, stanza in enumerate(body) if len(unwrap(stanza)) > _MOST_LISTED_CHARS), listed)
             listed = listed or len(body[:1])
         blocks = tuple(paragraphs[below : below + listed])
-        sections.append(Section(head.title, blocks, bool(head.count), head.matter, words))
+        sections.append(Section(head.title, blocks, bool(head.count), head.skip_reason, words))
         if rest := tuple(paragraphs[below + listed : end]):
             sections.append(Section("", rest, announced=False))
     return sections

@@ -21,10 +21,10 @@ def mark_licence(blocks: Sequence[Block]) -> list[Block]:
     start = next((at for at, block in enumerate(marked) if LICENCE_START.fullmatch(block.text)), -1)
     end = next((at for at in range(start + 1, len(marked)) if LICENCE_END.fullmatch(marked[at].text)), len(marked))
     for at in (*range(start + 1), *range(end, len(marked))):
-        marked[at] = replace(marked[at], matter=_LICENCE)
+        marked[at] = replace(marked[at], skip_reason=_LICENCE)
     return marked
 
 
 def is_licence(blocks: Sequence[Block], index: int) -> bool:
     """Say whether a block lies inside the licence, but not at its beginning."""
-    return 0 < index < len(blocks) and blocks[index].matter == blocks[index - 1].matter == _LICENCE
+    return 0 < index < len(blocks) and blocks[index].skip_reason == blocks[index - 1].skip_reason == _LICENCE

@@ -26,7 +26,7 @@ class Block:
     kind: ParagraphKind = ParagraphKind.TEXT
     level: int = 0
     """1 to 6 for a heading, 1 the highest; else 0."""
-    matter: str = ""
+    skip_reason: str = ""
     """Why it is not read out ("imprint", "endnotes"); empty for the book's own text."""
     marked: bool = False
     """True if the source itself says that this is body text, so that nothing need be guessed from a title."""
@@ -40,7 +40,7 @@ class Block:
     @property
     def words(self) -> int:
         """Words of the book's text; a break has none, and what describes a picture is not the book's text."""
-        return 0 if self.kind is ParagraphKind.BREAK or self.matter == DESCRIPTIONS else len(self.text.split())
+        return 0 if self.kind is ParagraphKind.BREAK or self.skip_reason == DESCRIPTIONS else len(self.text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Section:
     """Without the blocks that are the title itself."""
     announced: bool = True
     """Whether the title stands in the source, so that it is spoken."""
-    matter: str = ""
+    skip_reason: str = ""
     """Why the whole section is not read out; empty for the book's own text."""
     heading_words: int = 0
     """Words in the blocks that were taken as its title."""
@@ -86,7 +86,7 @@ def count_words(blocks: Iterable[Block]) -> int:
 class Choices:
     """What a listener wants to hear besides the text."""
 
-    matter: Literal["skip", "keep"] = "skip"
+    front_back_matter: Literal["skip", "keep"] = "skip"
     """``keep``: front and back matter, notes and all else at its place."""
     notes: Literal["skip", "inline"] = "skip"
     """``inline``: the text of a note after the paragraph with its mark."""
@@ -96,12 +96,12 @@ class Choices:
     def reason(self, block: Block) -> str:
         """Why a block is not read out; empty if it is."""
         if self.notes == "inline" and block.note:
-            return block.matter or "footnotes"
-        if block.matter in {CAPTIONS, DESCRIPTIONS} and self.pictures == "read":
+            return block.skip_reason or "footnotes"
+        if block.skip_reason in {CAPTIONS, DESCRIPTIONS} and self.pictures == "read":
             return ""
-        if self.matter == "keep" and block.matter != DESCRIPTIONS:
+        if self.front_back_matter == "keep" and block.skip_reason != DESCRIPTIONS:
             return ""
-        return block.matter
+        return block.skip_reason
 
 
 def assemble(manuscript: Manuscript, choices: Choices) -> Book:
@@ -114,10 +114,12 @@ def assemble(manuscript: Manuscript, choices: Choices) -> Book:
     chapters: list[Chapter] = []
     skipped: list[Skipped] = []
     strewn: Counter[str] = Counter()  # notes and the like inside chapters, in words by reason
-    for section in _without_double_title(manuscript) if choices.matter == "skip" else manuscript.sections:
+    for section in _without_double_title(manuscript) if choices.front_back_matter == "skip" else manuscript.sections:
         title = section.title or manuscript.metadata.title or "Untitled"
         inlined = choices.notes == "inline"
-        reason = "" if choices.matter == "keep" else section.matter or uniform_matter(section.blocks)
+        reason = (
+            "" if choices.front_back_matter == "keep" else section.skip_reason or uniform_skip_reason(section.blocks)
+        )
         if reason:
             unheard = [block for block in section.blocks if not (inlined and block.note)]
             words = count_words(unheard) + section.heading_words
@@ -149,7 +151,7 @@ def assemble(manuscript: Manuscript, choices: Choices) -> Book:
         manuscript.warnings,
         manuscript.pronunciations,
     )
-    if choices.matter == "skip" and skipped and not has_text(book):
+    if choices.front_back_matter == "skip" and skipped and not has_text(book):
         everything = assemble(manuscript, Choices("keep"))
         warning = "Everything in this book looks like front or back matter, so all of it is read."
         return replace(book, chapters=everything.chapters, skipped=(), warnings=(*book.warnings, warning))
@@ -161,7 +163,7 @@ def _without_double_title(manuscript: Manuscript) -> Iterator[Section]:
     wanted = tokens(manuscript.metadata.title)
     first = True
     for section in manuscript.sections:
-        if not first or section.matter or uniform_matter(section.blocks):
+        if not first or section.skip_reason or uniform_skip_reason(section.blocks):
             yield section
             continue
         first = False
@@ -175,7 +177,7 @@ def _without_double_title(manuscript: Manuscript) -> Iterator[Section]:
             and tokens(blocks[0].text) == wanted
             and count_words(blocks) > blocks[0].words
         ):
-            yield replace(section, blocks=(replace(blocks[0], matter="title page"), *blocks[1:]))
+            yield replace(section, blocks=(replace(blocks[0], skip_reason="title page"), *blocks[1:]))
         else:
             yield section
 
@@ -189,9 +191,9 @@ def has_text(book: Book) -> bool:
     )
 
 
-def uniform_matter(blocks: Iterable[Block]) -> str:
+def uniform_skip_reason(blocks: Iterable[Block]) -> str:
     """The reason why none of these blocks is read out; empty if one of them is, or if there are none."""
-    reasons = [block.matter for block in blocks if block.words]
+    reasons = [block.skip_reason for block in blocks if block.words]
     return reasons[0] if reasons and all(reasons) else ""
 
 

@@ -35,7 +35,7 @@ _WRITTEN_NOTE = re.compile(
 _WRITTEN_MARK = re.compile(r"(?<=[^\s\[(])\[(\d{1,3}|[A-Z]|[*†‡])\]")
 
 
-def settle_notes(
+def attach_notes(
     blocks: Sequence[Block], spans: Mapping[str, tuple[int, int]], links: Sequence[tuple[int, str]]
 ) -> tuple[list[Block], dict[str, str]]:
     """Find the note of every mark, and mark what is a note as one.
@@ -64,7 +64,7 @@ def settle_notes(
             inside = [settled[index] for index in range(start, end)]
             if any(block.kind is ParagraphKind.HEADING for block in inside):
                 continue
-            called = all(block.matter for block in inside)
+            called = all(block.skip_reason for block in inside)
             leads_back = any(
                 blocks[spans[link][0]].notes
                 for index in range(start, end)
@@ -78,22 +78,22 @@ def settle_notes(
             label = _LABEL.match(text)
             texts[target] = text[label.end() if label else 0 :].rstrip(" ↩↑⤴←\ufe0e\ufe0f")
             for index in range(start, end):
-                settled[index] = replace(settled[index], matter=settled[index].matter or FOOTNOTES, note=True)
+                settled[index] = replace(settled[index], skip_reason=settled[index].skip_reason or FOOTNOTES, note=True)
     return settled, texts
 
 
-def settle_written_notes(blocks: Sequence[Block]) -> tuple[list[Block], dict[str, str]]:
+def attach_written_notes(blocks: Sequence[Block]) -> tuple[list[Block], dict[str, str]]:
     """Find the notes of a text without links: "[1]" behind a word, and a later paragraph that begins with "[1]".
 
     Returns:
-        as `settle_notes`.
+        as `attach_notes`.
     """
     settled = list(blocks)
     texts: dict[str, str] = {}
     ahead: dict[str, int] = {}
     for at in range(len(settled) - 1, -1, -1):
         block = settled[at]
-        if block.matter or block.kind is not ParagraphKind.TEXT or "[" not in block.text:
+        if block.skip_reason or block.kind is not ParagraphKind.TEXT or "[" not in block.text:
             continue
         if match := _WRITTEN_NOTE.fullmatch(block.text):
             ahead[match["mark"]] = at
@@ -106,7 +106,7 @@ def settle_written_notes(blocks: Sequence[Block]) -> tuple[list[Block], dict[str
                 assert found is not None
                 targets.append(f"note {ahead[mark]}")
                 texts[targets[-1]] = found["text"]
-                settled[ahead[mark]] = replace(note, matter=FOOTNOTES, note=True)
+                settled[ahead[mark]] = replace(note, skip_reason=FOOTNOTES, note=True)
         if targets:
             settled[at] = replace(block, notes=(*block.notes, *targets))
     return settled, texts

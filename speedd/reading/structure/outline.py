@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from speedd.model import Metadata, ParagraphKind
-from speedd.reading.structure.manuscript import Block, Section, count_words, uniform_matter
-from speedd.reading.structure.matter import matter_of_title
+from speedd.reading.structure.manuscript import Block, Section, count_words, uniform_skip_reason
+from speedd.reading.structure.skip_reasons import skip_reason_of_title
 from speedd.reading.structure.titles import TitleKind, is_within, join_titles, parse_title, tokens
 
 LEAST_CHAPTER_WORDS = 400
@@ -44,7 +44,7 @@ def cut(blocks: Sequence[Block], points: Iterable[Point], known: Metadata) -> tu
         points: where sections begin; what stands before the first is a section without a title.
         known: what is known of the book: tells its title page from a chapter.
     """
-    settled = _settle(blocks, points)
+    settled = _title_sections(blocks, points)
     if not settled or settled[0].index > 0:
         settled.insert(0, Point(0))
     ends = [*(point.index for point in settled[1:]), len(blocks)]
@@ -52,7 +52,7 @@ def cut(blocks: Sequence[Block], points: Iterable[Point], known: Metadata) -> tu
     return tuple(section for section in sections if section.blocks or section.heading_words)
 
 
-def _settle(blocks: Sequence[Block], points: Iterable[Point]) -> list[Point]:
+def _title_sections(blocks: Sequence[Block], points: Iterable[Point]) -> list[Point]:
     """Put points in order, before the headings that belong to them, and apart where two share a place."""
     settled: list[Point] = []
     floor = 0
@@ -84,9 +84,9 @@ def _section(point: Point, blocks: Sequence[Block], known: Metadata) -> Section:
     heading_words = count_words(blocks[:taken])
     announced = bool(title)
     title = title or ("" if tokens(point.fallback) == tokens(known.title) else point.fallback)
-    reason = "" if any(block.marked for block in blocks) else matter_of_title(title)
+    reason = "" if any(block.marked for block in blocks) else skip_reason_of_title(title)
     if not reason and not count_words(rest):
-        reason = uniform_matter(blocks[:taken])
+        reason = uniform_skip_reason(blocks[:taken])
     if not reason and not point.part and _is_title_page(blocks, known):
         reason = "title page"
         title = title if announced else "Title page"
@@ -98,7 +98,7 @@ def _section(point: Point, blocks: Sequence[Block], known: Metadata) -> Section:
 
 def _is_title_page(blocks: Sequence[Block], known: Metadata) -> bool:
     """Say whether there is nothing here but the book's title and its author."""
-    words = [word for block in blocks if block.words and not block.matter for word in tokens(block.text)]
+    words = [word for block in blocks if block.words and not block.skip_reason for word in tokens(block.text)]
     if not words or len(words) > _LONGEST_TITLE_PAGE_WORDS or not known.title:
         return False
     allowed = {*tokens(" ".join((known.title, known.subtitle, known.publisher, *known.authors))), *_TITLE_PAGE_WORDS}

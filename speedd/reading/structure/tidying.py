@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from speedd.model import ParagraphKind
 from speedd.reading.structure.manuscript import Block, Manuscript
-from speedd.reading.structure.notes import settle_written_notes, without_stray_marks
+from speedd.reading.structure.notes import attach_written_notes, without_stray_marks
 
 
 def tidied(manuscript: Manuscript) -> Manuscript:
     """Find the notes that a text holds without links, and take the marks of notes out of its paragraphs."""
     blocks = [block for section in manuscript.sections for block in section.blocks]
-    settled, written = settle_written_notes(blocks)
+    settled, written = attach_written_notes(blocks)
     tidy = iter([_tidy(block) for block in settled])
     sections = tuple(
         replace(section, blocks=tuple(next(tidy) for _ in section.blocks)) for section in manuscript.sections
@@ -21,7 +21,7 @@ def tidied(manuscript: Manuscript) -> Manuscript:
 
 
 def _tidy(block: Block) -> Block:
-    if block.kind is not ParagraphKind.TEXT or block.matter:
+    if block.kind is not ParagraphKind.TEXT or block.skip_reason:
         return block
     text = without_stray_marks(block.text)
     return block if text == block.text else replace(block, text=text)

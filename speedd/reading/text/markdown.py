@@ -190,7 +190,7 @@ class _Walker:
         if text and is_ornament(text):
             self.blocks.append(Block("", ParagraphKind.BREAK))
         elif text:
-            self.blocks.append(Block(text, matter=self._matter))
+            self.blocks.append(Block(text, skip_reason=self._matter))
         self._matter = ""
 
 

@@ -55,7 +55,7 @@ def read_plain(text: str) -> Manuscript:
     sections = licence[:1] if header else []
     if opening.taken:
         page = tuple(paragraphs[: opening.taken])
-        sections.append(Section("Title page", page, announced=False, matter="title page"))
+        sections.append(Section("Title page", page, announced=False, skip_reason="title page"))
     sections.extend(sections_at(heads, stanzas, paragraphs, opening.taken))
     sections.extend(licence[1:] if header else licence)
     return Manuscript(metadata, tuple(sections))
@@ -85,7 +85,7 @@ def _without_licence(lines: list[str]) -> tuple[list[str], list[Section], list[s
 
 
 def _licence(title: str, lines: Sequence[str]) -> Section:
-    return Section(title, (Block(fold(" ".join(lines))),), announced=False, matter="licence")
+    return Section(title, (Block(fold(" ".join(lines))),), announced=False, skip_reason="licence")
 
 
 def _stanzas(lines: Sequence[str]) -> tuple[list[list[str]], float]:

@@ -13,7 +13,7 @@ from chatterbox.models.s3gen import flow_matching, hifigan
 from chatterbox.models.s3gen import s3gen as stock
 from s3tokenizer import model_v2
 
-from speedd.engines.chatterbox.s3gen.excitation import SourceNoise
+from speedd.engines.chatterbox.s3gen.excitation import ExcitationNoise
 from speedd.engines.chatterbox.s3gen.model import RowNoise, SpeechRow
 
 HARMONICS = 9
@@ -91,7 +91,7 @@ def planted(row: SpeechRow) -> tuple[RowNoise, torch.Tensor]:
     phases[0] = 0
     begin = torch.randn(frames, 80, generator=generator)
     breath = torch.randn(1, HARMONICS, own * 480, generator=generator)
-    return RowNoise(begin, SourceNoise(phases, torch.zeros(own * 480))), breath
+    return RowNoise(begin, ExcitationNoise(phases, torch.zeros(own * 480))), breath
 
 
 def stock_waves(
@@ -117,7 +117,7 @@ def stock_waves(
         waves.append(wave)
         # Ours has one number for a sample where stock has nine that are added up with these weights.
         mixed = torch.einsum("h,hn->n", weight, breath[0]) / torch.linalg.vector_norm(weight)
-        noises.append(RowNoise(noise.mel, SourceNoise(noise.source.phases, mixed)))
+        noises.append(RowNoise(noise.mel, ExcitationNoise(noise.source.phases, mixed)))
     return waves, noises
 
 

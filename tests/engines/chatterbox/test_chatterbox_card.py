@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from speedd.engines.chatterbox.families import FAMILIES  # noqa: E402
-from speedd.engines.chatterbox.s3gen.excitation import SourceNoise  # noqa: E402
+from speedd.engines.chatterbox.s3gen.excitation import ExcitationNoise  # noqa: E402
 from speedd.engines.chatterbox.s3gen.model import RowNoise, S3Gen  # noqa: E402
 from speedd.engines.chatterbox.t3.decoder import SPAN, Decoder, row_length  # noqa: E402
 from speedd.engines.chatterbox.t3.model import T3  # noqa: E402
@@ -124,7 +124,7 @@ def test_s3gen_stays_on_the_card(mean_flow, dtype, monkeypatch):
     rows = [spoken(20, voice(30, seed=1), seed=1), spoken(11, voice(30, seed=2), seed=2)]
     noise = []
     for drawn, _ in map(planted, rows):
-        source = SourceNoise(drawn.source.phases.to(CARD), drawn.source.breath.to(CARD))
+        source = ExcitationNoise(drawn.source.phases.to(CARD), drawn.source.breath.to(CARD))
         noise.append(RowNoise(drawn.mel.to(CARD), source))
     bucket = s3gen.bucket(rows[0])
     flows = [s3gen._flow_row(row, one) for row, one in zip(rows, noise, strict=True)]

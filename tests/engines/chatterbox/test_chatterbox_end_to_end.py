@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import av
 import pytest
-from speedd_house import Audiobook, House
+from speedd_sandbox import Audiobook, Sandbox
 
 if any(importlib.util.find_spec(module) is None for module in ("torch", "chatterbox")):
     pytest.skip("the chatterbox extra is not installed", allow_module_level=True)
@@ -22,8 +22,8 @@ The harbour lay so still that evening that the lamps along the quay seemed to st
 OTHER_CHAPTERS = [*["II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"], "Epilogue"]
 
 
-def configure(house: House, weights, **chatterbox) -> None:
-    house.configure(
+def configure(sandbox: Sandbox, weights, **chatterbox) -> None:
+    sandbox.configure(
         engine={"name": "chatterbox", "workers": 1},
         chatterbox={"weights": str(weights), "precision": "fp32", "device": "cpu", "rows": 4} | chatterbox,
     )
@@ -57,13 +57,13 @@ def cues(book: Audiobook) -> list[tuple[float, float, str]]:
     return found
 
 
-def test_a_book_is_narrated(house: House, checkpoint):
+def test_a_book_is_narrated(sandbox: Sandbox, checkpoint):
     weights = checkpoint("english", mean_tokens=90)
-    configure(house, weights)
-    house.drop("Sea.txt", TEXT)
-    ran = house.once()
+    configure(sandbox, weights)
+    sandbox.drop("Sea.txt", TEXT)
+    ran = sandbox.once()
     assert ran.code == 0, ran.err
-    log, captions = house.book.run, house.book.captions
+    log, captions = sandbox.book.run, sandbox.book.captions
     assert log["engine"]["name"] == "chatterbox"
     assert log["engine"]["numerics"]["precision"] == "fp32"
     assert len(log["engine"]["model_digest"]) == 64
@@ -82,13 +82,13 @@ def test_a_book_is_narrated(house: House, checkpoint):
 
 
 @pytest.mark.skipif("SPEEDD_LONG" not in os.environ, reason="a minute or two of work; set SPEEDD_LONG=1")
-def test_the_first_chapter_of_a_real_book_is_narrated(house: House, checkpoint, shared):
-    configure(house, checkpoint("english", mean_tokens=12), watermark=False, rows=16)
-    house.drop("Machine.toml", f"[speech]\nskip = {OTHER_CHAPTERS}")
-    shutil.copyfile(shared / "books" / "the-time-machine.epub", house.inbox / "Machine.epub")
-    ran = house.speedd("run", "--once", within_s=900)
+def test_the_first_chapter_of_a_real_book_is_narrated(sandbox: Sandbox, checkpoint, shared):
+    configure(sandbox, checkpoint("english", mean_tokens=12), watermark=False, rows=16)
+    sandbox.drop("Machine.toml", f"[speech]\nskip = {OTHER_CHAPTERS}")
+    shutil.copyfile(shared / "books" / "the-time-machine.epub", sandbox.inbox / "Machine.epub")
+    ran = sandbox.speedd("run", "--once", within_s=900)
     assert ran.code == 0, ran.err
-    book = house.book
+    book = sandbox.book
     audio_s = heard_s(book)
     assert audio_s == pytest.approx(book.run["audio_s"], abs=0.1)
     *opening, (title, start_s, end_s) = chapters(book)

@@ -15,7 +15,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
 
 from speedd.engines.chatterbox import factory  # noqa: E402
-from speedd.engines.chatterbox.memory.placement import Arrangement  # noqa: E402
+from speedd.engines.chatterbox.memory.placement import Placement  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_an_utterance_that_does_not_end_is_capped(checkpoint):
 
 
 def test_what_waits_for_mates_in_s3gen_keeps_no_row_of_t3_idle(folder, monkeypatch):
-    monkeypatch.setattr(Arrangement, "s3gen_rows", 4)  # as on a GPU
+    monkeypatch.setattr(Placement, "s3gen_rows", 4)  # as on a GPU
     engine = load(folder)
     company = Company(utterances(engine, [f"{number} and {text}" for number in range(4) for text in TEXTS]))
     idle = []

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from speedd.engines.base import Fallback, OutOfMemory, Retreating
+from speedd.engines.base import Fallback, HasFallbacks, OutOfMemory
 from speedd.engines.chatterbox.factory import _fallbacks
 from speedd.engines.chatterbox.options import Options
 from speedd.engines.chatterbox.probe import Machine
@@ -21,7 +21,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
 
-from speedd.engines.chatterbox.memory import placement as arrangement  # noqa: E402
+from speedd.engines.chatterbox.memory import placement  # noqa: E402
 from speedd.engines.chatterbox.memory.budget import CardMemory  # noqa: E402
 from speedd.engines.chatterbox.memory.device import UnlessFull  # noqa: E402
 
@@ -106,7 +106,7 @@ def test_numbers_that_ran_over_and_find_no_room_in_full_come_again(folder, monke
 
 
 def test_each_fallback_changes_what_it_says_and_all_of_it_comes_back(engine):
-    assert isinstance(engine, Retreating)
+    assert isinstance(engine, HasFallbacks)
     names = tuple(fallback.name for fallback in engine.info.fallbacks)
     assert names == ("micro_batch", "short_reference")
     work = utterances(engine)
@@ -148,14 +148,14 @@ def test_without_room_to_come_back_it_goes_on_as_it_was(engine, monkeypatch):
     engine.fall_back(("micro_batch",))
     (work,) = utterances(engine, TEXTS[:1])
     small = digests(spoken(engine, [work]))
-    real = arrangement.Decoder
+    real = placement.Decoder
 
     def tight(t3, slots, *, width):
         if width > 1:
             raise FULL
         return real(t3, slots, width=width)
 
-    monkeypatch.setattr(arrangement, "Decoder", tight)
+    monkeypatch.setattr(placement, "Decoder", tight)
     with pytest.raises(DeviceFullError, match="has no room"):
         engine.fall_back(())
     assert engine.budget().rows == 1
@@ -164,7 +164,7 @@ def test_without_room_to_come_back_it_goes_on_as_it_was(engine, monkeypatch):
 
 def test_what_was_half_set_up_is_gone_before_less_is_tried(engine, monkeypatch):
     engine.fall_back(("micro_batch",))
-    real, half, gone = arrangement.Decoder, [], []
+    real, half, gone = placement.Decoder, [], []
 
     def tight(t3, slots, *, width):
         gone.extend(part() is None for part in half)
@@ -174,7 +174,7 @@ def test_what_was_half_set_up_is_gone_before_less_is_tried(engine, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(t3, slots, width=width)
 
-    monkeypatch.setattr(arrangement, "Decoder", tight)
+    monkeypatch.setattr(placement, "Decoder", tight)
     with pytest.raises(DeviceFullError):
         engine.fall_back(())
     assert gone == [True, True, True]  # with one slot, then the way back looks at both
@@ -184,10 +184,10 @@ def test_without_any_room_it_says_so_and_is_there_again_later(engine, monkeypatc
     (work,) = utterances(engine, TEXTS[:1])
     own = digests(spoken(engine, [work]))
     with monkeypatch.context() as patch:
-        once(patch, arrangement, "Decoder", at=1)
+        once(patch, placement, "Decoder", at=1)
         with pytest.raises(DeviceFullError):
             engine.fall_back(("micro_batch",))
-        patch.setattr(arrangement, "Decoder", pytest.fail)
+        patch.setattr(placement, "Decoder", pytest.fail)
         assert engine.budget().rows == 3
     assert digests(spoken(engine, [work])) == own
 
@@ -215,7 +215,7 @@ def test_a_card_too_full_for_cuda_itself_is_full_and_nothing_worse(engine, monke
         raise RuntimeError(words)
 
     with monkeypatch.context() as patch:
-        patch.setattr(arrangement, "Decoder", tight)
+        patch.setattr(placement, "Decoder", tight)
         with pytest.raises(DeviceFullError, match="has no room"):
             engine.fall_back(("micro_batch",))
     work = utterances(engine, TEXTS[:1])
@@ -228,7 +228,7 @@ def test_a_card_too_full_for_cuda_itself_is_full_and_nothing_worse(engine, monke
 
 
 @pytest.fixture
-def pool(folder, tmp_path, mishaps):
+def pool(folder, tmp_path, fault_folder):
     """Makes pools of one worker with the real engine, in which things go wrong on demand."""
     made = []
 
@@ -237,7 +237,7 @@ def pool(folder, tmp_path, mishaps):
         options = {"model": "english", "weights": str(folder), "rows": 2, "device": "cpu", "precision": "fp32"}
         made.append(
             WorkerPool(
-                "chatterbox_with_mishaps",
+                "chatterbox_with_faults",
                 {"chatterbox": {**options, "watermark": False, "state": state}},
                 takes=tmp_path,
                 workers=1,
@@ -262,7 +262,7 @@ def one_by_one(pool, texts):
 
 
 def test_a_take_that_was_made_with_less_is_another_take_and_says_so(pool, tmp_path):
-    narrators = pool(quiet_s=1000.0)
+    narrators = pool(regrow_after_s=1000.0)
     texts = ["It was a small thing to say.", "And then something LARGE came in.", "After that all was quiet again."]
     (key, first), (large_key, large), (_, last) = one_by_one(narrators, texts)
     assert (first.key, first.fallback) == (key, "")
@@ -273,23 +273,23 @@ def test_a_take_that_was_made_with_less_is_another_take_and_says_so(pool, tmp_pa
     assert narrators.status().workers[0].fallbacks == ("micro_batch", "short_reference")
 
 
-def test_a_device_without_room_for_the_model_takes_one_fallback_after_the_other_and_comes_back(pool, mishaps):
-    (mishaps / "full").touch()
-    narrators = pool(quiet_s=0.0)
+def test_a_device_without_room_for_the_model_takes_one_fallback_after_the_other_and_comes_back(pool, fault_folder):
+    (fault_folder / "full").touch()
+    narrators = pool(regrow_after_s=0.0)
     texts = [f"Nobody came to the door that night, {number} of them said." for number in range(5)]
     answers = one_by_one(narrators, texts)
     for _ in range(2):  # each time it tries to do without, in vain
         key, answer = next(answers)
         assert answer.fallback == "reference_s=3.0, rows=1"
         assert answer.key == fallback_key(key, answer.fallback)
-    (mishaps / "full").unlink()
+    (fault_folder / "full").unlink()
     assert [answer.fallback for _, answer in answers][-1] == ""
     (worker,) = narrators.status().workers
     assert (worker.restarts, worker.fallbacks) == (0, ())
 
 
-def test_a_device_without_room_for_the_model_and_no_fallback_is_waited_for(pool, mishaps):
-    (mishaps / "full").touch()
+def test_a_device_without_room_for_the_model_and_no_fallback_is_waited_for(pool, fault_folder):
+    (fault_folder / "full").touch()
     narrators = pool(fallbacks=())
     with pytest.raises(TryAgainError, match="no room on its device: The cpu device has no room for Chatterbox english"):
         list(one_by_one(narrators, ["Nobody came to the door that night."]))
@@ -299,7 +299,7 @@ def test_a_device_without_room_for_the_model_and_no_fallback_is_waited_for(pool,
 def test_a_card_that_is_still_full_costs_nothing_of_what_stands_elsewhere(engine, monkeypatch, missing_bytes, tried):
     models = engine._models
     stood = models.decoder, models.s3gen
-    card = replace(models.arrangement, device="cuda")
+    card = replace(models.placement, device="cuda")
     free_bytes = models._needs(card).least_bytes - missing_bytes
     tries = []
 
@@ -307,9 +307,9 @@ def test_a_card_that_is_still_full_costs_nothing_of_what_stands_elsewhere(engine
         tries.append(wanted)
         raise DeviceFullError("There was less than it seemed.")
 
-    monkeypatch.setattr(arrangement, "card_memory", lambda: CardMemory(free_bytes, 0, 0))
+    monkeypatch.setattr(placement, "card_memory", lambda: CardMemory(free_bytes, 0, 0))
     monkeypatch.setattr(models, "_change_to", full)
     with pytest.raises(DeviceFullError):
-        models.arrange(card)
+        models.place(card)
     assert tries == [card] * tried
     assert (models.decoder, models.s3gen) == stood

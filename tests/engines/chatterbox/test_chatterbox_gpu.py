@@ -122,7 +122,7 @@ def pool(weights, takes, *, idle_s=600.0):
         takes=takes,
         workers=1,
         times=PoolTimes(idle_release_s=idle_s),
-        limits=WorkerLimits(reserve_bytes=512 << 20, quiet_s=5.0, ahead=8),
+        limits=WorkerLimits(reserve_bytes=512 << 20, regrow_after_s=5.0, ahead=8),
     )
 
 

@@ -7,7 +7,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_s3gen import HARMONICS, tiny_s3gen  # noqa: E402
 
-from speedd.engines.chatterbox.s3gen.excitation import SourceNoise  # noqa: E402
+from speedd.engines.chatterbox.s3gen.excitation import ExcitationNoise  # noqa: E402
 from speedd.engines.chatterbox.s3gen.hift import Hift  # noqa: E402
 
 
@@ -17,7 +17,7 @@ def vocoder():
 
 
 def still(frames):
-    return SourceNoise(torch.zeros(HARMONICS), torch.zeros(frames * 480))
+    return ExcitationNoise(torch.zeros(HARMONICS), torch.zeros(frames * 480))
 
 
 def test_the_phase_is_exact_after_a_minute(vocoder):
@@ -35,7 +35,7 @@ def test_without_voice_there_is_breath_and_with_it_hardly_any(vocoder):
     source, generator = vocoder.source, torch.Generator().manual_seed(0)
     noise = source.draw(200, generator)
     f0 = torch.tensor([[0.0] * 100 + [150.0] * 100])
-    waves = source(f0, [noise]), source(f0, [SourceNoise(noise.phases, torch.zeros_like(noise.breath))])
+    waves = source(f0, [noise]), source(f0, [ExcitationNoise(noise.phases, torch.zeros_like(noise.breath))])
     breath = torch.atanh(waves[0][0]) - torch.atanh(waves[1][0])
     spread = float(torch.linalg.vector_norm(source._weight))
     assert float(breath[:48_000].std()) == pytest.approx(0.1 / 3 * spread, rel=0.02)

@@ -10,7 +10,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from speedd.engines.chatterbox import ChatterboxFactory, factory, probe  # noqa: E402
 from speedd.engines.chatterbox.factory import _fallbacks  # noqa: E402
-from speedd.engines.chatterbox.memory.placement import arranged  # noqa: E402
+from speedd.engines.chatterbox.memory.placement import placed  # noqa: E402
 from speedd.engines.chatterbox.options import Options  # noqa: E402
 from speedd.engines.chatterbox.probe import Machine, choose, cpu_precision, estimator_precision  # noqa: E402
 from speedd.errors import EngineError  # noqa: E402
@@ -179,7 +179,7 @@ def test_a_take_says_what_the_estimator_reckoned_in_and_that_is_what_it_does(des
     info = described(Machine("cpu", cpu_precision(), "CPU"))
     assert (info.numerics["precision"], info.numerics["estimator"]) == ("int8", estimator)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[estimator]
-    assert arranged("cpu", info.numerics).estimator_dtype == dtype
+    assert placed("cpu", info.numerics).estimator_dtype == dtype
 
 
 def test_without_room_on_the_card_the_estimator_becomes_what_suits_the_cpu(described, processor):
@@ -188,8 +188,8 @@ def test_without_room_on_the_card_the_estimator_becomes_what_suits_the_cpu(descr
     assert (info.numerics["precision"], info.numerics["estimator"]) == ("bf16", "bf16")
     (there,) = [fallback for fallback in info.fallbacks if fallback.name == "cpu"]
     assert (there.numerics["precision"], there.numerics["estimator"]) == ("int8", "fp32")
-    assert arranged("cuda", info.numerics).estimator_dtype == torch.bfloat16
-    assert arranged("cuda", info.numerics, [there]).estimator_dtype == torch.float32
+    assert placed("cuda", info.numerics).estimator_dtype == torch.bfloat16
+    assert placed("cuda", info.numerics, [there]).estimator_dtype == torch.float32
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])

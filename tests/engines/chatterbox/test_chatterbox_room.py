@@ -20,7 +20,7 @@ from speedd.engines.chatterbox.memory.budget import (
     s3gen_bytes,
 )
 from speedd.engines.chatterbox.options import Options, read_options
-from speedd.execution.scheduler import Waiting, choose
+from speedd.execution.scheduler import QueuedRow, choose
 
 GIB = 2**30
 PATHS = {name: f"/{name}" for name in ("inbox", "outbox", "state", "voices", "pronunciations")}
@@ -60,7 +60,7 @@ class Card:
 
 def started(budget, running=()):
     """How many texts of the best length the scheduler lets start."""
-    waiting = [Waiting(LIMITS.best_chars) for _ in range(200)]
+    waiting = [QueuedRow(LIMITS.best_chars) for _ in range(200)]
     return len(
         choose(
             waiting,

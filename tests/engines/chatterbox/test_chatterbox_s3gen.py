@@ -13,7 +13,7 @@ from chatterbox_tiny_s3gen import snr_db, spoken, stock_waves, tiny_s3gen, voice
 from speedd.engines.chatterbox.s3gen import model as s3gen  # noqa: E402
 from speedd.engines.chatterbox.s3gen.buckets import Bucket  # noqa: E402
 from speedd.engines.chatterbox.s3gen.model import S3Gen, SpeechRow  # noqa: E402
-from speedd.engines.chatterbox.s3gen.thread_pools import Lanes, lanes_of  # noqa: E402
+from speedd.engines.chatterbox.s3gen.thread_pools import ThreadPools, pools_of  # noqa: E402
 
 ANN, BEN = voice(16, seed=1), voice(13, seed=2, spare_frames=1)
 ROWS = [spoken(12, ANN, seed=1), spoken(31, BEN, seed=2), spoken(20, ANN, seed=3), spoken(3, BEN, seed=4)]
@@ -89,10 +89,10 @@ def two_threads():
 
 
 def test_in_lanes_each_row_sounds_as_it_does_alone_on_as_many_threads(guided, two_threads):
-    lanes = Lanes(2, threads=2)
-    assert [*lanes.map(lambda _: torch.get_num_threads(), range(8))] == [1] * 8
+    thread_pools = ThreadPools(2, threads=2)
+    assert [*thread_pools.map(lambda _: torch.get_num_threads(), range(8))] == [1] * 8
     assert torch.get_num_threads() == 2
-    side_by_side = reader(guided, lanes=lanes)
+    side_by_side = reader(guided, thread_pools=thread_pools)
     assert side_by_side.at_once == 2
     nothing = SpeechRow(torch.zeros(0, dtype=torch.int64), ANN, 1)
     waves = side_by_side.render([*ROWS, nothing])
@@ -110,12 +110,12 @@ def test_rows_are_in_different_lanes_at_the_same_time(guided, monkeypatch):
         return draw(self, row)
 
     monkeypatch.setattr(S3Gen, "draw", drawn)
-    assert all(len(wave) for wave in reader(guided, lanes=Lanes(2, threads=2)).render(ROWS))
+    assert all(len(wave) for wave in reader(guided, thread_pools=ThreadPools(2, threads=2)).render(ROWS))
 
 
 def test_what_goes_wrong_in_a_lane_is_told(guided):
     wrong = SpeechRow(torch.tensor([1, s3gen.SPEECH_TOKENS]), ANN, 1)
-    side_by_side = reader(guided, lanes=Lanes(2, threads=2))
+    side_by_side = reader(guided, thread_pools=ThreadPools(2, threads=2))
     with pytest.raises(EngineError, match="no sound"):
         side_by_side.render([ROWS[0], wrong, ROWS[3]])
     assert len(side_by_side.render(ROWS)) == len(ROWS)
@@ -126,13 +126,13 @@ def test_what_goes_wrong_in_a_lane_is_told(guided):
     [(1, 8, 1), (2, 8, 2), (3, 8, 3), (5, 8, 4), (6, 8, 3), (7, 8, 3), (8, 8, 4), (16, 8, 4), (16, 1, 1), (3, 2, 2)],
 )
 def test_lanes_are_as_many_as_there_are_cores_and_rows_for_them_and_leave_few_cores_idle(threads, rows, expected):
-    assert lanes_of(threads, rows=rows) == expected
+    assert pools_of(threads, rows=rows) == expected
 
 
 def test_lanes_end_with_who_uses_them():
-    lanes = Lanes(3, threads=3)
-    threads = [*lanes.map(lambda _: threading.current_thread(), range(3))]
-    del lanes
+    thread_pools = ThreadPools(3, threads=3)
+    threads = [*thread_pools.map(lambda _: threading.current_thread(), range(3))]
+    del thread_pools
     for thread in threads:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)

@@ -18,7 +18,7 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from chatterbox_tiny_engine import Company, digests, load, spoken, utterances  # noqa: E402
 
-from speedd.engines.chatterbox.memory.placement import arranged  # noqa: E402
+from speedd.engines.chatterbox.memory.placement import placed  # noqa: E402
 from speedd.engines.chatterbox.t3 import decoder as decoding  # noqa: E402
 
 
@@ -140,7 +140,7 @@ def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folde
     monkeypatch.setattr(ready[1], "render", render)
     monkeypatch.setattr(models, "set_up", lambda: ready)
     monkeypatch.setattr(models, "share", Share(4, 4))
-    monkeypatch.setattr(models, "arrangement", replace(models.arrangement, device="cuda", precision="bf16"))
+    monkeypatch.setattr(models, "placement", replace(models.placement, device="cuda", precision="bf16"))
     needs = models.needs
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 1000 + kept_bytes)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 1000)
@@ -160,7 +160,7 @@ def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folde
 def test_room_is_kept_for_a_whole_batch_also_on_a_device_that_is_no_card(folder, model, monkeypatch):
     engine = load(folder, model=model, rows=4)
     models = engine._models
-    monkeypatch.setattr(models, "arrangement", replace(models.arrangement, device="mps", precision="bf16"))
+    monkeypatch.setattr(models, "placement", replace(models.placement, device="mps", precision="bf16"))
     monkeypatch.setattr(models, "share", Share(4, 4))
     assert engine.budget().workspace_bytes == models.needs.workspace_bytes(4)
 
@@ -171,7 +171,7 @@ def test_room_is_kept_for_a_whole_batch_also_on_a_device_that_is_no_card(folder,
 )
 def test_in_fp32_s3gen_renders_one_by_one_on_every_device(device, precision, rows):
     shape = {"rows": "64", "reference_s": "10.0", "threads": ""}
-    assert arranged(device, {"precision": precision, "estimator": precision, **shape}).s3gen_rows == rows
+    assert placed(device, {"precision": precision, "estimator": precision, **shape}).s3gen_rows == rows
 
 
 def test_the_sizes_in_the_arithmetic_are_those_of_the_cache():
@@ -184,7 +184,7 @@ def test_the_slots_of_a_card_are_sized_by_what_is_free_there(folder, model, monk
     options = {"model": model, "weights": str(folder), "rows": 64, "device": "cpu", "precision": "fp32"}
     state = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
     engine = ChatterboxFactory().load({"chatterbox": {**options, "state": state, "watermark": False}})
-    want = arranged("cuda", engine.info.numerics)
+    want = placed("cuda", engine.info.numerics)
     needs = Needs(t3_size(FAMILIES[model]), 10.0, 4)
     for asked, said in (("memory_reserved", 0), ("memory_allocated", 0), ("get_per_process_memory_fraction", 1.0)):
         monkeypatch.setattr(torch.cuda, asked, lambda said=said: said)

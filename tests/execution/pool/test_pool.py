@@ -24,7 +24,7 @@ from speedd.model import Failed, Rendered, Voice
 def wait_until(condition, what):
     give_up_s = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < give_up_s, f"waited in vain for: {what}"
+        assert time.monotonic() < give_up_s, f"waited in fruitless for: {what}"
         time.sleep(0.01)
 
 
@@ -289,7 +289,7 @@ def test_a_voice_that_cannot_be_loaded_fails_its_utterances_alone(pool):
 def test_a_batching_engine_is_kept_fed_and_its_budget_followed(pool):
     narrators = pool("oom_at_rows", workers=1)
     results(narrators, utterances(narrators.info, 60))
-    assert narrators._crew.dispatch.places in {2 + 2, 3 + 2}  # of the 8 that it claimed, 4 are still too many
+    assert narrators._supervisor.dispatch.places in {2 + 2, 3 + 2}  # of the 8 that it claimed, 4 are still too many
 
 
 @pytest.mark.fault

@@ -28,13 +28,13 @@ def test_it_is_vain_after_so_many_failed_starts_or_deaths_without_an_answer():
     for deaths in range(1, FRUITLESS_DEATHS_TO_GIVE_UP + 1):
         starting.died(loading=True)
         speaking.died(loading=False)
-        assert starting.are_vain == (deaths >= FAILED_STARTS_TO_GIVE_UP)
-        assert speaking.are_vain == (deaths >= FRUITLESS_DEATHS_TO_GIVE_UP)
+        assert starting.gave_up == (deaths >= FAILED_STARTS_TO_GIVE_UP)
+        assert speaking.gave_up == (deaths >= FRUITLESS_DEATHS_TO_GIVE_UP)
     starting.loaded()
     starting.answered()
     speaking.forget()
-    assert not starting.are_vain
-    assert not speaking.are_vain
+    assert not starting.gave_up
+    assert not speaking.gave_up
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ def test_a_crew_that_fails_is_not_healthy_and_leaves_no_worker(pool, fault, told
     def fail():
         raise fault
 
-    narrators._crew._end_overdue = fail
+    narrators._supervisor._end_overdue = fail
     with pytest.raises(told[0], match=told[1]):
         list(narrators.run(utterances(narrators.info, 4)))
-    narrators._crew._supervisor.join()
+    narrators._supervisor._thread.join()
     status = narrators.status()
     assert status.broken
     assert not status.healthy
@@ -80,7 +80,7 @@ def test_a_thread_that_is_gone_without_a_word_is_noticed(pool):
     def vanish():
         raise SystemExit
 
-    narrators._crew._end_overdue = vanish
-    narrators._crew.ring()
-    narrators._crew._supervisor.join()
+    narrators._supervisor._end_overdue = vanish
+    narrators._supervisor.ring()
+    narrators._supervisor._thread.join()
     assert not narrators.status().healthy

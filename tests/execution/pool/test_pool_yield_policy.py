@@ -9,9 +9,9 @@ from execution_pools import results, utterances
 
 from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
-from speedd.execution.pool.gpus import CardUse, NvmlCards, visible_cards
+from speedd.execution.pool.gpus import CardUse, NvmlGpus, visible_cards
 from speedd.execution.pool.pool import PoolTimes, WorkerPool
-from speedd.execution.pool.yield_policy import CALM_S, Etiquette, Manners, QuietHours
+from speedd.execution.pool.yield_policy import CALM_S, QuietHours, YieldLevel, YieldPolicy
 
 GIB = 1 << 30
 
@@ -36,17 +36,17 @@ def cards():
 
 
 def test_the_more_others_use_the_more_it_gives_way_and_it_comes_back_only_after_a_calm_while(cards):
-    etiquette = Etiquette(GpuSettings(), cards=cards)
+    yield_policy = YieldPolicy(GpuSettings(), cards=cards)
     said = []
     for now_s, others in [(0, 0), (1, 6), (2, 8), (3, 9.5), (4, 0), (CALM_S, 0), (CALM_S + 4, 0), (CALM_S + 5, 6)]:
         cards.others = others
-        said.append(etiquette.judge("0", {42: 0} if others < 9 else {}, now_s)[0].name)
+        said.append(yield_policy.judge("0", {42: 0} if others < 9 else {}, now_s)[0].name)
     assert said == ["WORK", "SHRINK", "PAUSE", "LEAVE", "LEAVE", "LEAVE", "WORK", "SHRINK"]
 
 
 def test_our_own_memory_is_not_held_against_us(cards):
     cards.others = 4
-    assert Etiquette(GpuSettings(), cards=cards).judge("0", {42: 0}, 0) == (Manners.WORK, "")
+    assert YieldPolicy(GpuSettings(), cards=cards).judge("0", {42: 0}, 0) == (YieldLevel.WORK, "")
 
 
 def test_what_cannot_be_told_is_no_reason_to_stop():
@@ -54,8 +54,8 @@ def test_what_cannot_be_told_is_no_reason_to_stop():
         def look(self, card, workers):
             return None
 
-    assert Etiquette(GpuSettings(), cards=Blind()).judge("0", {42: 0}, 0)[0] is Manners.WORK
-    assert NvmlCards().look("99", {}) is None
+    assert YieldPolicy(GpuSettings(), cards=Blind()).judge("0", {42: 0}, 0)[0] is YieldLevel.WORK
+    assert NvmlGpus().look("99", {}) is None
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def wait_until(condition):
 
 def test_in_quiet_hours_workers_end_and_afterwards_they_go_on_where_they_were(tmp_path, monkeypatch):
     monkeypatch.setenv("SPEEDD_TEST_SLOW_S", "0.05")
-    monkeypatch.setattr("speedd.execution.pool.contention.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.pool.contention.CHECK_S", 0.05)
     hour = [12]
-    etiquette = Etiquette(
+    yield_policy = YieldPolicy(
         GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, hour[0], tzinfo=UTC)
     )
-    pool = WorkerPool("slow", {}, takes=tmp_path, workers=2, etiquette=etiquette)
+    pool = WorkerPool("slow", {}, takes=tmp_path, workers=2, yield_policy=yield_policy)
     try:
         work = utterances(pool.info, 40)
         run = pool.run(work)
@@ -112,10 +112,10 @@ def test_in_quiet_hours_workers_end_and_afterwards_they_go_on_where_they_were(tm
 
 
 def test_who_does_not_want_to_wait_is_told_why(tmp_path):
-    etiquette = Etiquette(
+    yield_policy = YieldPolicy(
         GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, 21, tzinfo=UTC)
     )
-    pool = WorkerPool("tone", {}, takes=tmp_path, workers=1, etiquette=etiquette, waits=False)
+    pool = WorkerPool("tone", {}, takes=tmp_path, workers=1, yield_policy=yield_policy, waits=False)
     try:
         with pytest.raises(TryAgainError, match="quiet hours until 23:30"):
             results(pool, utterances(pool.info, 3))
@@ -124,10 +124,10 @@ def test_who_does_not_want_to_wait_is_told_why(tmp_path):
 
 
 def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
-    monkeypatch.setattr("speedd.execution.pool.contention.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.pool.contention.CHECK_S", 0.05)
     monkeypatch.setattr("speedd.execution.pool.yield_policy.CALM_S", 0.0)
-    etiquette = Etiquette(GpuSettings(), cards=cards)
-    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7", "8"), etiquette=etiquette)
+    yield_policy = YieldPolicy(GpuSettings(), cards=cards)
+    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7", "8"), yield_policy=yield_policy)
     try:
         run = pool.run(utterances(pool.info, 200))
         next(run)
@@ -144,17 +144,17 @@ def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
 
 
 @pytest.fixture
-def released(mishaps):
+def released(fault_folder):
     """Says what the engine ``roomy`` gave back."""
-    return lambda: (mishaps / "released").read_text().splitlines() if (mishaps / "released").exists() else []
+    return lambda: (fault_folder / "released").read_text().splitlines() if (fault_folder / "released").exists() else []
 
 
 @pytest.fixture
-def roomy(tmp_path, cards, monkeypatch, mishaps):
+def roomy(tmp_path, cards, monkeypatch, fault_folder):
     """A worker on a card that is looked at often."""
-    monkeypatch.setattr("speedd.execution.pool.contention.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.pool.contention.CHECK_S", 0.05)
     monkeypatch.setattr("speedd.execution.pool.yield_policy.CALM_S", 0.0)
-    pool = WorkerPool("roomy", {}, takes=tmp_path, cards=("7",), etiquette=Etiquette(GpuSettings(), cards=cards))
+    pool = WorkerPool("roomy", {}, takes=tmp_path, cards=("7",), yield_policy=YieldPolicy(GpuSettings(), cards=cards))
     yield pool
     pool.close()
 
@@ -186,7 +186,7 @@ def test_a_worker_at_work_empties_its_engine_first_and_loses_nothing(roomy, card
 
 
 def test_one_that_comes_back_to_a_card_that_others_still_need_takes_half(roomy, cards, released, monkeypatch):
-    monkeypatch.setattr("speedd.execution.pool.pool.LOOK_S", 0.2)
+    monkeypatch.setattr("speedd.execution.pool.pool.EMPTY_BATCH_S", 0.2)
     cards.others = 9.5
     run = roomy.run(utterances(roomy.info, 40))
     assert list(next(run)) == []
@@ -196,11 +196,11 @@ def test_one_that_comes_back_to_a_card_that_others_still_need_takes_half(roomy, 
 
 
 def test_one_that_pauses_for_long_leaves_although_there_is_work(tmp_path, cards, monkeypatch):
-    monkeypatch.setattr("speedd.execution.pool.contention.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.pool.contention.CHECK_S", 0.05)
     monkeypatch.setattr("speedd.execution.pool.yield_policy.CALM_S", 0.0)
     times = PoolTimes(idle_release_s=0.1)
-    etiquette = Etiquette(GpuSettings(), cards=cards)
-    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7",), etiquette=etiquette, times=times)
+    yield_policy = YieldPolicy(GpuSettings(), cards=cards)
+    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7",), yield_policy=yield_policy, times=times)
     try:
         run = pool.run(utterances(pool.info, 60))
         answered = list(next(run))
@@ -224,53 +224,53 @@ def test_others_that_take_of_the_reserve_are_given_more_and_those_who_were_there
             return CardUse(10 * GIB, int(10 * GIB - ours - self.others * GIB), ours)
 
     cards = Nearly()
-    etiquette = Etiquette(GpuSettings(reserve_mb=512), cards=cards)
+    yield_policy = YieldPolicy(GpuSettings(reserve_mb=512), cards=cards)
     steps = [
-        (8.2, 1.5, Manners.WORK),  # what is short of the reserve was taken by ourselves
-        (8.0, 1.7, Manners.WORK),
-        (8.0, 1.9, Manners.SHRINK),
-        (4.0, 1.9, Manners.SHRINK),  # no calm while yet
-        (4.0, 2.5, Manners.WORK),  # it takes what is left again, from now on
-        (7.2, 2.5, Manners.WORK),
-        (7.0, 2.9, Manners.SHRINK),
+        (8.2, 1.5, YieldLevel.WORK),  # what is short of the reserve was taken by ourselves
+        (8.0, 1.7, YieldLevel.WORK),
+        (8.0, 1.9, YieldLevel.SHRINK),
+        (4.0, 1.9, YieldLevel.SHRINK),  # no calm while yet
+        (4.0, 2.5, YieldLevel.WORK),  # it takes what is left again, from now on
+        (7.2, 2.5, YieldLevel.WORK),
+        (7.0, 2.9, YieldLevel.SHRINK),
     ]
-    for turn, (ours, others, manners) in enumerate(steps):
+    for turn, (ours, others, yield_level) in enumerate(steps):
         cards.ours, cards.others = ours, others
         now_s = turn + (CALM_S if turn > 3 else 0)
-        assert etiquette.judge("0", {42: 0}, now_s)[0] is manners, (turn, ours, others)
-    assert etiquette.judge("0", {}, 1000)[0] is Manners.WORK  # a worker that starts now finds them there
+        assert yield_policy.judge("0", {42: 0}, now_s)[0] is yield_level, (turn, ours, others)
+    assert yield_policy.judge("0", {}, 1000)[0] is YieldLevel.WORK  # a worker that starts now finds them there
     cards.ours = 4.9
-    assert etiquette.judge("0", {43: 0}, 2000)[0] is Manners.WORK
+    assert yield_policy.judge("0", {43: 0}, 2000)[0] is YieldLevel.WORK
 
 
-@pytest.mark.parametrize(("told", "manners"), [(False, Manners.SHRINK), (True, Manners.WORK)])
-def test_what_workers_say_of_themselves_is_too_old_to_judge_the_reserve_by(told, manners):
+@pytest.mark.parametrize(("told", "yield_level"), [(False, YieldLevel.SHRINK), (True, YieldLevel.WORK)])
+def test_what_workers_say_of_themselves_is_too_old_to_judge_the_reserve_by(told, yield_level):
     class Nearly(PretendedCards):
         def look(self, _card, _workers):
             return CardUse(10 * GIB, int(2 * GIB - self.others * GIB), 8 * GIB, told=told)
 
     cards = Nearly()
-    etiquette = Etiquette(GpuSettings(reserve_mb=512), cards=cards)
-    for cards.others, expected in ((1.5, Manners.WORK), (1.9, manners)):
-        assert etiquette.judge("0", {42: 0}, 0.0)[0] is expected
+    yield_policy = YieldPolicy(GpuSettings(reserve_mb=512), cards=cards)
+    for cards.others, expected in ((1.5, YieldLevel.WORK), (1.9, yield_level)):
+        assert yield_policy.judge("0", {42: 0}, 0.0)[0] is expected
 
 
 def test_workers_that_share_a_card_are_no_others_to_each_other(tmp_path, monkeypatch):
     """Four of them have 8 of its 10 GiB: were three of them others to the fourth, fewer chunks would run."""
-    monkeypatch.setattr("speedd.execution.pool.contention.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.pool.contention.CHECK_S", 0.05)
     seen = []
 
     class Shared(PretendedCards):
         def look(self, card, workers):
             seen.append(sorted(workers))
-            in_use = 2 * GIB * sum(slot.child is not None for slot in pool._crew._slots)
+            in_use = 2 * GIB * sum(slot.child is not None for slot in pool._supervisor._slots)
             return CardUse(10 * GIB, 10 * GIB - in_use, 2 * GIB * len(workers))
 
-    etiquette = Etiquette(GpuSettings(), cards=Shared())
-    pool = WorkerPool("card", {}, takes=tmp_path, workers=4, cards=("7",), etiquette=etiquette)
+    yield_policy = YieldPolicy(GpuSettings(), cards=Shared())
+    pool = WorkerPool("card", {}, takes=tmp_path, workers=4, cards=("7",), yield_policy=yield_policy)
     try:
         for _ in pool.run(utterances(pool.info, 80)):
-            assert {slot.manners for slot in pool._crew._slots} == {Manners.WORK}
+            assert {slot.yield_level for slot in pool._supervisor._slots} == {YieldLevel.WORK}
         assert sorted(worker.pid for worker in pool.status().workers) in seen
     finally:
         pool.close()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from speedd.engines import find
 from speedd.engines.base import Budget
 from speedd.execution.protocol import Release, WorkerLimits
-from speedd.execution.scheduler import PATIENCE, row_cost_bytes
-from speedd.execution.worker.memory import Thrift
-from speedd.execution.worker.request_queue import Desk
+from speedd.execution.scheduler import MAX_TIMES_PASSED_OVER, row_cost_bytes
+from speedd.execution.worker.memory import WorkerMemory
+from speedd.execution.worker.request_queue import RequestQueue
 
 INFO = find("tone").describe({})
 ROWS, RESERVE_BYTES = 6, 500
@@ -47,10 +47,10 @@ class Story:
 
     def __init__(self):
         self.engine = Engine()
-        thrift = Thrift(self.engine, WorkerLimits(), clock=lambda: 0.0)
+        thrift = WorkerMemory(self.engine, WorkerLimits(), clock=lambda: 0.0)
         line = SimpleNamespace(send=lambda report: None)
-        self.desk = Desk(self.engine, line, thrift, reserve_bytes=RESERVE_BYTES)
-        self.desk.warmed(INFO.voices[0])
+        self.desk = RequestQueue(self.engine, line, thrift, reserve_bytes=RESERVE_BYTES)
+        self.desk.mark_warm(INFO.voices[0])
         self.came, self.started, self.spoken = [], [], []
         self.releasing = False
 
@@ -121,13 +121,13 @@ def test_nothing_is_lost_or_spoken_twice_or_begun_without_room_or_overtaken_too_
     places = {one.key: place for place, one in enumerate(story.came)}
     order = [places[one.key] for one in story.started]
     for place in range(len(story.came)):
-        assert sum(before > place for before in order[: order.index(place)]) <= PATIENCE
+        assert sum(before > place for before in order[: order.index(place)]) <= MAX_TIMES_PASSED_OVER
 
 
 @pytest.mark.parametrize(("engine", "rows"), [(SimpleNamespace(info=INFO), 3), (Engine(), 6)])
 def test_while_others_need_memory_half_is_begun_unless_the_engine_itself_takes_room_for_half(engine, rows):
-    thrift = Thrift(engine, WorkerLimits(), clock=lambda: 0.0)
-    thrift.give_way(shrink=True)
+    thrift = WorkerMemory(engine, WorkerLimits(), clock=lambda: 0.0)
+    thrift.release(shrink=True)
     assert (thrift.rows_cap(ROWS), thrift.rows_cap(1)) == (rows, 1)
-    thrift.give_way(shrink=False)
+    thrift.release(shrink=False)
     assert thrift.rows_cap(ROWS) == ROWS

@@ -13,7 +13,7 @@ from speedd.commands.bench.chatterbox.program import obey, timed_s
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.probe import estimator_precision
 from speedd.engines.chatterbox.s3gen.model import SPEECH_TOKENS, S3Gen, SpeechRow
-from speedd.engines.chatterbox.s3gen.thread_pools import Lanes, lanes_of
+from speedd.engines.chatterbox.s3gen.thread_pools import ThreadPools, pools_of
 from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.engines.chatterbox.weights.loading import load_s3gen
 
@@ -42,11 +42,16 @@ def measure(order: Order) -> dict[str, Any]:
 def _ours(model: Any, row: SpeechRow, order: Order, steps: int) -> dict[str, Any]:
     estimator = estimator_precision(order.what)
     dtype = torch.bfloat16 if estimator == "bf16" else torch.float32
-    count = lanes_of(order.threads, rows=order.chunks) if order.device == "cpu" else 1
-    lanes = Lanes(count, threads=order.threads) if count > 1 else None
+    count = pools_of(order.threads, rows=order.chunks) if order.device == "cpu" else 1
+    thread_pools = ThreadPools(count, threads=order.threads) if count > 1 else None
     by_reference = {
         f"{seconds:g}": S3Gen.from_model(
-            model, device=order.device, estimator_dtype=dtype, reference_s=seconds, steps=steps, lanes=lanes
+            model,
+            device=order.device,
+            estimator_dtype=dtype,
+            reference_s=seconds,
+            steps=steps,
+            thread_pools=thread_pools,
         )
         for seconds in REFERENCES_S
     }
@@ -119,7 +124,7 @@ def made_up_reference(seconds: float) -> dict[str, Any]:
 
 
 def _on_this_thread(ours: S3Gen, order: Order) -> S3Gen:
-    """The same without lanes: the profiler sees no thread but its own."""
+    """The same without thread pools: the profiler sees no thread but its own."""
     device = torch.device(order.device)
     return S3Gen(ours.flow, ours.vocoder, fade=torch.ones(0), device=device, reference_s=REFERENCES_S[0], rows=1)
 

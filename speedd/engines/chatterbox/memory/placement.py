@@ -17,7 +17,7 @@ from speedd.engines.base import Fallback
 from speedd.engines.chatterbox.memory.budget import MARGIN_BYTES, Needs, Share, most_s3gen_rows, number_bytes, t3_size
 from speedd.engines.chatterbox.memory.device import UnlessFull, card_memory, give_back, means_full
 from speedd.engines.chatterbox.s3gen.model import S3Gen
-from speedd.engines.chatterbox.s3gen.thread_pools import Lanes, lanes_of
+from speedd.engines.chatterbox.s3gen.thread_pools import ThreadPools, pools_of
 from speedd.engines.chatterbox.t3.decoder import Decoder
 from speedd.engines.chatterbox.t3.model import T3
 from speedd.engines.chatterbox.weights.files import Weights
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Arrangement:
+class Placement:
     """What of the model stands where."""
 
     device: str
@@ -48,9 +48,9 @@ class Arrangement:
         return 1 if self.device == "cpu" else min(most_s3gen_rows(number_bytes(self.precision)), self.rows)
 
     @property
-    def lanes(self) -> int:
+    def thread_pools(self) -> int:
         """Utterances that S3Gen renders side by side, each on cores of its own."""
-        return lanes_of(self.threads, rows=self.rows) if self.device == "cpu" else 1
+        return pools_of(self.threads, rows=self.rows) if self.device == "cpu" else 1
 
     @property
     def estimator_dtype(self) -> torch.dtype:
@@ -58,7 +58,7 @@ class Arrangement:
         return torch.bfloat16 if self.estimator == "bf16" else torch.float32
 
 
-def arranged(device: str, numerics: Mapping[str, str], fallbacks: Iterable[Fallback] = ()) -> Arrangement:
+def placed(device: str, numerics: Mapping[str, str], fallbacks: Iterable[Fallback] = ()) -> Placement:
     """Say how a model with these numerics stands while some fallbacks hold.
 
     Args:
@@ -69,7 +69,7 @@ def arranged(device: str, numerics: Mapping[str, str], fallbacks: Iterable[Fallb
     held = {**numerics, "device": device}
     for fallback in fallbacks:
         held |= fallback.numerics
-    return Arrangement(
+    return Placement(
         device=held["device"],
         precision=held["precision"],
         estimator=held["estimator"],
@@ -108,35 +108,35 @@ class _Part(Generic[T]):
 
 
 class Models:
-    """T3 with its decoder, and S3Gen, set up as an arrangement says.
+    """T3 with its decoder, and S3Gen, set up as a placement says.
 
     Args:
         weights: their files.
-        arrangement: how they are to stand at first.
+        placement: how they are to stand at first.
         reserve_bytes: memory of a GPU that stays free for others.
         finished_rows: as `Share` has it.
     """
 
-    def __init__(self, weights: Weights, arrangement: Arrangement, *, reserve_bytes: int, finished_rows: int) -> None:
+    def __init__(self, weights: Weights, placement: Placement, *, reserve_bytes: int, finished_rows: int) -> None:
         self._weights = weights
         self._reserve_bytes = reserve_bytes
         self._finished_rows = finished_rows
         self._t3: _Part[T3] = _Part()
         self._decoder: _Part[Decoder] = _Part()
         self._s3gen: _Part[S3Gen] = _Part()
-        self.arrangement = arrangement
+        self.placement = placement
         """What is wanted. A device that is too full even for that gets it when something of it is asked for."""
-        self.share = Share(arrangement.rows, arrangement.s3gen_rows, finished_rows)
+        self.share = Share(placement.rows, placement.s3gen_rows, finished_rows)
         """What of that there was room for."""
         self._half = False
-        _use_threads(arrangement.threads)
+        _use_threads(placement.threads)
 
     @property
     def needs(self) -> Needs:
-        """What it needs of a GPU as it is arranged."""
-        return self._needs(self.arrangement)
+        """What it needs of a GPU as it is placed."""
+        return self._needs(self.placement)
 
-    def _needs(self, want: Arrangement) -> Needs:
+    def _needs(self, want: Placement) -> Needs:
         return Needs(t3_size(self._weights.family), want.reference_s, number_bytes(want.precision), self._finished_rows)
 
     @property
@@ -157,13 +157,13 @@ class Models:
         """
         return self.set_up()[1]
 
-    def arrange(self, wanted: Arrangement) -> None:
+    def place(self, wanted: Placement) -> None:
         """Set the models up in another way. What had been admitted to the decoder is lost.
 
         Raises:
             DeviceFullError: if there is no room for that: then they stand as before, if they did.
         """
-        before, stood = self.arrangement, self._stand
+        before, stood = self.placement, self._stand
         if wanted.device == "cuda" != before.device and card_memory().free_bytes < self._needs(wanted).least_bytes:
             raise _no_room(wanted, self._weights)  # and what stands elsewhere need not be read from disk again
         try:
@@ -179,14 +179,14 @@ class Models:
                 self.set_up()
         raise failure
 
-    def _change_to(self, wanted: Arrangement) -> None:
+    def _change_to(self, wanted: Placement) -> None:
         self._want(wanted)
         self.set_up()
 
-    def _want(self, wanted: Arrangement) -> None:
-        if wanted.threads != self.arrangement.threads:
+    def _want(self, wanted: Placement) -> None:
+        if wanted.threads != self.placement.threads:
             _use_threads(wanted.threads)
-        self.arrangement = wanted
+        self.placement = wanted
 
     @property
     def _stand(self) -> bool:
@@ -208,7 +208,7 @@ class Models:
             EngineError: if the weights cannot be loaded.
             DeviceFullError: if there is no room for it.
         """
-        want = self.arrangement
+        want = self.placement
         place = want.device, want.precision
         decoder, s3gen = (
             (place, want.rows),
@@ -216,7 +216,7 @@ class Models:
                 want.device,
                 want.estimator,
                 want.reference_s,
-                want.lanes,
+                want.thread_pools,
                 want.threads,
             ),
         )
@@ -234,7 +234,7 @@ class Models:
         return made, ready
 
     def _make_decoder(self) -> Decoder:
-        want = self.arrangement
+        want = self.placement
         give_back()
         t3 = self._t3.get(
             (want.device, want.precision),
@@ -253,7 +253,7 @@ class Models:
         self.share = share
         return decoder
 
-    def _fitting(self, want: Arrangement) -> Share:
+    def _fitting(self, want: Placement) -> Share:
         """Say what there is room for beside the weights, by what is free now."""
         if want.device != "cuda":
             return Share(want.rows, want.s3gen_rows, self._finished_rows)
@@ -262,7 +262,7 @@ class Models:
         return self.needs.share_out(free_bytes, most=want.rows)
 
     def _make_s3gen(self) -> S3Gen:
-        want = self.arrangement
+        want = self.placement
         give_back()
         return S3Gen.from_model(
             load_s3gen(self._weights, listens=False),
@@ -270,11 +270,11 @@ class Models:
             estimator_dtype=want.estimator_dtype,
             reference_s=want.reference_s,
             steps=self._weights.family.flow_steps,
-            lanes=Lanes(want.lanes, threads=want.threads) if want.lanes > 1 else None,
+            thread_pools=ThreadPools(want.thread_pools, threads=want.threads) if want.thread_pools > 1 else None,
         )
 
 
-def _no_room(want: Arrangement, weights: Weights) -> DeviceFullError:
+def _no_room(want: Placement, weights: Weights) -> DeviceFullError:
     return DeviceFullError(
         f"The {want.device} device has no room for Chatterbox {weights.family.name}.",
         hint="Free some of its memory.",

@@ -17,7 +17,7 @@ from speedd.engines.chatterbox.s3gen.layers import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class SourceNoise:
+class ExcitationNoise:
     """What is random in the excitation of one row."""
 
     phases: Tensor
@@ -26,7 +26,7 @@ class SourceNoise:
     """Standard normal, one for each sample, shape [samples]: all harmonics' noise after it is mixed, as one number."""
 
 
-class Source:
+class Excitation:
     """chatterbox-tts's harmonic-plus-noise source.
 
     Args:
@@ -49,14 +49,14 @@ class Source:
         # Independent normal numbers, weighted and added, are one normal number of this deviation.
         self._spread = float(torch.linalg.vector_norm(weight))
 
-    def draw(self, frames: int, generator: torch.Generator) -> SourceNoise:
+    def draw(self, frames: int, generator: torch.Generator) -> ExcitationNoise:
         """Draw what is random for a row of so many frames, on the generator's device."""
         place = generator.device
         phases = (2 * torch.rand(self.harmonics, generator=generator, device=place) - 1) * math.pi
         phases[:1] = 0  # so written it is filled in on a GPU, else the host waits for that
-        return SourceNoise(phases, torch.randn(frames * self._samples, generator=generator, device=place))
+        return ExcitationNoise(phases, torch.randn(frames * self._samples, generator=generator, device=place))
 
-    def __call__(self, f0_hz: Tensor, noise: Sequence[SourceNoise]) -> Tensor:
+    def __call__(self, f0_hz: Tensor, noise: Sequence[ExcitationNoise]) -> Tensor:
         """Make the excitation.
 
         Args:

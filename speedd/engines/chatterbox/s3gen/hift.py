@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from speedd.engines.chatterbox.s3gen.excitation import Source, SourceNoise
+from speedd.engines.chatterbox.s3gen.excitation import Excitation, ExcitationNoise
 from speedd.engines.chatterbox.s3gen.layers import Dense, Tensor, masked, valid
 
 OUTPUT_SLOPE = 0.01
@@ -142,9 +142,9 @@ class Hift:
         self.samples_per_frame = self._hop
         for stage in self._stages:
             self.samples_per_frame *= stage.up.stride
-        self.source = Source(generator.m_source, samples_per_frame=self.samples_per_frame, device=device)
+        self.source = Excitation(generator.m_source, samples_per_frame=self.samples_per_frame, device=device)
 
-    def waves(self, mels: Tensor, lengths: Sequence[int], noise: Sequence[SourceNoise]) -> Tensor:
+    def waves(self, mels: Tensor, lengths: Sequence[int], noise: Sequence[ExcitationNoise]) -> Tensor:
         """Make the waveforms of some rows together.
 
         Args:

@@ -2,9 +2,9 @@
 
 Tokens are encoded, a flow makes a mel of them in the manner of the reference voice (`flow`), and a vocoder makes the
 waveform (`hift`). Everything that is random in a row comes from the row's own seed and length, and no row sees another
-or its padding. A row's audio is therefore that of the row alone, but for rounding: its bits are the same in any company
-where rows are rendered one by one, as on a CPU and in fp32; else in the same place of batches of one shape, that is of
-one bucket and one power of two of rows (`s3gen_buckets`).
+or its padding. A row's audio is therefore that of the row alone, but for rounding: its bits are the same whatever is
+rendered beside it where rows are rendered one by one, as on a CPU and in fp32; else in the same place of batches of one
+shape, that is of one bucket and one power of two of rows (`s3gen_buckets`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from speedd.engines.chatterbox.memory.budget import GPU_S3GEN_ROWS
 from speedd.engines.chatterbox.memory.device import repeatable
 from speedd.engines.chatterbox.s3gen.buckets import ALONE, Bucket, batches, bucket_of, idle_rows
 from speedd.engines.chatterbox.s3gen.estimator import Estimator
-from speedd.engines.chatterbox.s3gen.excitation import SourceNoise
+from speedd.engines.chatterbox.s3gen.excitation import ExcitationNoise
 from speedd.engines.chatterbox.s3gen.flow import FRAMES_PER_TOKEN, MEL_CHANNELS, Flow, FlowRow
 from speedd.engines.chatterbox.s3gen.flow_encoder import FlowEncoder
 from speedd.engines.chatterbox.s3gen.hift import Hift
-from speedd.engines.chatterbox.s3gen.thread_pools import Lanes
+from speedd.engines.chatterbox.s3gen.thread_pools import ThreadPools
 from speedd.errors import EngineError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class RowNoise:
 
     mel: torch.Tensor
     """Where the flow begins, shape [frames of reference and row, 80]."""
-    source: SourceNoise
+    source: ExcitationNoise
     """The vocoder's excitation."""
 
 
@@ -72,7 +72,7 @@ class S3Gen:
         device: where it all runs.
         reference_s: how much of a voice's reference is used; None for all of it.
         rows: rows rendered in one batch. A CPU is no faster with more than one, and one needs no padding.
-        lanes: batches are rendered side by side in these; None: one after the other, on the thread that asks.
+        thread_pools: batches are rendered side by side in these; None: one after the other, on the thread that asks.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class S3Gen:
         device: torch.device,
         reference_s: float | None,
         rows: int,
-        lanes: Lanes | None = None,
+        thread_pools: ThreadPools | None = None,
     ) -> None:
         self.flow, self.vocoder, self._fade, self._device = flow, vocoder, fade, device
         self._reference_tokens = None if reference_s is None else max(1, math.floor(reference_s * TOKENS_PER_SECOND))
-        self.rows, self._lanes = rows, lanes
+        self.rows, self._thread_pools = rows, thread_pools
 
     @classmethod
     def from_model(
@@ -100,7 +100,7 @@ class S3Gen:
         reference_s: float | None = None,
         steps: int | None = None,
         rows: int | None = None,
-        lanes: Lanes | None = None,
+        thread_pools: ThreadPools | None = None,
     ) -> S3Gen:
         """Read the weights of a loaded model.
 
@@ -113,7 +113,7 @@ class S3Gen:
                 Every second costs as much as a second of speech.
             steps: Euler steps of the flow; None for what the model was made for (10, or 2 for mean flow).
             rows: rows rendered in one batch; None for 1 on a CPU and `GPU_S3GEN_ROWS` elsewhere.
-            lanes: of a CPU; see the class.
+            thread_pools: of a CPU; see the class.
         """
         device = torch.device(device)
         with torch.inference_mode():
@@ -131,13 +131,13 @@ class S3Gen:
                 device=device,
                 reference_s=reference_s,
                 rows=rows or (1 if device.type == "cpu" else GPU_S3GEN_ROWS),
-                lanes=lanes,
+                thread_pools=thread_pools,
             )
 
     @property
     def at_once(self) -> int:
         """How many rows it is best given."""
-        return self.rows * (self._lanes.count if self._lanes else 1)
+        return self.rows * (self._thread_pools.count if self._thread_pools else 1)
 
     def render(self, rows: Sequence[SpeechRow], *, noise: Sequence[RowNoise] | None = None) -> list[Waveform]:
         """Render rows of speech.
@@ -160,7 +160,7 @@ class S3Gen:
                 drawn = [self.draw(rows[index]) if noise is None else noise[index] for index in batch]
                 return [*zip(batch, self._together([rows[index] for index in batch], drawn), strict=True)]
 
-        for rendered in (self._lanes.map if self._lanes else map)(render, batches(spoken, self.rows)):
+        for rendered in (self._thread_pools.map if self._thread_pools else map)(render, batches(spoken, self.rows)):
             for index, wave in rendered:
                 waves[index] = wave
         return waves

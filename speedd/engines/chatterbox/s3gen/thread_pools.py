@@ -1,4 +1,4 @@
-"""Lanes: threads that each compute something of their own on cores of their own.
+"""Thread pools: threads that each compute something of their own on cores of their own.
 
 On a CPU two rows of S3Gen, each on one core, take a tenth less time than one after the other on both: a thousand small
 products a row end with the slower core waiting for the other, and where the host is shared one of them is always late.
@@ -13,25 +13,25 @@ from typing import TypeVar
 
 import torch
 
-MOST_LANES = 4
+MOST_POOLS = 4
 """A row with a long text needs up to 0.4 GB while it is rendered."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def lanes_of(threads: int, *, rows: int) -> int:
-    """Say how many lanes share so many threads of torch, where so many rows may be rendered at once.
+def pools_of(threads: int, *, rows: int) -> int:
+    """Say how many pools share so many threads of torch, where so many rows may be rendered at once.
 
-    All have equally many threads, or a row's bits would depend on its lane. With six cores four lanes would leave two
-    idle; three leave none.
+    All have equally many threads, or a row's bits would depend on its pool. With six cores four thread_pools would
+    leave two idle; three leave none.
     """
-    most = max(1, min(threads, rows, MOST_LANES))
+    most = max(1, min(threads, rows, MOST_POOLS))
     counts = range(min(most, max(2, most - 1)), most + 1)
     return max(counts, key=lambda count: (threads // count * count, count))
 
 
-class Lanes:
+class ThreadPools:
     """Some threads side by side. They end when it is no longer in use.
 
     Args:
@@ -41,8 +41,8 @@ class Lanes:
 
     def __init__(self, count: int, *, threads: int) -> None:
         self.count = count
-        self._pool = ThreadPoolExecutor(count, "lane", _begin, (max(1, threads // count),))
-        # torch keeps the number for each thread, and the last one said for all threads to come: those are not lanes.
+        self._pool = ThreadPoolExecutor(count, "pool", _begin, (max(1, threads // count),))
+        # torch keeps the number for each thread, and the last one said for all threads to come: those are not ours.
         started = threading.Barrier(count + 1)
         for _ in range(count):
             self._pool.submit(started.wait)
@@ -50,7 +50,7 @@ class Lanes:
         torch.set_num_threads(threads)
 
     def map(self, compute: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Compute something for each item, as many at once as there are lanes; results come in the items' order."""
+        """Compute something for each item, as many at once as there are pools; results come in the items' order."""
         return self._pool.map(compute, items)
 
 

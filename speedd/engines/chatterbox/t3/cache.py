@@ -34,7 +34,7 @@ class CacheShape:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class PositionRange:
     """Keys and values of some positions, kept apart from the cache: ``[layers, 2, heads, positions, head_dim]``."""
 
     data: Tensor
@@ -112,7 +112,7 @@ class KvCache:
         for keys, values in self._layers:
             keys[rows] = values[rows] = 0
 
-    def load(self, row: int, stretch: Stretch, *, at: int = 0, count: int | None = None) -> None:
+    def load(self, row: int, stretch: PositionRange, *, at: int = 0, count: int | None = None) -> None:
         """Copy the first ``count`` positions of a stretch into a row."""
         count = stretch.positions if count is None else count
         if self._whole is not None:
@@ -121,11 +121,11 @@ class KvCache:
         for (keys, values), data in zip(self._layers, stretch.data, strict=True):
             keys[row, :, at : at + count], values[row, :, at : at + count] = data[:, :, :count]
 
-    def save(self, row: int, start: int, end: int) -> Stretch:
+    def save(self, row: int, start: int, end: int) -> PositionRange:
         """Copy positions out of a row."""
         if self._whole is not None:
-            return Stretch(self._whole[:, :, row, :, start:end].clone())
-        return Stretch(
+            return PositionRange(self._whole[:, :, row, :, start:end].clone())
+        return PositionRange(
             torch.stack([torch.stack([part[row, :, start:end] for part in layer]) for layer in self._layers])
         )
 

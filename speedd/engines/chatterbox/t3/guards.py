@@ -1,7 +1,7 @@
 """What stops an utterance that went wrong, judged from its trace: one entry for each token, in order.
 
-Pure: a verdict depends on the trace alone, not on when somebody asks, so it is the same in any company. All thresholds
-belong to the model's entry (`families.Guards`).
+Pure: a verdict depends on the trace alone, not on when somebody asks, so it is the same whatever is rendered beside it.
+All thresholds belong to the model's entry (`families.Guards`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from speedd.engines.chatterbox.families import START_SPEECH
-from speedd.engines.chatterbox.t3.cache import KvCache, Stretch
+from speedd.engines.chatterbox.t3.cache import KvCache, PositionRange
 from speedd.engines.chatterbox.t3.model import T3
 from speedd.engines.chatterbox.voices.conditioning import Conditioning
 
@@ -31,8 +31,8 @@ KEPT = 8
 class _Prefix:
     """What is kept for one voice with one exaggeration."""
 
-    cached: Stretch
-    empty_text: list[Stretch] = field(default_factory=list)
+    cached: PositionRange
+    empty_text: list[PositionRange] = field(default_factory=list)
 
 
 class Prompts:

@@ -11,7 +11,7 @@ from speedd.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InputFile:
     """One file to read."""
 
     name: str

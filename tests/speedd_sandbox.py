@@ -164,7 +164,7 @@ class Daemon:
         return self.process.wait(PATIENCE_S)
 
 
-class House:
+class Sandbox:
     """Inbox, outbox, state and configuration below one folder.
 
     The engine is `tone` with two workers unless the settings say otherwise.
@@ -207,7 +207,7 @@ class House:
         wrap: list[str] | None = None,
         within_s: float = 120,
     ) -> Result:
-        """Run a command of speedd with this house's configuration."""
+        """Run a command of speedd with this sandbox's configuration."""
         command = [*(wrap or []), *SPEEDD, str(arguments[0]), "--config", str(self.config), *map(str, arguments[1:])]
         done = subprocess.run(
             command, capture_output=True, text=True, env=self._environment(env), cwd=ROOT, timeout=within_s, check=False

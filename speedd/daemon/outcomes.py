@@ -15,11 +15,11 @@ from speedd.ledger import Ledger, State
 from speedd.model import Job
 
 
-class Ends:
+class Outcomes:
     """Concludes jobs. Any thread may call it.
 
     Args:
-        ledger: where ends are recorded.
+        ledger: where outcomes are recorded.
         config: says what becomes of a source.
         log: where events go.
         say: told plain lines for a person at a terminal.
@@ -77,9 +77,9 @@ class Ends:
         except TryAgainError as error:
             self._log.warning("source.kept", job=job.id, src_path=str(job.source), reason=str(error))
         else:
-            self.bring_away(candidate, job, state, reason, hint)
+            self.move_source(candidate, job, state, reason, hint)
 
-    def bring_away(self, candidate: inbox.Candidate, job: Job, state: State, reason: str = "", hint: str = "") -> None:
+    def move_source(self, candidate: inbox.Candidate, job: Job, state: State, reason: str = "", hint: str = "") -> None:
         """Bring a source away from the inbox, as its end and the configuration ask. What fails is logged."""
         if not candidate.source.is_relative_to(self._inbox):
             why = "it lies in another inbox than the one configured now"
@@ -112,20 +112,20 @@ class Ends:
             hint = f"{hint} Run `speedd retry {job.id}`, or put it into the inbox again.".strip()
         return inbox.reject(candidate, self._inbox, reason=reason, hint=hint, when=datetime.now().astimezone())
 
-    def bring_away_left(self) -> None:
+    def finish_pending_moves(self) -> None:
         """Bring away the sources of jobs that ended just before the last process did."""
         keep = self._after_publish == "keep"
         for source, job_id in self._ledger.sources.all():
-            row = self._ledger.jobs.row(job_id)
-            if row is not None and (not row.state.ended or (keep and row.state is State.PUBLISHED)):
+            record = self._ledger.jobs.get(job_id)
+            if record is not None and (not record.state.ended or (keep and record.state is State.PUBLISHED)):
                 continue
-            if row is not None and row.state is State.SUPERSEDED:
-                row = None
+            if record is not None and record.state is State.SUPERSEDED:
+                record = None
             candidate = None
-            if row is not None and row.job.source == source:
+            if record is not None and record.job.source == source:
                 with contextlib.suppress(TryAgainError):
-                    candidate = inbox.load_candidate(row.job.spool)
-            if row is None or candidate is None:
+                    candidate = inbox.load_candidate(record.job.spool)
+            if record is None or candidate is None:
                 self._ledger.sources.forget(source)  # the next scan takes it anew, and the ledger knows its content
             else:
-                self.bring_away(candidate, row.job, row.state, row.reason)
+                self.move_source(candidate, record.job, record.state, record.reason)

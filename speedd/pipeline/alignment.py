@@ -11,12 +11,12 @@ from speedd import planning
 from speedd.outbox.captions import Cue
 
 if TYPE_CHECKING:
-    from speedd.ledger import ChunkRow, ChunkTake
+    from speedd.ledger import ChunkRecord, ChunkTake
     from speedd.model import Word
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AlignedSegment:
     """A segment of a chunk where it lies in the audio, in seconds from the start of the audiobook."""
 
     start_s: float
@@ -37,11 +37,11 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardChunk:
+class AlignedChunk:
     """A chunk where it lies in the audio."""
 
-    row: ChunkRow
-    pieces: tuple[Heard, ...]
+    record: ChunkRecord
+    pieces: tuple[AlignedSegment, ...]
     """At least one; in order."""
 
     @property
@@ -56,16 +56,18 @@ class HeardChunk:
 
     def cues(self) -> Iterator[Cue]:
         """Yield its captions: one for each sentence where that can be told, else one; none for silence."""
-        if not self.row.takes:
+        if not self.record.takes:
             return
-        sentences = planning.split_sentences(self.row.chunk.text) if any(one.words for one in self.row.takes) else []
+        sentences = (
+            planning.split_sentences(self.record.chunk.text) if any(one.words for one in self.record.takes) else []
+        )
         starts = self._sentence_starts()
         ends = [*starts[1:], self.end_s]
         if len(sentences) == len(starts) and all(start < end for start, end in zip(starts, ends, strict=True)):
             for text, start, end in zip(sentences, starts, ends, strict=True):
                 yield Cue(start, end, text)
         else:
-            yield Cue(self.start_s, self.end_s, self.row.chunk.text)
+            yield Cue(self.start_s, self.end_s, self.record.chunk.text)
 
     def _sentence_starts(self) -> list[float]:
         """When each sentence of what is spoken begins, as far as that is known."""

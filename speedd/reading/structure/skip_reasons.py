@@ -132,7 +132,7 @@ _FILE_NAME = re.compile(
 )
 
 
-def matter_of_types(types: Iterable[str]) -> str:
+def skip_reason_of_types(types: Iterable[str]) -> str:
     """Why an element is not read out, by its ``epub:type``, role or guide type; empty if it is read."""
     for name in types:
         if reason := _REASONS.get(name.removeprefix("doc-").removeprefix("se:"), ""):
@@ -145,7 +145,7 @@ def is_body(types: Iterable[str]) -> bool:
     return any(name.removeprefix("doc-") in _BODY for name in types)
 
 
-def matter_of_title(title: str) -> str:
+def skip_reason_of_title(title: str) -> str:
     """Why a section with this title is not read out; empty if it is read.
 
     Only a title that is nothing else counts: "Notes" is, "Notes from the Underground" is not.
@@ -160,8 +160,8 @@ def matter_of_title(title: str) -> str:
     return ""
 
 
-def matter_of_file_name(path: str) -> str:
+def skip_reason_of_file_name(path: str) -> str:
     """Why a document with this name is not read out: the last resort, for documents that nothing else describes."""
     stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower().replace("_", "-")
     match = _FILE_NAME.search(stem)
-    return matter_of_title(match[1].replace("-", " ").replace("toc", "contents")) if match else ""
+    return skip_reason_of_title(match[1].replace("-", " ").replace("toc", "contents")) if match else ""

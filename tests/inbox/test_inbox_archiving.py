@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from speedd.inbox.ends import archive, delete, reject
+from speedd.inbox.archiving import archive, delete, reject
 from speedd.inbox.grouping import Candidate, candidates_at
 
 WHEN = datetime(2025, 3, 1, 12, 30, tzinfo=UTC)

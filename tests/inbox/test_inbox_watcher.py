@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speedd.inbox.doorbell import Doorbell
+from speedd.inbox.watcher import InboxWatcher
 
 WAIT_S = 10
 
@@ -19,7 +19,7 @@ def ring():
 
 @pytest.fixture
 def bell(inbox, ring):
-    bell = Doorbell(inbox, ring)
+    bell = InboxWatcher(inbox, ring)
     yield bell
     bell.stop()
 
@@ -86,7 +86,7 @@ def test_an_exception_in_the_handler_does_not_end_it(inbox):
                 raise RuntimeError("broken bell")
 
     ring = Broken()
-    bell = Doorbell(inbox, ring)
+    bell = InboxWatcher(inbox, ring)
     try:
         bell.start()
         (inbox / "one.txt").write_text("x")
@@ -153,7 +153,7 @@ def test_an_inbox_that_vanishes_while_it_starts_leaves_no_thread(bell, inbox, mo
 def test_without_inotify_it_says_so_and_leaves_no_thread(inbox, ring):
     before = threading.active_count()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    bell = Doorbell(inbox, ring)
+    bell = InboxWatcher(inbox, ring)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
         assert not bell.start()
@@ -170,7 +170,7 @@ def test_without_inotify_it_says_so_and_leaves_no_thread(inbox, ring):
 def test_nothing_is_left_when_it_stopped(inbox, ring):
     before = threads_and_files()
     for _ in range(3):
-        bell = Doorbell(inbox, ring)
+        bell = InboxWatcher(inbox, ring)
         bell.start()
         bell.stop()
     assert until(lambda: threads_and_files() == before)

@@ -1,4 +1,4 @@
-"""A doorbell on the inbox: file system events that do nothing but make the next scan come sooner."""
+"""A watch on the inbox: file system events that do nothing but make the next scan come sooner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _JOIN_S: Final = 5.0
 _BRINGING: Final = [FileCreatedEvent, DirCreatedEvent, FileMovedEvent, DirMovedEvent, FileClosedEvent]
 
 
-class Doorbell:
+class InboxWatcher:
     """Sets an event when something comes into the inbox.
 
     It may miss anything at any time (a full queue, too few watches, a network share): whoever relies on it scans
@@ -42,7 +42,7 @@ class Doorbell:
     def __init__(self, inbox: Path, ring: threading.Event) -> None:
         self.inbox = inbox
         self.fault = ""
-        """Why there is no doorbell now, for the log; empty while there is one. Scanning alone still finds everything,
+        """Why there is no watcher now, for the log; empty while there is one. Scanning alone still finds everything,
         only later."""
         self._ring = ring
         self._observer: BaseObserver | None = None
@@ -102,9 +102,9 @@ class _Ringer(FileSystemEventHandler):
     def dispatch(self, event: FileSystemEvent) -> None:
         try:
             self._ring.set()
-        except Exception:  # an exception here would end the thread, and with it the doorbell
+        except Exception:  # an exception here would end the thread, and with it the watcher
             log = structlog.get_logger()
-            log.exception("doorbell.failed", event_type=event.event_type)
+            log.exception("inbox.watch_failed", event_type=event.event_type)
 
 
 def _stop(observer: BaseObserver) -> None:

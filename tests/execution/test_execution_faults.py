@@ -14,7 +14,7 @@ from speedd.execution.takes import fallback_key, take_path
 from speedd.model import Failed, Rendered, Voice
 
 NICE = 7
-MISHAPS = ("OOM", "FULL", "PART", "NAN", "KILL", "HANG")
+FAULTS = ("OOM", "FULL", "PART", "NAN", "KILL", "HANG")
 
 
 @pytest.fixture
@@ -30,21 +30,21 @@ def takes(folder, work):
 @pytest.mark.fault
 @pytest.mark.parametrize("workers", [1, 2])
 def test_whatever_goes_wrong_every_chunk_is_rendered_once_and_sounds_as_if_nothing_had(
-    pool, mishaps, trace, tmp_path, workers
+    pool, fault_folder, trace, tmp_path, workers
 ):
-    (mishaps / "load").touch()
-    narrators = pool("mishap", workers=workers, times=PoolTimes(chunk_s=1))
+    (fault_folder / "load").touch()
+    narrators = pool("fault", workers=workers, times=PoolTimes(chunk_s=1))
     work = utterances(narrators.info, 60)
-    for place, mishap in enumerate(MISHAPS):
-        work[5 + 9 * place] = utterance(narrators.info, f"And then {mishap} happened.")
+    for place, fault in enumerate(FAULTS):
+        work[5 + 9 * place] = utterance(narrators.info, f"And then {fault} happened.")
     answers = results(narrators, work)
     assert all(isinstance(answer, Rendered) and answer.finite for answer in answers.values())
-    assert len(list(mishaps.iterdir())) == len(MISHAPS)
+    assert len(list(fault_folder.iterdir())) == len(FAULTS)
     assert sum(worker.restarts for worker in narrators.status().workers) == 3  # load, KILL, HANG
     assert narrators.status().rendered == len(work)
     spoken_again = len(trace()) - len(work)
     assert spoken_again <= 6 * 8
-    undisturbed = pool("mishap", takes=tmp_path / "undisturbed")
+    undisturbed = pool("fault", takes=tmp_path / "undisturbed")
     results(undisturbed, work)
     assert sum(worker.restarts for worker in undisturbed.status().workers) == 0
     assert takes(tmp_path / "takes", work) == takes(tmp_path / "undisturbed", work)
@@ -61,7 +61,7 @@ def test_a_batch_that_is_too_large_is_halved_and_the_cap_is_remembered(pool, tra
 
 
 def test_after_a_quiet_while_more_is_tried(pool):
-    narrators = pool("oom_at_rows", limits=WorkerLimits(quiet_s=0.0))
+    narrators = pool("oom_at_rows", limits=WorkerLimits(regrow_after_s=0.0))
     results(narrators, utterances(narrators.info, 60))
     assert narrators.status().workers[0].rows_cap >= 2
 
@@ -83,7 +83,7 @@ def test_what_does_not_fit_alone_takes_a_fallback_and_a_take_with_other_numerics
 
 
 def test_fallbacks_are_dropped_after_a_quiet_while(pool):
-    narrators = pool("tight", limits=WorkerLimits(quiet_s=0.0))
+    narrators = pool("tight", limits=WorkerLimits(regrow_after_s=0.0))
     large, after = utterance(narrators.info, "A LARGE one."), utterances(narrators.info, 10)
     found = [one for batch in narrators.run([large, *after]) for one in batch]
     assert [one.utterance_key for one in found if one.fallback] == [large.key]
@@ -91,7 +91,7 @@ def test_fallbacks_are_dropped_after_a_quiet_while(pool):
 
 
 def test_what_falls_back_on_the_processor_is_nice_there_and_only_there(pool):
-    narrators = pool("moving", nice=NICE, limits=WorkerLimits(quiet_s=0.0))
+    narrators = pool("moving", nice=NICE, limits=WorkerLimits(regrow_after_s=0.0))
     own = os.getpriority(os.PRIO_PROCESS, 0)
     before, after, big = utterances(narrators.info, 2), utterances(narrators.info, 8, "After."), "A BIG one."
     work = [*before, utterance(narrators.info, big), *after, utterance(narrators.info, f"And {big}")]
@@ -159,14 +159,16 @@ def test_a_card_at_fault_leaves_all_to_the_other(pool, monkeypatch, fault, death
     assert ill.note.startswith("left alone for a while: ") == (fault != "work 1")
 
 
-def test_without_room_for_the_model_one_fallback_after_the_other_is_taken_and_dropped_when_there_is_some(pool, mishaps):
-    (mishaps / "full").touch()
-    narrators = pool("cramped", limits=WorkerLimits(quiet_s=0.0))
+def test_without_room_for_the_model_one_fallback_after_the_other_is_taken_and_dropped_when_there_is_some(
+    pool, fault_folder
+):
+    (fault_folder / "full").touch()
+    narrators = pool("cramped", limits=WorkerLimits(regrow_after_s=0.0))
     work = utterances(narrators.info, 12)
     for one in work[:2]:  # after the first it tries to do without them, in vain
         (answer,) = (answer for batch in narrators.run([one]) for answer in batch)
         assert (answer.key, answer.fallback) == (fallback_key(one.key, "gain=half"), "gain=half")
-    (mishaps / "full").unlink()
+    (fault_folder / "full").unlink()
     answers = [answer for batch in narrators.run(work[2:]) for answer in batch]
     assert answers[-1].fallback == ""
     assert sorted(answer.utterance_key for answer in answers) == sorted(one.key for one in work[2:])
@@ -174,8 +176,8 @@ def test_without_room_for_the_model_one_fallback_after_the_other_is_taken_and_dr
     assert (worker.restarts, worker.fallbacks) == (0, ())
 
 
-def test_without_room_for_the_model_and_without_fallbacks_the_book_waits(pool, mishaps):
-    (mishaps / "full").touch()
+def test_without_room_for_the_model_and_without_fallbacks_the_book_waits(pool, fault_folder):
+    (fault_folder / "full").touch()
     narrators = pool("cramped", limits=WorkerLimits(fallbacks=()))
     with pytest.raises(TryAgainError, match="no room on its device: There is no room for the model"):
         list(narrators.run(utterances(narrators.info, 3)))
@@ -183,11 +185,11 @@ def test_without_room_for_the_model_and_without_fallbacks_the_book_waits(pool, m
 
 @pytest.mark.parametrize("full", [True, False])
 def test_a_model_that_turns_out_to_be_no_good_when_there_is_room_for_it_is_refused_and_no_voice_is_blamed(
-    pool, mishaps, full
+    pool, fault_folder, full
 ):
     if full:
-        (mishaps / "full").touch()
-    (mishaps / "lacking").touch()
+        (fault_folder / "full").touch()
+    (fault_folder / "lacking").touch()
     narrators = pool("cramped", workers=2)
     work = utterances(narrators.info, 6)
     answered = []
@@ -195,5 +197,5 @@ def test_a_model_that_turns_out_to_be_no_good_when_there_is_room_for_it_is_refus
         answered.extend(answer for batch in narrators.run(work) for answer in batch)
     assert not isinstance(refused.value, VoiceError)
     assert answered == []
-    (mishaps / "lacking").unlink()
+    (fault_folder / "lacking").unlink()
     assert all(isinstance(answer, Rendered) for batch in narrators.run(work) for answer in batch)

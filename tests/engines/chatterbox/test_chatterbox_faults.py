@@ -18,7 +18,7 @@ if any(importlib.util.find_spec(module) is None for module in ("torch", "chatter
 
 IN_THE_FORWARD_PASSES = ("OOM", "FLOWOOM", "NAN", "FLOWNAN", "HANG", "FLOWKILL")
 """What goes wrong, in this order; a hang comes when the engine's pace has been measured, and costs seconds."""
-EAGER = WorkerLimits(quiet_s=0.0)
+EAGER = WorkerLimits(regrow_after_s=0.0)
 """After running out of memory it soon has company in the batch again."""
 
 
@@ -48,7 +48,7 @@ def render(engine, weights, takes):
     options = {"chatterbox": settings(weights)}
     with closing(WorkerPool(engine, options, takes=takes, workers=1, times=PoolTimes(chunk_s=2), limits=EAGER)) as pool:
         texts = [f"He went on, and told the rest of it in the dark. {n}" for n in range(4 * len(IN_THE_FORWARD_PASSES))]
-        texts[2::4] = [f"And then {mishap} came over all of them." for mishap in IN_THE_FORWARD_PASSES]
+        texts[2::4] = [f"And then {fault} came over all of them." for fault in IN_THE_FORWARD_PASSES]
         work = [utterance(pool.info, text, index) for index, text in enumerate(texts)]
         answers = [answer for batch in pool.run(work) for answer in batch]
         assert sorted(answer.key for answer in answers) == sorted(one.key for one in work)
@@ -57,13 +57,13 @@ def render(engine, weights, takes):
 
 @pytest.mark.fault
 def test_whatever_goes_wrong_every_chunk_is_rendered_once_and_sounds_as_if_nothing_had(
-    checkpoint, mishaps, trace, tmp_path
+    checkpoint, fault_folder, trace, tmp_path
 ):
     weights = checkpoint("english", mean_tokens=12)
-    (mishaps / "load").touch()
-    answers, status, takes = render("chatterbox_with_mishaps", weights, tmp_path / "takes")
+    (fault_folder / "load").touch()
+    answers, status, takes = render("chatterbox_with_faults", weights, tmp_path / "takes")
     assert all(isinstance(answer, Rendered) and answer.finite and not answer.fallback for answer in answers)
-    assert {path.name.split()[0] for path in mishaps.iterdir()} == set(IN_THE_FORWARD_PASSES)
+    assert {path.name.split()[0] for path in fault_folder.iterdir()} == set(IN_THE_FORWARD_PASSES)
     restarts = sum(worker.restarts for worker in status.workers)
     assert restarts >= 3, "the load, the hang and the kill"
     assert len(list(trace.iterdir())) == restarts
@@ -89,12 +89,12 @@ class Waiting:
         return taken
 
 
-def test_numbers_out_of_range_leave_nothing_behind_for_whoever_has_the_row_next(checkpoint, mishaps):
+def test_numbers_out_of_range_leave_nothing_behind_for_whoever_has_the_row_next(checkpoint, fault_folder):
     options = {"chatterbox": settings(checkpoint("english", mean_tokens=12)) | {"rows": 1, "watermark": False}}
-    engine = find("chatterbox_with_mishaps").load(options)
+    engine = find("chatterbox_with_faults").load(options)
     texts = ["And then NAN came over all of them, and over those who had seen it before.", "Why?", "He went on. NAN"]
     work = [utterance(engine.info, text, index) for index, text in enumerate(texts)]
     disturbed, sound = ({take.key: take.wave.tobytes() for take in engine.synthesize(Waiting(work))} for _ in range(2))
-    assert len(list(mishaps.iterdir())) == 2
+    assert len(list(fault_folder.iterdir())) == 2
     assert disturbed == sound
     assert len(sound) == len(work)

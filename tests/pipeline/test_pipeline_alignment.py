@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from speedd_house import House, epub
+from speedd_sandbox import Sandbox, epub
 
-from speedd.ledger import ChunkRow, ChunkTake
+from speedd.ledger import ChunkRecord, ChunkTake
 from speedd.model import Chunk, Word
-from speedd.pipeline.cues import Heard, HeardChunk
+from speedd.pipeline.alignment import AlignedChunk, AlignedSegment
 
 TEXT = "Dr. Hale waited for £5. “Is it late?” she asked. Nobody… spoke!"
 SPOKEN = "Doctor Hale waited for five pounds. “Is it late?” she asked. Nobody… spoke!"
@@ -22,12 +22,13 @@ def take(text=SPOKEN, words=WORDS):
 def cues(*pieces, text=TEXT):
     takes = tuple(piece.take for piece in pieces if piece.take)
     return [
-        (cue.start_s, cue.end_s, cue.text) for cue in HeardChunk(ChunkRow(Chunk(0, 0, text, ()), takes), pieces).cues()
+        (cue.start_s, cue.end_s, cue.text)
+        for cue in AlignedChunk(ChunkRecord(Chunk(0, 0, text, ()), takes), pieces).cues()
     ]
 
 
 def test_a_chunk_is_cut_by_sentence_at_its_words():
-    assert cues(Heard(100.0, 106.3, 0.2, take())) == [
+    assert cues(AlignedSegment(100.0, 106.3, 0.2, take())) == [
         (100.0, pytest.approx(102.8), "Dr. Hale waited for £5."),
         (pytest.approx(102.8), pytest.approx(105.3), "“Is it late?” she asked."),
         (pytest.approx(105.3), 106.3, "Nobody… spoke!"),
@@ -35,8 +36,8 @@ def test_a_chunk_is_cut_by_sentence_at_its_words():
 
 
 def test_without_words_a_chunk_is_one_cue():
-    assert cues(Heard(100.0, 106.0, 0.2, take(words=()))) == [(100.0, 106.0, TEXT)]
-    assert cues(Heard(3.0, 3.0, 0.0, None)) == []
+    assert cues(AlignedSegment(100.0, 106.0, 0.2, take(words=()))) == [(100.0, 106.0, TEXT)]
+    assert cues(AlignedSegment(3.0, 3.0, 0.0, None)) == []
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,14 @@ def test_without_words_a_chunk_is_one_cue():
     ],
 )
 def test_sentences_that_cannot_be_told_apart_stay_together(unlike):
-    assert cues(Heard(100.0, 106.0, 0.0, unlike)) == [(100.0, 106.0, TEXT)]
+    assert cues(AlignedSegment(100.0, 106.0, 0.0, unlike)) == [(100.0, 106.0, TEXT)]
 
 
 def test_what_was_spoken_in_several_goes_begins_where_each_begins():
-    first = Heard(10.0, 13.0, 0.1, take("Doctor Hale waited for five pounds.", WORDS[:6]))
+    first = AlignedSegment(10.0, 13.0, 0.1, take("Doctor Hale waited for five pounds.", WORDS[:6]))
     shifted = tuple(Word(word.text, word.start_s - 3.0, word.end_s - 3.0) for word in WORDS[6:])
-    second = Heard(14.0, 17.0, 0.1, take("“Is it late?” she asked. Nobody… spoke!", shifted))
-    assert [start for start, _, _ in cues(first, Heard(13.0, 13.0, 0.0, None), second)] == [10.0, 14.0, 16.4]
+    second = AlignedSegment(14.0, 17.0, 0.1, take("“Is it late?” she asked. Nobody… spoke!", shifted))
+    assert [start for start, _, _ in cues(first, AlignedSegment(13.0, 13.0, 0.0, None), second)] == [10.0, 14.0, 16.4]
 
 
 STORY = """The clock stood still in the hall. It had stood there for years, and nobody wound it. “Who winds it?”
@@ -65,13 +66,13 @@ The end came quietly in the night, and soon it was over.
 """
 
 
-def test_an_engine_that_tells_its_words_gives_a_caption_for_each_sentence(house: House):
-    house.configure(engine={"name": "reader"}, speech={"opening": False})
-    house.drop("Clock.epub", epub("The Clock", STORY))
-    assert house.once().code == 0
-    chunks = house.book.run["chunks"]
+def test_an_engine_that_tells_its_words_gives_a_caption_for_each_sentence(sandbox: Sandbox):
+    sandbox.configure(engine={"name": "reader"}, speech={"opening": False})
+    sandbox.drop("Clock.epub", epub("The Clock", STORY))
+    assert sandbox.once().code == 0
+    chunks = sandbox.book.run["chunks"]
     assert len(chunks) == 2
-    captions = house.book.captions
+    captions = sandbox.book.captions
     texts = [line for line in captions.splitlines() if line and line != "WEBVTT" and "-->" not in line]
     assert texts == [
         "The clock stood still in the hall.",

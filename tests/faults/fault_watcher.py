@@ -1,4 +1,4 @@
-"""speedd with a doorbell that tells on stderr what it does and breaks on signals: a program for tests 9 and 10.
+"""speedd with a watcher that tells on stderr what it does and breaks on signals: a program for tests 9 and 10.
 
 It says ``watching`` whenever it begins to watch the inbox, and ``rung`` at every event. On SIGUSR1 watchdog's observer
 thread dies, on SIGUSR2 the handler raises at the next event, and once.
@@ -10,14 +10,14 @@ import signal
 import sys
 
 from speedd.cli import main
-from speedd.inbox import doorbell
+from speedd.inbox import watcher
 
 
 def tell(event):
     os.write(2, (json.dumps({"event": event}) + "\n").encode())
 
 
-class Doorbell(doorbell.Doorbell):
+class InboxWatcher(watcher.InboxWatcher):
     def start(self):
         watches = super().start()
         if watches:
@@ -26,7 +26,7 @@ class Doorbell(doorbell.Doorbell):
         return watches
 
 
-class Ringer(doorbell._Ringer):
+class Ringer(watcher._Ringer):
     armed = False
 
     def dispatch(self, event):
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     import speedd.inbox
 
     signal.signal(signal.SIGUSR2, arm)
-    speedd.inbox.Doorbell = Doorbell
-    doorbell._Ringer = Ringer
+    speedd.inbox.InboxWatcher = InboxWatcher
+    watcher._Ringer = Ringer
     sys.argv[0] = "speedd"
     main()

@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 from execution_pools import results, utterance, utterances
-from speedd_house import wait_until
+from speedd_sandbox import wait_until
 
 from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
 from speedd.execution.pool.pool import PoolTimes
-from speedd.execution.pool.yield_policy import Etiquette, QuietHours
+from speedd.execution.pool.yield_policy import QuietHours, YieldPolicy
 from speedd.model import Voice
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(60)]
@@ -27,7 +27,7 @@ def test_a_worker_that_has_no_room_and_hangs_at_its_end_is_ended(pool, monkeypat
         results(narrators, [utterance(narrators.info, "FULL"), *work])
     (worker,) = narrators.status().workers
     assert (worker.pid, worker.restarts) == (None, 0)
-    narrators._crew._slots[0].start_at_s = 0.0
+    narrators._supervisor._slots[0].start_at_s = 0.0
     assert len(results(narrators, work)) == len(work)
 
 
@@ -42,23 +42,23 @@ def test_a_worker_that_has_no_room_at_load_and_hangs_at_its_end_is_ended(pool, m
 @pytest.fixture
 def hour(monkeypatch):
     """The hour of the day; from 20 to 23:30 others have the machine."""
-    monkeypatch.setattr("speedd.execution.pool.contention.LOOK_S", 0.05)
+    monkeypatch.setattr("speedd.execution.pool.contention.CHECK_S", 0.05)
     return [12]
 
 
 @pytest.fixture
-def polite(pool, hour):
+def yield_reason(pool, hour):
     """Makes pools that obey quiet hours."""
-    etiquette = Etiquette(
+    yield_policy = YieldPolicy(
         GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, hour[0], tzinfo=UTC)
     )
-    return partial(pool, times=SOON, etiquette=etiquette)
+    return partial(pool, times=SOON, yield_policy=yield_policy)
 
 
 @pytest.mark.parametrize("where", ["close", "exit"])
-def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(polite, hour, monkeypatch, where):
+def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(yield_reason, hour, monkeypatch, where):
     monkeypatch.setenv("SPEEDD_TEST_CLINGS", where)
-    narrators = polite("clinging")
+    narrators = yield_reason("clinging")
     work = utterances(narrators.info, 40)
     run = narrators.run(work)
     answered = list(next(run))
@@ -71,12 +71,14 @@ def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(polite, h
 
 
 @pytest.mark.parametrize("where", ["load", "Cosine"])
-def test_a_worker_that_is_still_loading_or_getting_ready_is_not_waited_for(polite, hour, monkeypatch, tmp_path, where):
+def test_a_worker_that_is_still_loading_or_getting_ready_is_not_waited_for(
+    yield_reason, hour, monkeypatch, tmp_path, where
+):
     gate = tmp_path / "gate"
     gate.write_text(where)
     monkeypatch.setenv("SPEEDD_TEST_GATE", str(gate))
-    monkeypatch.setattr("speedd.execution.pool.pool.LOOK_S", 0.1)
-    narrators = polite("gated", workers=1)
+    monkeypatch.setattr("speedd.execution.pool.pool.EMPTY_BATCH_S", 0.1)
+    narrators = yield_reason("gated", workers=1)
     voice = Voice("Cosine", "2" * 64)
     work = [utterance(narrators.info, f"Text {number}.", voice=voice) for number in range(4)]
     run = narrators.run(work)
