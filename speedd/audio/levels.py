@@ -114,8 +114,8 @@ def level(
     gain_db: float,
     loudness_lufs: float,
     ceilings: npt.NDArray[np.float32] | np.float32,
-) -> tuple[Waveform, npt.NDArray[np.bool_]]:
-    """Return the stretch at its level, and which of its frames are pauses.
+) -> Waveform:
+    """Return the stretch at its level.
 
     Args:
         wave: float32 mono, shape [n_frames * frame_length].
@@ -132,4 +132,4 @@ def level(
         _apply(out, _smooth(np.repeat(cut, BLOCKS_PER_FRAME), BLOCKS_PER_FRAME), block)
     peaks = block_true_peaks(out, block, of_interest=float(np.min(ceilings)))
     _apply(out, limiter_gains(peaks, ceilings), block)
-    return out, quiet
+    return out

@@ -76,11 +76,8 @@ class Mastered:
     true_peak_dbtp: float
     rms_dbfs: float
     """Over the whole file."""
-    pause_noise_dbfs: float
-    """RMS of pauses inside takes (at commas), -inf if there are none."""
     gain_db: float
     """What the takes were lifted by."""
-    coder: str
     stretches: int
     encoded_again: int
     """How often a stretch had to be encoded again because a peak came out too high, or the loudness off."""
@@ -167,9 +164,7 @@ def master(
         loudness_lufs=made.loudness_lufs,
         true_peak_dbtp=decibels(made.true_peak),
         rms_dbfs=decibels(math.sqrt(made.square_sum / timeline.total)),
-        pause_noise_dbfs=decibels(math.sqrt(made.pause_square_sum / max(1, made.pause_samples))),
         gain_db=made.gain_db,
-        coder=settings.coder,
         stretches=len(timeline.stretches),
         encoded_again=sum(one.encoded for one in passes) - len(timeline.stretches),
         seconds={**cpu_s, "wall": time.perf_counter() - begun},
@@ -197,8 +192,6 @@ class _Encoded:
     loudness_lufs: float = -math.inf
     true_peak: float = 0.0
     square_sum: float = 0.0
-    pause_square_sum: float = 0.0
-    pause_samples: int = 0
     encoded: int = 0
 
 
@@ -362,8 +355,6 @@ def _encode(
             result.frame_bytes.extend(map(len, made.frames))
             result.true_peak = max(result.true_peak, made.true_peak)
             result.square_sum += made.square_sum
-            result.pause_square_sum += made.pause_square_sum
-            result.pause_samples += made.pause_samples
             result.encoded += made.rounds
             cells.append(made.cells)
             cpu_s.update(made.cpu_s)

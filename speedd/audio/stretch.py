@@ -31,8 +31,6 @@ GUARD_DB = 0.35
 MOST_ROUNDS = 8
 DIP_BLOCKS = 4
 """A peak that came out too high is lowered together with this many ms on each side."""
-INSIDE_PAUSE_FRAMES = 2
-"""Frames at both ends of a pause that do not count as its noise: the gain is still on its way there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +69,6 @@ class Made:
     """K-weighted energies of the 100 ms that begin in this stretch."""
     true_peak: float
     square_sum: float
-    pause_square_sum: float
-    pause_samples: int
     rounds: int
     """How often it was encoded."""
     cpu_s: Counter[str]
@@ -111,7 +107,7 @@ def level_stretch(stretch: Stretch, sound: Sound, gains_db: Sequence[float]) -> 
     ceiling = np.float32(amplitude(sound.true_peak_dbtp - HEADROOM_DB))
     cells = []
     for gain_db in gains_db:
-        wave, _ = levels.level(
+        wave = levels.level(
             raw, sound.sample_rate_hz, gain_db=gain_db, loudness_lufs=sound.loudness_lufs, ceilings=ceiling
         )
         cells.append(_own_cells(wave[window.coded], stretch, window, sound))
@@ -137,9 +133,7 @@ def make(stretch: Stretch, sound: Sound) -> Made:
     while True:
         rounds += 1
         with counted(cpu_s, "level"):
-            wave, quiet = levels.level(
-                raw, rate, gain_db=sound.gain_db, loudness_lufs=sound.loudness_lufs, ceilings=ceilings
-            )
+            wave = levels.level(raw, rate, gain_db=sound.gain_db, loudness_lufs=sound.loudness_lufs, ceilings=ceilings)
         reached = np.abs(wave.reshape(-1, block)).max(axis=1)
         with counted(cpu_s, "encode"):
             frames = aac.encode(wave[window.coded], rate, sound.bitrate_kbps, sound.coder)
@@ -155,11 +149,10 @@ def make(stretch: Stretch, sound: Sound) -> Made:
         cells = _own_cells(wave[window.coded], stretch, window, sound)
         own = wave[stretch.start - window.start : stretch.stop - window.start]
         square_sum = float(np.einsum("i,i->", own, own, dtype=np.float64))
-        pause_square_sum, pause_samples = _pause_noise(wave, quiet, stretch, window)
     # Frame n gives block n - 1 of what went in; the book's first stretch also brings the frame that primes the decoder.
     first = sound.run_frames + (1 if stretch.start else 0)
     last = sound.run_frames + 1 + (stretch.stop - stretch.start) // aac.FRAME
-    return Made(tuple(frames[first:last]), cells, true_peak, square_sum, pause_square_sum, pause_samples, rounds, cpu_s)
+    return Made(tuple(frames[first:last]), cells, true_peak, square_sum, rounds, cpu_s)
 
 
 def _own_cells(coded: Waveform, stretch: Stretch, window: _Window, sound: Sound) -> npt.NDArray[np.float32]:
@@ -181,16 +174,3 @@ def _lowered(
     wanted = np.where(peaks > allowed, under, ceilings)
     padded = np.pad(wanted.astype(np.float32), DIP_BLOCKS, mode="edge")
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * DIP_BLOCKS + 1).min(axis=1))
-
-
-def _pause_noise(wave: Waveform, quiet: npt.NDArray[np.bool_], stretch: Stretch, window: _Window) -> tuple[float, int]:
-    """Return the energy in pauses inside takes (not in the silence that we lay between them), and their samples."""
-    inside = np.zeros(quiet.size, dtype=np.bool_)
-    for take in stretch.takes:
-        first = -(-(max(take.start, stretch.start) - window.start) // window.frame)
-        last = (min(take.stop, stretch.stop) - window.start) // window.frame
-        inside[max(0, first) : max(0, last)] = True
-    padded = np.pad(quiet & inside, INSIDE_PAUSE_FRAMES)
-    core = np.lib.stride_tricks.sliding_window_view(padded, 2 * INSIDE_PAUSE_FRAMES + 1).all(axis=1)
-    rows = wave.reshape(-1, window.frame)[core]
-    return float(np.einsum("ij,ij->", rows, rows, dtype=np.float64)), rows.size

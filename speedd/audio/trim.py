@@ -56,17 +56,3 @@ def faded(wave: Waveform, sample_rate_hz: int) -> Waveform:
         out[:length] *= ramp
         out[-length:] *= ramp[::-1]
     return out
-
-
-def trim_silence(wave: Waveform, sample_rate_hz: int) -> Waveform:
-    """Cut leading and trailing silence, keeping `MARGIN_MS` on each side, and fade the cuts.
-
-    Args:
-        wave: float32 mono in [-1, 1], shape [n_samples].
-        sample_rate_hz: its rate.
-
-    Returns:
-        float32, shape [kept samples]; empty if the take is digital silence.
-    """
-    start, stop = speech_bounds(wave, sample_rate_hz)
-    return faded(wave[start:stop], sample_rate_hz)

@@ -5,7 +5,7 @@ its path. `settings` says what can be set, `book` what a book may set for itself
 """
 
 from speedd.config.book import BookSettings, with_book_settings
-from speedd.config.loading import default_file, default_paths, describe_faults, load_config, merge, pinned_values
+from speedd.config.loading import default_file, describe_faults, load_config, merge, pinned_values
 from speedd.config.settings import (
     Config,
     EngineSettings,
@@ -27,7 +27,6 @@ __all__ = [
     "OutputSettings",
     "SpeechSettings",
     "default_file",
-    "default_paths",
     "describe_faults",
     "engine_options",
     "load_config",

@@ -8,7 +8,6 @@ names, and `ends` moves the source away when it is done with. `watcher` only rin
 
 from speedd.inbox.archiving import archive, delete, reject
 from speedd.inbox.grouping import Candidate, candidates_at
-from speedd.inbox.identity import digest_of
 from speedd.inbox.listing import InboxUnavailableError
 from speedd.inbox.manifest import join, load_candidate, load_job, readdress
 from speedd.inbox.mounts import Cadence, cadence, file_system, network_file_system
@@ -29,7 +28,6 @@ __all__ = [
     "cadence",
     "candidates_at",
     "delete",
-    "digest_of",
     "file_system",
     "join",
     "load_candidate",

@@ -8,11 +8,10 @@ processes (``status``, ``cancel``, ``retry``) open their own.
 from speedd.ledger.database import DamagedLedgerError
 from speedd.ledger.jobs import JobRecord, State
 from speedd.ledger.ledger import Ledger
-from speedd.ledger.plans import ChunkPiece, ChunkRecord, ChunkTake
+from speedd.ledger.plans import ChunkRecord, ChunkTake
 from speedd.ledger.takes import PendingUtterance, Progress
 
 __all__ = [
-    "ChunkPiece",
     "ChunkRecord",
     "ChunkTake",
     "DamagedLedgerError",

@@ -23,13 +23,13 @@ class ChapterSpan:
     end_s: float
 
 
-def metadata_json(metadata: Metadata, chapters: Iterable[ChapterSpan], tags: Iterable[str] = ()) -> dict[str, Any]:
+def metadata_json(metadata: Metadata, chapters: Iterable[ChapterSpan]) -> dict[str, Any]:
     """Build the content of ``metadata.json``. What is not known is null or an empty list."""
     year = _YEAR.search(metadata.published)
     date = _DATE.match(metadata.published)
     series = series_label(metadata)
     return {
-        "tags": list(tags),
+        "tags": [],
         "chapters": [
             {
                 "id": number,

@@ -6,8 +6,8 @@ lines. `contents` and `division` say where chapters begin, `outline` and `heads`
 what is read out. Everything that comes in is hostile until parsed.
 """
 
-from speedd.reading.beside import Beside, read_beside
+from speedd.reading.beside import read_beside
 from speedd.reading.language import detect, normal_tag
 from speedd.reading.reader import read
 
-__all__ = ["Beside", "detect", "normal_tag", "read", "read_beside"]
+__all__ = ["detect", "normal_tag", "read", "read_beside"]

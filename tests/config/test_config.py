@@ -14,11 +14,11 @@ from speedd.config import (
     OutputSettings,
     SpeechSettings,
     default_file,
-    default_paths,
     load_config,
     pinned_values,
     with_book_settings,
 )
+from speedd.config.loading import default_paths
 from speedd.errors import ConfigError
 
 COMMENTED = Path(__file__).resolve().parent.parent.parent / "config" / "speedd.toml"

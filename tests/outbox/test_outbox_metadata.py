@@ -39,7 +39,7 @@ def test_a_whole_book():
         genres=("Science Fiction",),
         isbn="9780553293357",
     )
-    content = metadata_json(book, [ChapterSpan("I", 0, 61.23456), ChapterSpan(" ", 61.23456, 120)], ["speedd"])
+    content = metadata_json(book, [ChapterSpan("I", 0, 61.23456), ChapterSpan(" ", 61.23456, 120)])
     assert list(content) == KEYS
     assert content["chapters"] == [
         {"id": 0, "start": 0, "end": 61.235, "title": "I"},
@@ -47,7 +47,7 @@ def test_a_whole_book():
     ]
     assert content["series"] == ["Foundation #1"]
     assert (content["publishedYear"], content["publishedDate"]) == ("1951", "1951-06-01")
-    assert content["tags"] == ["speedd"]
+    assert content["tags"] == []
     assert content["publisher"] is None
     assert json.loads(json.dumps(content)) == content
 

@@ -52,7 +52,7 @@ def compare(wave: Waveform, sample_rate_hz: int, *, gain_db: float, output: Outp
     """
     frame = levels.frame_length(sample_rate_hz)
     ceiling = np.float32(amplitude(output.true_peak_dbtp))
-    mastered, _ = levels.level(
+    mastered = levels.level(
         wave[: wave.size // frame * frame],
         sample_rate_hz,
         gain_db=gain_db,

@@ -115,7 +115,6 @@ class Family:
     """Only so many tokens are drawn from where the style does not say; 0: all."""
     speaker_prompt_tokens: int = 150
     """How many speech tokens of the sample T3 is shown."""
-    speaker_prompt_s: float = 6.0
     least_sample_s: float = 1.0
     target_lufs: float | None = None
     """Loudness that stock gives every sample."""
@@ -183,7 +182,6 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                     guidance=False,
                     top_k=1000,
                     speaker_prompt_tokens=375,
-                    speaker_prompt_s=15.0,
                     least_sample_s=5.0,
                     target_lufs=-27.0,
                     meanflow=True,

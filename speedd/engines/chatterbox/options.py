@@ -11,8 +11,6 @@ from speedd.engines.chatterbox.families import FAMILIES, Family
 from speedd.engines.chatterbox.memory.budget import FINISHED_ROWS
 from speedd.errors import EngineError
 
-PRECISIONS = ("auto", "fp32", "bf16", "int8")
-
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -31,7 +31,6 @@ from speedd.errors import EngineError
 if TYPE_CHECKING:
     from speedd.model import Waveform
 
-SAMPLE_RATE_HZ = 24_000
 TOKENS_PER_SECOND = 25
 SPEECH_TOKENS = 6561
 """Ids from here on are no sound."""
