@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import numpy.typing as npt
 
@@ -218,22 +217,6 @@ ENDS_OF_PARAGRAPHS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
-    """A stretch of a chunk's text that somebody in the book says."""
-
-    start: int
-    """Where it starts in the text, its quotation mark or dash included."""
-    stop: int
-    """Where it has ended, its quotation mark included."""
-    opens: bool = True
-    """False if it goes on from the chunk before."""
-    closes: bool = True
-    """False if it goes on in the next chunk."""
-    new_speaker: bool = False
-    """Whether somebody else seems to speak than the last time."""
-
-
-@dataclass(frozen=True, slots=True)
 class Style:
     """How a text is to be spoken. An engine uses the fields that its `EngineInfo.style_fields` names."""
 
@@ -281,8 +264,6 @@ class Chunk:
     sentiment_compound: float = 0.0
     """Smoothed, in [-1, 1]."""
     style: Style = field(default_factory=Style)
-    dialogue: tuple[Quote, ...] = ()
-    """The direct speech in the text, in order: what voices of their own could speak."""
     record: Mapping[str, Any] | None = None
     """The JSON object this chunk came from, if it came from one: unknown keys and original values are written back."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,12 @@ BUSY_S = 30.0
 
 class DamagedLedgerError(LedgerError):
     """The file is no SQLite database any more, or fails its own check."""
+
+
+def into(table: str, columns: Iterable[str]) -> str:
+    """Return "INTO table (…) VALUES (…)" with a parameter of its name for each column."""
+    columns = tuple(columns)
+    return f"INTO {table} ({', '.join(columns)}) VALUES (:{', :'.join(columns)})"
 
 
 class Database:

@@ -6,14 +6,17 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from speedd.ledger.database import Database
+from pydantic import TypeAdapter
+
+from speedd.ledger.database import Database, into
 from speedd.ledger.plans import delete_plan
-from speedd.model import Job, Part, Role
+from speedd.model import Job
 
 
 class State(StrEnum):
@@ -62,28 +65,21 @@ class Jobs:
 
     def add(self, job: Job, *, edition: int = 1, state: State = State.QUEUED, reason: str = "") -> None:
         """Enter a new job."""
-        parts = json.dumps(
-            [[p.role, os.fsencode(p.name).hex(), str(p.path), p.digest, p.size_bytes] for p in job.parts]
-        )
-        ended = self._now() if state.ended else None
+        values = {
+            "id": job.id,
+            "digest": job.digest,
+            "edition": edition,
+            "name": os.fsencode(job.name),
+            "source": os.fsencode(job.source),
+            "spool": str(job.spool),
+            "parts": json.dumps([asdict(part) for part in job.parts], default=str),
+            "state": state,
+            "reason": reason,
+            "created_at": self._now(),
+            "ended_at": self._now() if state.ended else None,
+        }
         with self._database.transaction() as db:
-            db.execute(
-                "INSERT INTO jobs (id, digest, edition, name, source, spool, parts, state, reason,"
-                " created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    job.id,
-                    job.digest,
-                    edition,
-                    os.fsencode(job.name),
-                    os.fsencode(job.source),
-                    str(job.spool),
-                    parts,
-                    state,
-                    reason,
-                    self._now(),
-                    ended,
-                ),
-            )
+            db.execute(f"INSERT {into('jobs', values)}", values)
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job with this id."""
@@ -113,26 +109,22 @@ class Jobs:
 
     def set_state(self, job_id: str, state: State, reason: str = "", *, published: Path | None = None) -> None:
         """Move a job to a state. An end clears what was wished of it."""
-        now = self._now()
+        values = {
+            "id": job_id,
+            "state": state,
+            "reason": reason,
+            "published": str(published) if published else None,
+            "now": self._now(),
+            "runs": state is State.RUNNING,
+            "ends": state.ended,
+        }
         with self._database.transaction() as db:
             db.execute(
-                "UPDATE jobs SET state=?, reason=?, published=coalesce(?, published),"
-                " cancelling=CASE WHEN ? THEN 0 ELSE cancelling END,"
-                " in_flight=CASE WHEN ?='running' THEN in_flight ELSE NULL END,"
-                " runs=runs+(?='running'), started_at=CASE WHEN ?='running' THEN ? ELSE started_at END, ended_at=?"
-                " WHERE id=?",
-                (
-                    state,
-                    reason,
-                    str(published) if published else None,
-                    state.ended,
-                    state,
-                    state,
-                    state,
-                    now,
-                    now if state.ended else None,
-                    job_id,
-                ),
+                "UPDATE jobs SET state=:state, reason=:reason, published=coalesce(:published, published),"
+                " cancelling=cancelling AND NOT :ends, in_flight=CASE WHEN :runs THEN in_flight END, runs=runs+:runs,"
+                " started_at=CASE WHEN :runs THEN :now ELSE started_at END, ended_at=CASE WHEN :ends THEN :now END"
+                " WHERE id=:id",
+                values,
             )
 
     def queue_again(self, job_id: str) -> None:
@@ -200,23 +192,12 @@ class Jobs:
         return (rows[0]["idx"], rows[0]["text"]) if rows else None
 
 
+@cache
+def _codec() -> TypeAdapter[JobRecord]:
+    return TypeAdapter(JobRecord)
+
+
 def _job_record(row: sqlite3.Row) -> JobRecord:
-    spool = Path(row["spool"])
-    parts = tuple(
-        Part(Role(role), os.fsdecode(bytes.fromhex(name)), Path(path), digest, size)
-        for role, name, path, digest, size in json.loads(row["parts"])
-    )
-    job = Job(row["id"], row["digest"], os.fsdecode(row["name"]), Path(os.fsdecode(row["source"])), spool, parts)
-    return JobRecord(
-        job=job,
-        state=State(row["state"]),
-        reason=row["reason"],
-        edition=row["edition"],
-        runs=row["runs"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        published=Path(row["published"]) if row["published"] else None,
-        summary=json.loads(row["summary"]) if row["summary"] else None,
-        cancelling=bool(row["cancelling"]),
-    )
+    text = {name: os.fsdecode(row[name]) for name in ("name", "source")}
+    job = {**row, **text, "parts": json.loads(row["parts"])}
+    return _codec().validate_python({**row, "job": job, "summary": json.loads(row["summary"] or "null")})

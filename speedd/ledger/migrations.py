@@ -4,6 +4,8 @@ A ledger's ``user_version`` says how many of them it has seen. A step that was r
 added.
 """
 
+import json
+import os
 import sqlite3
 from collections.abc import Callable
 
@@ -121,6 +123,21 @@ def m6_names(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE jobs RENAME COLUMN {old} TO {new}")
 
 
+def m7_no_dialogue(db: sqlite3.Connection) -> None:
+    """The direct speech in a chunk follows from its text."""
+    db.execute("ALTER TABLE chunks DROP COLUMN dialogue")
+
+
+def m8_named_parts(db: sqlite3.Connection) -> None:
+    """A job's parts are objects with the fields of `Part`, where they were arrays with the name's bytes in hex."""
+    for job, parts in db.execute("SELECT id, parts FROM jobs").fetchall():
+        named = [
+            {"role": role, "name": os.fsdecode(bytes.fromhex(name)), "path": path, "digest": digest, "size_bytes": size}
+            for role, name, path, digest, size in json.loads(parts)
+        ]
+        db.execute("UPDATE jobs SET parts=? WHERE id=?", (json.dumps(named), job))
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m1_initial,
     m2_dialogue,
@@ -128,5 +145,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m4_words,
     m5_runs,
     m6_names,
+    m7_no_dialogue,
+    m8_named_parts,
 )
 """Applied in order."""

@@ -6,17 +6,26 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from hashlib import sha256
 from itertools import islice
 from typing import Any
 
-from speedd.ledger.database import Database
+from pydantic import TypeAdapter
+
+from speedd.ledger.database import Database, into
 from speedd.ledger.takes import words_of
-from speedd.model import Boundary, Chunk, Quote, Segment, Style, Word
+from speedd.model import Chunk, Segment, Word
 
 PLAN_PAGE = 512
 """Chunks stored per transaction: about 10 ms of the lock."""
+
+_CHUNK_FIELDS = tuple(field.name for field in fields(Chunk) if field.name not in {"index", "segments"})
+"""Those that are columns of the same name; ``index`` is a word of SQL, and segments are rows of ``utterances``."""
+_INTO_CHUNKS = into("chunks", ("job", "idx", *_CHUNK_FIELDS))
+_SEGMENT_FIELDS = tuple(field.name for field in fields(Segment))
+_INTO_UTTERANCES = into("utterances", ("job", "idx", "chunk", *_SEGMENT_FIELDS, "occurrence", "attempt"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +79,23 @@ class Plans:
         with self._database.transaction() as db:
             db.execute("UPDATE jobs SET summary=NULL, fingerprint='' WHERE id=?", (job_id,))
             delete_plan(db, job_id)
-            db.executemany("INSERT INTO chapters VALUES (?, ?, ?)", ((job_id, i, t) for i, t in enumerate(chapters)))
+            titles = ((job_id, at, title) for at, title in enumerate(chapters))
+            db.executemany("INSERT INTO chapters (job, idx, title) VALUES (?, ?, ?)", titles)
         seen: Counter[bytes] = Counter()
         number = 0
         walk = iter(chunks)
         while page := list(islice(walk, PLAN_PAGE)):
-            utterances: list[tuple[Any, ...]] = []
+            utterances: list[dict[str, Any]] = []
             for chunk in page:
                 for segment in chunk.segments:
                     mark = sha256(segment.text.encode()).digest()[:12]
-                    utterances.append((job_id, number, chunk.index, segment.text, segment.pause_ms, seen[mark]))
+                    place = {"job": job_id, "idx": number, "chunk": chunk.index, "occurrence": seen[mark], "attempt": 0}
+                    utterances.append(asdict(segment) | place)
                     seen[mark] += 1
                     number += 1
             with self._database.transaction() as db:
-                db.executemany(
-                    "INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?,?)", (_chunk_values(job_id, c) for c in page)
-                )
-                db.executemany("INSERT INTO utterances VALUES (?,?,?,?,?,?,0,NULL,'')", utterances)
+                db.executemany(f"INSERT {_INTO_CHUNKS}", (_chunk_values(job_id, chunk) for chunk in page))
+                db.executemany(f"INSERT {_INTO_UTTERANCES}", utterances)
         with self._database.transaction() as db:
             db.execute("UPDATE jobs SET summary=? WHERE id=?", (json.dumps(summary), job_id))
 
@@ -113,8 +122,10 @@ class Plans:
                 return
             spoken: dict[int, list[sqlite3.Row]] = {}
             for row in self._database.rows(
-                "SELECT u.*, t.render_s, t.stop_reason, t.words FROM utterances u INDEXED BY utterances_by_chunk"
-                " LEFT JOIN takes t ON t.key=u.take WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
+                "SELECT u.*, coalesce(u.take, '') AS key, coalesce(t.render_s, 0) AS render_s, t.words,"
+                " coalesce(t.stop_reason, 'nothing_to_speak') AS stop_reason"
+                " FROM utterances u INDEXED BY utterances_by_chunk LEFT JOIN takes t ON t.key=u.take"
+                " WHERE u.job=? AND u.chunk BETWEEN ? AND ? ORDER BY u.idx",
                 job_id,
                 chunks[0]["idx"],
                 chunks[-1]["idx"],
@@ -146,48 +157,23 @@ def delete_plan(db: sqlite3.Connection, job_id: str) -> None:
         db.execute(f"DELETE FROM {table} WHERE job=?", (job_id,))  # noqa: S608 - names of our own tables
 
 
-def _chunk_values(job_id: str, chunk: Chunk) -> tuple[Any, ...]:
-    return (
-        job_id,
-        chunk.index,
-        chunk.chapter,
-        chunk.text,
-        chunk.boundary,
-        chunk.pause_ms,
-        chunk.sentiment_raw,
-        chunk.sentiment_compound,
-        json.dumps(asdict(chunk.style)),
-        json.dumps(dict(chunk.record)) if chunk.record is not None else None,
-        json.dumps([astuple(quote) for quote in chunk.dialogue]) if chunk.dialogue else None,
-    )
+@cache
+def _codec() -> TypeAdapter[ChunkRecord]:
+    return TypeAdapter(ChunkRecord)
+
+
+def _chunk_values(job_id: str, chunk: Chunk) -> dict[str, Any]:
+    values = {name: getattr(chunk, name) for name in _CHUNK_FIELDS}
+    return values | {
+        "job": job_id,
+        "idx": chunk.index,
+        "style": json.dumps(asdict(chunk.style)),
+        "record": json.dumps(chunk.record) if chunk.record is not None else None,
+    }
 
 
 def _chunk_record(row: sqlite3.Row, utterances: Sequence[sqlite3.Row]) -> ChunkRecord:
-    chunk = Chunk(
-        index=row["idx"],
-        chapter=row["chapter"],
-        text=row["text"],
-        segments=tuple(Segment(u["text"], u["pause_ms"]) for u in utterances),
-        boundary=Boundary(row["boundary"]),
-        pause_ms=row["pause_ms"],
-        sentiment_raw=row["sentiment_raw"],
-        sentiment_compound=row["sentiment_compound"],
-        style=Style(**json.loads(row["style"])),
-        dialogue=tuple(Quote(*quote) for quote in json.loads(row["dialogue"] or "[]")),
-        record=json.loads(row["record"]) if row["record"] is not None else None,
-    )
-    takes = tuple(
-        ChunkTake(
-            key=u["take"] or "",
-            text=u["text"],
-            occurrence=u["occurrence"],
-            attempt=u["attempt"],
-            render_s=u["render_s"] or 0.0,
-            stop_reason=u["stop_reason"] or "nothing_to_speak",
-            rendered_in=u["rendered_in"],
-            words=words_of(u["words"]),
-        )
-        for u in utterances
-        if u["text"]
-    )
-    return ChunkRecord(chunk, takes)
+    spoken = [{**one, "words": words_of(one["words"])} for one in utterances]
+    nested = {"style": json.loads(row["style"]), "record": json.loads(row["record"] or "null"), "segments": spoken}
+    takes = [one for one in spoken if one["text"]]
+    return _codec().validate_python({"chunk": {**row, "index": row["idx"], **nested}, "takes": takes})

@@ -24,7 +24,8 @@ class Sources:
     def remember(self, source: Path, signature: str, job_id: str) -> None:
         """Note that this source, looking like this, belongs to a job."""
         with self._database.transaction() as db:
-            db.execute("REPLACE INTO sources VALUES (?, ?, ?)", (os.fsencode(source), signature, job_id))
+            values = (os.fsencode(source), signature, job_id)
+            db.execute("REPLACE INTO sources (path, signature, job) VALUES (?, ?, ?)", values)
 
     def forget(self, source: Path) -> None:
         """Take a source that comes back as new."""

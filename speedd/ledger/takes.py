@@ -8,10 +8,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from speedd.ledger.database import Database
+from speedd.ledger.database import Database, into
 from speedd.model import Rendered, Style, Word
+
+_FACTS = tuple(field.name for field in fields(Rendered) if field.name not in {"finite", "worker", "asked"})
+"""Those facts of a take that are columns; the others are of one rendering, or the same for all that are stored."""
+_INTO_TAKES = into("takes", (*_FACTS, "fault", "job", "created_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +107,8 @@ class Takes:
         """
         with self._database.transaction() as db:
             for utterance, rendered, attempt, fault in takes:
-                db.execute(
-                    "REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        rendered.key,
-                        rendered.samples,
-                        rendered.sample_rate_hz,
-                        rendered.peak_dbfs,
-                        rendered.rms_dbfs,
-                        rendered.render_s,
-                        rendered.stop_reason,
-                        rendered.size_bytes,
-                        fault,
-                        job_id,
-                        self._now(),
-                        rendered.fallback,
-                        _words_text(rendered.words),
-                    ),
-                )
+                values = _values(rendered, fault=fault, job=job_id, created_at=self._now())
+                db.execute(f"REPLACE {_INTO_TAKES}", values)
                 if not fault:
                     take = rendered.key if rendered.samples else ""
                     db.execute(
@@ -140,25 +129,8 @@ class Takes:
         """Enter takes found on disk, as when a damaged ledger is rebuilt."""
         now = self._now()
         with self._database.transaction() as db:
-            db.executemany(
-                "INSERT OR IGNORE INTO takes VALUES (?,?,?,?,?,?,?,?,'','',?,?,?)",
-                (
-                    (
-                        t.key,
-                        t.samples,
-                        t.sample_rate_hz,
-                        t.peak_dbfs,
-                        t.rms_dbfs,
-                        t.render_s,
-                        t.stop_reason,
-                        t.size_bytes,
-                        now,
-                        t.fallback,
-                        _words_text(t.words),
-                    )
-                    for t in takes
-                ),
-            )
+            values = (_values(take, fault="", job="", created_at=now) for take in takes)
+            db.executemany(f"INSERT OR IGNORE {_INTO_TAKES}", values)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Strike takes whose files are gone or damaged: they will be rendered again."""
@@ -213,21 +185,13 @@ class Takes:
         return fresh, len(rows) - fresh
 
 
+def _values(rendered: Rendered, **more: Any) -> dict[str, Any]:
+    return {name: getattr(rendered, name) for name in _FACTS} | {"words": _words_text(rendered.words)} | more
+
+
 def _rendered(row: sqlite3.Row) -> Rendered:
-    return Rendered(
-        key=row["key"],
-        samples=row["samples"],
-        sample_rate_hz=row["sample_rate_hz"],
-        peak_dbfs=row["peak_dbfs"],
-        rms_dbfs=row["rms_dbfs"],
-        finite=True,
-        render_s=row["render_s"],
-        stop_reason=row["stop_reason"],
-        size_bytes=row["size_bytes"],
-        worker=-1,
-        fallback=row["fallback"],
-        words=words_of(row["words"]),
-    )
+    facts: dict[str, Any] = {name: row[name] for name in _FACTS} | {"words": words_of(row["words"])}
+    return Rendered(**facts, finite=True, worker=-1)
 
 
 def words_of(text: str | None) -> tuple[Word, ...]:

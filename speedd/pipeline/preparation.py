@@ -19,16 +19,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, astuple, dataclass
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
 
 from speedd.common.processes import die_with_parent
 from speedd.config import Config
 from speedd.errors import PASSING, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError, UsageError
 from speedd.execution.pool.process import child_environment
-from speedd.model import Boundary, Chunk, Job, Metadata, Quote, Segment, Skipped, Style, Voice
+from speedd.model import Chunk, Job, Metadata, Skipped, Voice
 from speedd.pipeline.plan_source import Prepared, read_and_plan
 
 POLL_S = 0.2
@@ -180,9 +182,9 @@ def _write(read: Callable[[], Prepared], folder: Path) -> None:
     words = chars = chunks = 0
     with ThreadPoolExecutor(1) as pool:
         cover = pool.submit(_draw_cover, prepared, folder)  # a drawing takes another process a second
-        with (folder / "chunks.jsonl").open("w", encoding="utf-8") as out:
+        with (folder / "chunks.jsonl").open("wb") as out:
             for chunk in prepared.plan.chunks:
-                out.write(json.dumps(_row(chunk)) + "\n")
+                out.write(dump_chunk(chunk))
                 words += len(chunk.text.split())
                 chars += sum(len(segment.text) for segment in chunk.segments)
                 chunks += 1
@@ -250,68 +252,38 @@ def _fault(left: Mapping[str, str]) -> SpeeddError:
 # --- as JSON ---------------------------------------------------------------------------------------------------------
 
 
+@cache
+def _chunks_codec() -> TypeAdapter[tuple[Chunk, ...]]:
+    """A line of ``chunks.jsonl`` is an array, because pydantic takes no configuration for a dataclass by itself."""
+    return TypeAdapter(tuple[Chunk, ...], config=ConfigDict(ser_json_inf_nan="constants"))
+
+
+@cache
+def _summary_codec() -> TypeAdapter[PlanSummary]:
+    return TypeAdapter(PlanSummary)
+
+
 def dump_summary(summary: PlanSummary) -> dict[str, Any]:
     """Turn a summary into plain JSON values."""
-    values = asdict(summary)
-    values["voice"]["path"] = str(summary.voice.path) if summary.voice.path else None
+    values: dict[str, Any] = _summary_codec().dump_python(summary, mode="json")
     return values
 
 
 def load_summary(values: Mapping[str, Any]) -> PlanSummary:
     """Rebuild a summary from plain JSON values."""
-    meta: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values["metadata"].items()
-    }
-    voice = values["voice"]
-    return PlanSummary(
-        **{
-            **values,
-            "metadata": Metadata(**meta),
-            "chapters": tuple(values["chapters"]),
-            "voice": Voice(voice["name"], voice["digest"], Path(voice["path"]) if voice["path"] else None),
-            "skipped": tuple(Skipped(**one) for one in values["skipped"]),
-            "warnings": tuple(values["warnings"]),
-        }
-    )
+    return _summary_codec().validate_python(values)
 
 
-def _row(chunk: Chunk) -> list[Any]:
-    """A chunk's fields in their order. `dataclasses.asdict` takes ten times as long."""
-    return [
-        chunk.index,
-        chunk.chapter,
-        chunk.text,
-        [(segment.text, segment.pause_ms) for segment in chunk.segments],
-        chunk.boundary,
-        chunk.pause_ms,
-        chunk.sentiment_raw,
-        chunk.sentiment_compound,
-        astuple(chunk.style),
-        [astuple(quote) for quote in chunk.dialogue],
-        chunk.record,
-    ]
+def dump_chunk(chunk: Chunk) -> bytes:
+    """Return the line of ``chunks.jsonl`` for a chunk."""
+    return _chunks_codec().dump_json((chunk,)) + b"\n"
 
 
 def load_chunks(folder: Path) -> Iterator[Chunk]:
     """Yield the chunks that `prepare` left."""
-    with (folder / "chunks.jsonl").open(encoding="utf-8") as lines:
+    with (folder / "chunks.jsonl").open("rb") as lines:
         for line in lines:
-            index, chapter, text, segments, boundary, pause_ms, raw, compound, style, dialogue, record = json.loads(
-                line
-            )
-            yield Chunk(
-                index=index,
-                chapter=chapter,
-                text=text,
-                segments=tuple(Segment(*segment) for segment in segments),
-                boundary=Boundary(boundary),
-                pause_ms=pause_ms,
-                sentiment_raw=raw,
-                sentiment_compound=compound,
-                style=Style(*style),
-                dialogue=tuple(Quote(*quote) for quote in dialogue),
-                record=record,
-            )
+            yield from _chunks_codec().validate_json(line)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from speedd.config import SpeechSettings
-from speedd.model import Book, Chunk, Metadata, Notation, Plan, Quote, Segment, Style, TextLimits
+from speedd.model import Book, Chunk, Metadata, Notation, Plan, Segment, Style, TextLimits
 from speedd.planning.chunk_chapters import Chapters, find_chapters
 from speedd.planning.chunk_entries import Entries, read_entries
-from speedd.planning.dialogue import Dialogue
+from speedd.planning.dialogue import Dialogue, Quote
 from speedd.planning.json_text import read_json
 from speedd.planning.lexicon import Lexicon
 from speedd.planning.segments import segments_of
@@ -106,12 +106,14 @@ def write_chunk_json(out: TextIO, plan: Plan, *, generated: str = "", total_chun
         The number of chunks.
     """
     out.write("[\n  " + _dumped(_header(plan, generated, total_chunks)))
+    dialogue = Dialogue()
     count = 0
     chapter = -1
     for chunk in plan.chunks:
         title = plan.chapters[chunk.chapter] if chunk.chapter != chapter else None
         chapter = chunk.chapter
-        out.write(",\n  " + _dumped(_record(chunk, title)))
+        quotes = dialogue.next(chunk.text, chunk.boundary)
+        out.write(",\n  " + _dumped(_record(chunk, title, quotes)))
         count += 1
     out.write("\n]\n")
     return count
@@ -165,7 +167,6 @@ def _said(value: Any) -> str:
 
 
 def _chunks(entries: Entries, chapters: Chapters, segments: Callable[..., tuple[Segment, ...]]) -> Iterator[Chunk]:
-    dialogue = Dialogue()
     for position, entry in enumerate(entries.chunks):
         chapter = chapters.of(position)
         yield Chunk(
@@ -178,7 +179,6 @@ def _chunks(entries: Entries, chapters: Chapters, segments: Callable[..., tuple[
             sentiment_raw=entry.sentiment_raw,
             sentiment_compound=entry.sentiment_compound,
             style=entry.style,
-            dialogue=dialogue.next(entry.text, entry.boundary),
             record=entry.record,
         )
 
@@ -203,7 +203,7 @@ def _header(plan: Plan, generated: str, total_chunks: int | None) -> dict[str, A
     return header
 
 
-def _record(chunk: Chunk, title: str | None) -> dict[str, Any]:
+def _record(chunk: Chunk, title: str | None, quotes: tuple[Quote, ...]) -> dict[str, Any]:
     record: dict[str, Any] = {
         "index": chunk.index,
         "text": chunk.text,
@@ -213,8 +213,8 @@ def _record(chunk: Chunk, title: str | None) -> dict[str, Any]:
         "sentiment_raw": chunk.sentiment_raw,
         "tts_params": _params(chunk.style),
     }
-    if chunk.dialogue:
-        record["dialogue"] = [asdict(quote) for quote in chunk.dialogue]
+    if quotes:
+        record["dialogue"] = [asdict(quote) for quote in quotes]
     if title is not None:
         record["chapter"] = title
     given = chunk.record or {}

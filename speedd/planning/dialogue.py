@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from speedd.model import ENDS_OF_PARAGRAPHS, Boundary, Quote
+from speedd.model import ENDS_OF_PARAGRAPHS, Boundary
 from speedd.planning.sentences import SPEECH_VERBS
 
 _CLOSERS = {"“": "”", "‘": "’", "«": "»", "»": "«", "„": "“”", '"': '"', "'": "'"}
@@ -35,6 +36,22 @@ _PRONOUNS = frozenset(("He", "She", "They", "We", "You", "It", "Who"))
 _LOOK = 24  # characters before an opening mark that tell speech from a word in quotes
 _FAR = 2000  # characters in which a single quotation mark is looked for that surely closes
 _FEWEST_WORDS = 2  # fewer, in mid-sentence, are a word that is quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A stretch of a chunk's text that somebody in the book says."""
+
+    start: int
+    """Where it starts in the text, its quotation mark or dash included."""
+    stop: int
+    """Where it has ended, its quotation mark included."""
+    opens: bool = True
+    """False if it goes on from the chunk before."""
+    closes: bool = True
+    """False if it goes on in the next chunk."""
+    new_speaker: bool = False
+    """Whether somebody else seems to speak than the last time."""
 
 
 class _Span(NamedTuple):

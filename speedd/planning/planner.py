@@ -21,7 +21,6 @@ from speedd.model import (
     TextLimits,
 )
 from speedd.planning.boundaries import boundary_after_sentence, boundary_of, is_section_break
-from speedd.planning.dialogue import Dialogue
 from speedd.planning.fitting import Piece, chunk_pieces
 from speedd.planning.lexicon import Lexicon
 from speedd.planning.segments import segments_of
@@ -144,7 +143,6 @@ def _chunks(
     segments: Callable[..., tuple[Segment, ...]],
 ) -> Iterator[Chunk]:
     sentiment = Sentiment(speech)
-    dialogue = Dialogue()
     for index, draft in enumerate(_drafts(metadata, chapters, limits, speech)):
         raw, compound = sentiment.next(draft.text)
         yield Chunk(
@@ -157,7 +155,6 @@ def _chunks(
             sentiment_raw=raw,
             sentiment_compound=compound,
             style=style_for(compound, speech),
-            dialogue=dialogue.next(draft.text, draft.boundary),
         )
 
 

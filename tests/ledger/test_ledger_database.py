@@ -1,13 +1,18 @@
 """The file below the ledger: brought up to date step by step, and one that cannot be used says why."""
 
+import json
+import math
+import os
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 from ledger_rows import chunk, job, planned, take
 
 from speedd.errors import LedgerError, TryAgainError
-from speedd.ledger import Ledger, migrations
+from speedd.ledger import ChunkTake, Ledger, State, migrations
+from speedd.model import Boundary, Chunk, Job, Part, Rendered, Role, Segment, Style
 
 
 def test_a_ledger_of_a_newer_speedd_is_refused_and_left_as_it_is(tmp_path):
@@ -41,6 +46,40 @@ def test_an_older_ledger_is_brought_up_to_date_step_by_step_and_keeps_its_jobs(t
     assert after._database.rows("PRAGMA user_version")[0][0] == len(migrations.MIGRATIONS) + 1
     after.close()
     Ledger(path).close()  # the step is not taken twice
+
+
+def test_the_jobs_and_chunks_of_the_oldest_ledger_are_brought_along(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.sqlite"
+    monkeypatch.setattr("speedd.ledger.database.MIGRATIONS", migrations.MIGRATIONS[:2])
+    before = Ledger(path)
+    parts = [["book", b"B\xfcch.txt".hex(), "/state/spool/book.txt", "1" * 64, 12]]
+    with before._database.transaction() as db:
+        db.execute(
+            "INSERT INTO jobs (id, digest, edition, name, source, spool, parts, state, reason, created_at, barren)"
+            " VALUES ('a', 'ab', 1, X'42FC', X'2F42FC', '/state/spool', ?, 'published', '', 1.5, 2)",
+            (json.dumps(parts),),
+        )
+        db.execute(
+            "INSERT INTO chunks VALUES ('a', 0, 1, '“Late.”', 'period', 500, 0.1, -0.2, ?, ?, '[[0, 7]]')",
+            ('{"speed": 1.5}', '{"mine": [1]}'),
+        )
+        db.execute("INSERT INTO utterances VALUES ('a', 0, 0, 'Late.', 20, 0, 1, 'key')")
+        db.execute("INSERT INTO takes VALUES ('key', 9, 24000, -1, -9e999, 0.25, 'end', 99, '', 'a', 2.5)")
+    before.close()
+    monkeypatch.undo()
+    after = Ledger(path)
+    record = after.jobs.get("a")
+    part = Part(Role.BOOK, os.fsdecode(b"B\xfcch.txt"), Path("/state/spool/book.txt"), "1" * 64, 12)
+    source = Path(os.fsdecode(b"/B\xfc"))
+    assert record.job == Job("a", "ab", os.fsdecode(b"B\xfc"), source, Path("/state/spool"), (part,))
+    assert (record.state, record.runs, record.summary, record.cancelling) == (State.PUBLISHED, 0, None, False)
+    (row,) = after.plans.chunks("a")
+    said = (Segment("Late.", 20),)
+    style = Style(speed=1.5)
+    assert row.chunk == Chunk(0, 1, "“Late.”", said, Boundary.PERIOD, 500, 0.1, -0.2, style, {"mine": [1]})
+    assert row.takes == (ChunkTake("key", "Late.", 0, 1, 0.25, "end", ""),)
+    assert after.takes.stored("key") == Rendered("key", 9, 24_000, -1.0, -math.inf, True, 0.25, "end", 99, -1)
+    after.close()
 
 
 def test_a_step_that_fails_leaves_the_ledger_as_it_was(tmp_path, monkeypatch):

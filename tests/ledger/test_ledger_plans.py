@@ -3,12 +3,13 @@
 from itertools import count
 
 import pytest
+from any_record import any_chunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_rows import chunk, job, planned, take
 
-from speedd.ledger import Ledger, migrations
-from speedd.model import Boundary, Chunk, Quote, Segment, Style
+from speedd.ledger import Ledger
+from speedd.model import Boundary, Chunk, Segment, Style
 
 
 def test_a_plan_is_whole_or_it_is_no_plan(ledger):
@@ -36,7 +37,6 @@ def test_a_chunk_comes_back_as_it_was_planned(ledger):
         sentiment_raw=-0.25,
         sentiment_compound=0.5,
         style=Style(exaggeration=0.61, speed=1.2, top_k=5),
-        dialogue=(Quote(0, 7, new_speaker=True), Quote(8, 12, opens=True, closes=False)),
         record={"index": 7, "mine": {"deep": [1, None]}},
     )
     planned(ledger, whole)
@@ -46,18 +46,27 @@ def test_a_chunk_comes_back_as_it_was_planned(ledger):
     assert ledger.plans.chapters("0" * 12) == ["One", "Two"]
 
 
-def test_what_was_planned_before_dialogue_was_marked_has_none(tmp_path, monkeypatch):
-    monkeypatch.setattr("speedd.ledger.database.MIGRATIONS", migrations.MIGRATIONS[:1])
-    older = Ledger(tmp_path / "ledger.sqlite")
-    older.jobs.add(job())
-    values = ("0" * 12, 0, 0, "“Late.”", "period", 500, 0.0, 0.0, "{}", None)
-    with older._database.transaction() as db:
-        db.execute("INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?,?,?)", values)
-    older.close()
-    monkeypatch.undo()
-    newer = Ledger(tmp_path / "ledger.sqlite")
-    assert [(row.chunk.text, row.chunk.dialogue) for row in newer.plans.chunks("0" * 12)] == [("“Late.”", ())]
-    newer.close()
+kept_chunks = any_chunk(
+    index=st.just(0),
+    chapter=st.integers(0, 9),
+    pause_ms=st.integers(0, 2**40),
+    segments=st.lists(st.builds(Segment, st.text(), st.integers(0, 2**40))).map(tuple),
+    sentiment_raw=st.floats(allow_nan=False),
+    sentiment_compound=st.floats(allow_nan=False),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(whole=kept_chunks)
+def test_whatever_a_chunk_says_is_kept(tmp_path_factory, whole):
+    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.sqlite")
+    try:
+        planned(ledger, whole)
+        (row,) = ledger.plans.chunks("0" * 12)
+        assert repr(row.chunk) == repr(whole)
+        assert [each.text for each in row.takes] == [segment.text for segment in whole.segments if segment.text]
+    finally:
+        ledger.close()
 
 
 def test_the_same_text_is_told_apart_by_how_often_it_came_before(ledger):

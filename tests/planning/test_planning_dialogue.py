@@ -5,9 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speedd.config import SpeechSettings
-from speedd.model import Book, Boundary, Chapter, Metadata, Paragraph, Quote, TextLimits
+from speedd.model import Book, Boundary, Chapter, Metadata, Paragraph, TextLimits
 from speedd.planning import plan_book
-from speedd.planning.dialogue import Dialogue
+from speedd.planning.dialogue import Dialogue, Quote
 
 ONE = TextLimits(best_chars=200, max_chars=300, one_sentence=True)
 MANY = TextLimits(best_chars=300, max_chars=400, min_chars=25)
@@ -16,12 +16,17 @@ MANY = TextLimits(best_chars=300, max_chars=400, min_chars=25)
 def marked(*paragraphs, limits=MANY):
     book = Book(Metadata(), (Chapter("", tuple(map(Paragraph, paragraphs))),))
     chunks = plan_book(book, limits=limits, speech=SpeechSettings(opening=False, vader=False)).chunks
-    return [shown(chunk) for chunk in chunks]
+    return shown(chunks)
 
 
-def shown(chunk):
+def shown(chunks):
+    dialogue = Dialogue()
+    return [with_marks(chunk, dialogue.next(chunk.text, chunk.boundary)) for chunk in chunks]
+
+
+def with_marks(chunk, quotes):
     text, at = "", 0
-    for quote in chunk.dialogue:
+    for quote in quotes:
         left, right = "{}" if quote.new_speaker else "[]"
         text += chunk.text[at : quote.start] + (left if quote.opens else "<") + chunk.text[quote.start : quote.stop]
         text += right if quote.closes else ">"
@@ -93,7 +98,7 @@ def test_a_quotation_over_several_paragraphs_is_one_speaker():
 def test_who_tells_a_story_goes_on_in_the_next_chapter():
     chapters = (Chapter("“Rain”", (Paragraph("“It rained."),)), Chapter("II", (Paragraph("“It shone.” He left."),)))
     chunks = plan_book(Book(Metadata(), chapters), limits=MANY, speech=SpeechSettings(vader=False)).chunks
-    assert [shown(chunk) for chunk in chunks] == ["“Rain”", "{“It rained.>", "II", "<“It shone.”] He left."]
+    assert shown(chunks) == ["“Rain”", "{“It rained.>", "II", "<“It shone.”] He left."]
 
 
 def test_a_quotation_that_somebody_forgot_to_close_ends_with_its_paragraph():
