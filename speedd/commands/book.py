@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,15 +14,17 @@ from typing import Any
 
 from speedd import inbox, planning
 from speedd.commands.display import Display
-from speedd.commands.foreground import Stop, logging_to
+from speedd.commands.foreground import logging_to
 from speedd.common.durations import duration
+from speedd.common.state_directory import StateDirectory
 from speedd.config import load_config, pinned_values
 from speedd.daemon import BookControl
-from speedd.daemon.app import App, spool_folder
+from speedd.daemon.app import App
 from speedd.daemon.retention import collect
 from speedd.errors import InputError, SpeeddError, UsageError
 from speedd.ledger import JobRecord, State
 from speedd.pipeline.plan_source import read_and_plan
+from speedd.pipeline.run_context import NarrationRequest, RunContext
 from speedd.service.signals import stop_on_signals
 
 NAMES_TOLD = 10
@@ -33,28 +34,28 @@ NAMES_TOLD = 10
 def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, chapters: str | None) -> int:
     """Narrate one book into the outbox and say where it is; return the exit code.
 
-    It keeps its own state below the daemon's, so that both can run at once, and so that a second try is quick.
+    It has a state directory of its own below the daemon's. So both can run at once, and a second try is quick.
     """
     config = load_config(file, overrides=overrides)
-    paths = config.paths.model_copy(update={"state": config.paths.state / "narrate"})
+    paths = config.paths.model_copy(update={"state": StateDirectory(config.paths.state).narrate})
     log = config.log.model_copy(update={"level": "error", "target": "stderr"})
     config = config.model_copy(update={"paths": paths, "log": log})
     wanted = chapter_range(chapters) if chapters else None
     candidate = the_candidate(book)
-    wake = threading.Event()
-    stop = Stop(wake)
+    named = "voice" in overrides.get("engine", {})
+    request = NarrationRequest(pinned_values(overrides, os.environ), strict_voice=named, chapters=wanted)
     with logging_to(config.log) as (logger, run_id), Display() as display:
-        restore = stop_on_signals(stop)
+        context = RunContext(
+            config=config, log=logger, run_id=run_id, request=request, once=True, on_progress=display.show
+        )
+        restore = stop_on_signals(context.stop)
         try:
-            pinned = pinned_values(overrides, os.environ)
-            with App(config, log=logger, run_id=run_id, pinned=pinned, make_inbox=False, waits=False) as app:
+            with App(context, make_inbox=False) as app:
                 collect(app.ledger, config)
                 record = _enter(app, candidate, wanted)
-                named = "voice" in overrides.get("engine", {})
-                narrator = app.narrator(chapters=wanted, strict_voice=named, on_progress=display.show)
                 began = time.monotonic()
                 try:
-                    folder = narrator.narrate(record, BookControl(stop))
+                    folder = app.narrator().narrate(record, BookControl(context.stop))
                 except SpeeddError as error:
                     app.ledger.jobs.set_state(record.job.id, State.FAILED, error.message)
                     raise
@@ -66,8 +67,8 @@ def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, 
 
 
 def _enter(app: App, candidate: inbox.Candidate, chapters: range | None) -> JobRecord:
-    """Enter a book anew, whatever became of it before: who asks for it again wants it again."""
-    job = inbox.accept(candidate, spool_folder(app.config))
+    """Enter a book anew, even if it was narrated before."""
+    job = inbox.accept(candidate, app.context.state.spool)
     if chapters:
         job = replace(job, id=f"{job.id}-{chapters.start + 1}to{chapters.stop}")
     before = app.ledger.jobs.get(job.id)
@@ -85,7 +86,7 @@ def plan_book(book: Path, out: Path | None, file: Path | None, overrides: Mappin
     candidate = the_candidate(book)
     with tempfile.TemporaryDirectory(prefix="speedd-plan-") as spool:
         job = inbox.accept(candidate, Path(spool))
-        prepared = read_and_plan(job, config, pinned_values(overrides, os.environ))
+        prepared = read_and_plan(job, config, NarrationRequest(pinned_values(overrides, os.environ)))
         when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
         made = replace(prepared.plan, voice=prepared.plan.voice or prepared.voice.name)
         for warning in prepared.warnings:

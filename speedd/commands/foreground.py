@@ -7,10 +7,13 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from speedd.config import LogSettings
 from speedd.service.logging import configure_logging, get_logger
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 
 class Stop(threading.Event):
@@ -27,8 +30,8 @@ class Stop(threading.Event):
 
 
 @contextmanager
-def logging_to(settings: LogSettings) -> Iterator[tuple[Any, str]]:
-    """Open the log; yield it, and an id that names this run of the program."""
+def logging_to(settings: LogSettings) -> Iterator[tuple[FilteringBoundLogger, str]]:
+    """Open the log. Yield it, and an id that names this run of the program."""
     run_id = secrets.token_hex(6)
     with configure_logging(settings, run_id=run_id, environment=os.environ):
         yield get_logger(), run_id

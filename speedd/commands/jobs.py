@@ -1,4 +1,4 @@
-"""``status``, ``retry`` and ``cancel``: looking at a daemon's jobs, and leaving it a wish."""
+"""``status``, ``retry`` and ``cancel``: look at a daemon's jobs, and leave it a request."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from speedd.common.state_directory import StateDirectory
 from speedd.config import Config, load_config
 from speedd.daemon.app import open_ledger
-from speedd.daemon.status import describe, status_path
+from speedd.daemon.status import describe
 from speedd.errors import UsageError
 from speedd.execution.base import WorkerState
 from speedd.ledger import JobRecord, Ledger, State
@@ -27,7 +28,7 @@ LATEST = 10
 def gather_status(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what is at work, what waits and what ended lately."""
     config = load_config(file, overrides=overrides)
-    live = _live_status(config.paths.state)
+    live = _live_status(StateDirectory(config.paths.state))
     with open_ledger(config) as ledger:
         records = ledger.jobs.all()
         at_work = [record for record in records if not record.state.ended]
@@ -43,10 +44,10 @@ def gather_status(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
         }
 
 
-def _live_status(state: Path) -> dict[str, Any] | None:
+def _live_status(state: StateDirectory) -> dict[str, Any] | None:
     """What a running daemon last said of itself; None if none runs."""
     try:
-        with (state / "lock").open("rb") as lock:
+        with state.lock.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         pass
@@ -55,7 +56,7 @@ def _live_status(state: Path) -> dict[str, Any] | None:
     else:
         return None
     try:
-        status: dict[str, Any] = json.loads(status_path(state).read_text())
+        status: dict[str, Any] = json.loads(state.status.read_text())
     except (OSError, ValueError):
         return {}
     return status
@@ -118,7 +119,7 @@ def print_status(found: Mapping[str, Any], out: TextIO | None = None) -> None:
 
 
 def _describe_worker(worker: Mapping[str, Any]) -> str:
-    """Say how a worker is; empty if there is nothing to say of it."""
+    """Describe a worker. Empty if there is nothing to tell."""
     words = []
     if worker["rows_cap"]:
         words += [worker["state"], f"{worker['rows']} of {worker['rows_cap']} rows"]
@@ -136,7 +137,7 @@ def _gib(size_bytes: int) -> str:
 
 
 def retry_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
-    """Put a job that ended back into the queue; return what to tell."""
+    """Put a job that ended back into the queue. Return what to print."""
     config = load_config(file, overrides=overrides)
     with open_ledger(config) as ledger:
         record = _find(ledger, job)
@@ -150,7 +151,7 @@ def retry_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
 
 
 def cancel_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str:
-    """Wish a job away; return what to tell."""
+    """Ask for the end of a job. Return what to print."""
     config = load_config(file, overrides=overrides)
     with open_ledger(config) as ledger:
         record = _find(ledger, job)
@@ -161,8 +162,8 @@ def cancel_job(job: str, file: Path | None, overrides: Mapping[str, Any]) -> str
 
 
 def _when(config: Config) -> str:
-    """Wake the daemon if it runs and is ours to wake; say when it will act."""
-    live = _live_status(config.paths.state)
+    """Wake the daemon if it runs and we may. Say when it will act."""
+    live = _live_status(StateDirectory(config.paths.state))
     if live is None:
         return "speedd is not running; it acts on this when it starts."
     try:

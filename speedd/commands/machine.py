@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from speedd import engines, inbox, planning
+from speedd.common.state_directory import StateDirectory
 from speedd.config import default_file, engine_options, load_config
-from speedd.daemon.app import ledger_path, open_ledger
+from speedd.daemon.app import open_ledger
 from speedd.errors import SpeeddError
 
 
@@ -61,7 +62,7 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
         find("pronunciations", says)
     except SpeeddError as error:
         find("pronunciations", str(error), ok=False)
-    if ledger_path(config).exists():
+    if StateDirectory(config.paths.state).ledger.exists():
         with open_ledger(config) as ledger:
             find("ledger", f"{len(ledger.jobs.all())} jobs")
     return {"ok": all(finding["ok"] for finding in findings), "findings": findings}

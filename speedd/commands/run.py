@@ -16,6 +16,7 @@ from speedd.config import engine_options, load_config, pinned_values
 from speedd.daemon import Daemon
 from speedd.daemon.app import App
 from speedd.errors import SpeeddError
+from speedd.pipeline.run_context import NarrationRequest, RunContext
 from speedd.service.notify import Notifier
 from speedd.service.signals import stop_on_signals
 
@@ -39,31 +40,24 @@ def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -
     notifier = Notifier(os.environ)
     show = once or sys.stdout.isatty()
 
-    def alive() -> None:
-        notifier.extend_timeout(REBUILD_S)
-
     with logging_to(config.log) as (log, run_id), Display(enabled=show) as display:
         restore = stop_on_signals(stop, rescan=wake)
         try:
             log.info("service.started", version=__version__, pid=os.getpid())
-            with App(
-                config,
+            context = RunContext(
+                config=config,
                 log=log,
                 run_id=run_id,
-                pinned=pinned_values(overrides, os.environ),
-                alive=alive,
-                waits=not once,
-            ) as app:
-                daemon = Daemon(
-                    app,
-                    stop=stop,
-                    wake=wake,
-                    notifier=notifier,
-                    once=once,
-                    say=display.say,
-                    on_progress=display.show,
-                )
-                code = daemon.run()
+                request=NarrationRequest(pinned_values(overrides, os.environ)),
+                once=once,
+                stop=stop,
+                wake=wake,
+                say=display.say,
+                on_progress=display.show,
+                alive=lambda: notifier.extend_timeout(REBUILD_S),
+            )
+            with App(context) as app:
+                code = Daemon(app, notifier).run()
             log.info("service.stopped")
         except SpeeddError as error:
             log.error("service.failed", reason=str(error))  # noqa: TRY400 - a plain reason, no traceback

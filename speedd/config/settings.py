@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
 
+from speedd.common.state_directory import StateDirectory
 from speedd.model import Boundary
 
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
@@ -255,5 +256,6 @@ class Config(Section):
 
 def engine_options(config: Config) -> dict[str, Any]:
     """Return what engines are given: plain values, the same in every process."""
-    given = {"state": str(config.paths.state / "chatterbox"), "reserve_bytes": config.gpu.reserve_mb * 2**20}
+    folder = StateDirectory(config.paths.state).engine("chatterbox")
+    given = {"state": str(folder), "reserve_bytes": config.gpu.reserve_mb * 2**20}
     return {"chatterbox": {**config.chatterbox.model_dump(), **given}}

@@ -1,7 +1,7 @@
 """The daemon: what runs for months.
 
-`daemon` goes round and round; `intake` brings what has settled in the inbox into the ledger, `books` keeps the books at
-work going, each in a thread of its own, `ends` concludes them, and `status` says to others how things are.
+`daemon` is the main loop. `intake` enters settled sources into the ledger. `books` runs each book in a thread of its
+own. `outcomes` records how jobs end. `status` tells others how things are.
 """
 
 from speedd.daemon.books import BookControl

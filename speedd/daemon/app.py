@@ -6,70 +6,49 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from speedd import inbox
+from speedd.common.policies import LOCK_WAIT_S
+from speedd.common.state_directory import StateDirectory
 from speedd.config import Config
 from speedd.daemon.recovery import open_sound_ledger
 from speedd.errors import PASSING, ConfigError, TryAgainError
 from speedd.execution.base import Executor, ExecutorStatus
 from speedd.execution.pool.pool import WorkerPool, configured_pool
 from speedd.ledger import Ledger
-from speedd.pipeline.job_run import BookProgress, takes_folder
 from speedd.pipeline.narrator import Narrator
-
-LOCK_WAIT_S = 30.0
-"""How long a second daemon waits for the first to let go of the state directory: a restart overlaps for seconds."""
+from speedd.pipeline.run_context import RunContext
 
 
 class App:
     """An open state directory with everything that narrating needs. Use it in a ``with`` block.
 
     Args:
-        config: what holds for all books.
-        log: where events go.
-        run_id: names this run of the program.
-        pinned: what stands above a book's own settings.
-        lock_wait_s: how long to wait for another process that has the state directory.
-        make_inbox: whether the inbox is made if it is not there.
-        alive: called now and then while opening takes long.
-        waits: whether books wait while the engine makes room for others, or end with a `TryAgainError`.
+        context: this run of the program.
+        lock_wait_s: how long to wait for another process that holds the state directory.
+        make_inbox: whether to make the inbox if it is missing.
 
     Raises:
         TryAgainError: if another process keeps the state directory locked, or a disk is full or fails.
         ConfigError: if a folder cannot be made, or the state lies where SQLite loses it.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        *,
-        log: Any,
-        run_id: str,
-        pinned: Mapping[str, Any] | None = None,
-        lock_wait_s: float = LOCK_WAIT_S,
-        make_inbox: bool = True,
-        alive: Callable[[], None] = lambda: None,
-        waits: bool = True,
-    ) -> None:
-        self.config = config
-        self.log = log
-        self.run_id = run_id
-        self._pinned = pinned
-        self._waits = waits
+    def __init__(self, context: RunContext, *, lock_wait_s: float = LOCK_WAIT_S, make_inbox: bool = True) -> None:
+        self.context = context
         self._pools: dict[str, WorkerPool] = {}
         self._pools_lock = threading.Lock()
         self._closed = False
-        refuse_network_state(config.paths.state)
-        make_folders(config, inbox=make_inbox)
-        self._lock = _locked(config.paths.state / "lock", lock_wait_s)
+        refuse_network_state(context.state.root)
+        make_folders(context.config, inbox=make_inbox)
+        self._lock = _locked(context.state.lock, lock_wait_s)
         try:
-            inbox.sweep(spool_folder(config))
-            self.ledger = open_sound_ledger(ledger_path(config), config, log, alive)
+            inbox.sweep(context.state.spool)
+            self.ledger = open_sound_ledger(context)
         except BaseException:
             os.close(self._lock)
             raise
@@ -84,28 +63,12 @@ class App:
         self.ledger.close()
         os.close(self._lock)
 
-    def narrator(
-        self,
-        *,
-        chapters: range | None = None,
-        strict_voice: bool = False,
-        on_progress: Callable[[BookProgress], None] = lambda _: None,
-    ) -> Narrator:
-        """Return a narrator on this state directory."""
-        return Narrator(
-            self.ledger,
-            self.config,
-            executor=self.executor,
-            log=self.log,
-            run_id=self.run_id,
-            pinned=self._pinned,
-            strict_voice=strict_voice,
-            chapters=chapters,
-            on_progress=on_progress,
-        )
+    def narrator(self, context: RunContext | None = None) -> Narrator:
+        """Return a narrator on this state directory; it tells its progress to this context, or else to the app's."""
+        return Narrator(context or self.context, self.ledger, executor=self.executor)
 
     def executor(self, engine: str) -> Executor:
-        """Return the warm workers of an engine, starting them if they are not there yet.
+        """Return the warm workers of an engine. Starts them if there are none.
 
         Raises:
             TryAgainError: after `close_engines`.
@@ -116,8 +79,8 @@ class App:
             self._close_broken_pools()
             pool = self._pools.get(engine)
             if pool is None:
-                takes = takes_folder(self.config.paths.state)
-                pool = configured_pool(engine, self.config, takes=takes, waits=self._waits)
+                context = self.context
+                pool = configured_pool(engine, context.config, takes=context.state.takes, waits=not context.once)
                 self._pools[engine] = pool
         return pool
 
@@ -128,14 +91,14 @@ class App:
             return {engine: pool.status() for engine, pool in self._pools.items()}
 
     def _close_broken_pools(self) -> None:
-        """Let go of pools that nobody looks after any more: the next book gets a new one."""
+        """Close the pools whose supervisor has failed. The next book gets a new one."""
         for engine, pool in list(self._pools.items()):
             if pool.status().broken:
                 del self._pools[engine]
                 pool.close()
 
     def close_engines(self) -> None:
-        """End all workers for good: books that wait for one end with a `TryAgainError`, at once."""
+        """End all workers for good. Books that wait for one end at once with a `TryAgainError`."""
         with self._pools_lock:
             self._closed = True
             pools, self._pools = list(self._pools.values()), {}
@@ -143,29 +106,17 @@ class App:
             pool.close()
 
 
-def ledger_path(config: Config) -> Path:
-    """Where a state directory keeps its ledger."""
-    return config.paths.state / "ledger.sqlite"
-
-
-def spool_folder(config: Config) -> Path:
-    """Where a state directory keeps its private copies of sources."""
-    return config.paths.state / "spool"
-
-
 @contextmanager
 def open_ledger(config: Config) -> Iterator[Ledger]:
-    """Open the ledger beside a daemon that may be running, to look or to leave a wish.
+    """Open the ledger beside a daemon that may be running, to read it or to leave a request.
 
     Raises:
         ConfigError: if there is none.
     """
-    path = ledger_path(config)
-    if not path.exists():
-        raise ConfigError(
-            f"There is no speedd state in {config.paths.state}.", hint="Name it with --state or --config."
-        )
-    ledger = Ledger(path)
+    state = StateDirectory(config.paths.state)
+    if not state.ledger.exists():
+        raise ConfigError(f"There is no speedd state in {state.root}.", hint="Name it with --state or --config.")
+    ledger = Ledger(state.ledger)
     try:
         yield ledger
     finally:
@@ -173,7 +124,7 @@ def open_ledger(config: Config) -> Iterator[Ledger]:
 
 
 def refuse_network_state(state: Path) -> None:
-    """See that the state lies on a disk of this machine: on others SQLite's locks and its WAL do not hold.
+    """Refuse a state directory on a disk of another machine: SQLite's locks and its WAL do not hold there.
 
     Raises:
         ConfigError: if it lies on a network share, or on FUSE (unRAID's user shares, mergerfs, sshfs).
@@ -193,13 +144,13 @@ def make_folders(config: Config, *, inbox: bool) -> None:
         ConfigError: naming the folder that cannot be made.
         TryAgainError: if its disk is full or fails.
     """
-    paths = config.paths
+    paths, state = config.paths, StateDirectory(config.paths.state)
     for name, path in (
         *([("inbox", paths.inbox)] if inbox else []),
         ("outbox", paths.outbox),
-        ("state", paths.state),
-        ("state", spool_folder(config)),
-        ("state", takes_folder(paths.state)),
+        ("state", state.root),
+        ("state", state.spool),
+        ("state", state.takes),
     ):
         try:
             path.mkdir(parents=True, exist_ok=True)

@@ -1,159 +1,146 @@
-"""The inbox's side of the daemon: what has settled there becomes a job, or belongs to one that is known."""
+"""The inbox's side of the daemon: a settled source becomes a job, or belongs to one that is known."""
 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from speedd import inbox
-from speedd.daemon.app import App, spool_folder
+from speedd.common.policies import COPY_AGAIN_S, DUPLICATE_S
+from speedd.daemon.app import App
 from speedd.daemon.outcomes import Outcomes
 from speedd.errors import InputError, TryAgainError
 from speedd.ledger import JobRecord, State
 from speedd.model import Job, Role
 
 SCAN_GAP_S = 1.0
-"""Events ring a hundred times a second while a folder is copied; a scan follows at most this often."""
-COPY_AGAIN_S = 5.0
-"""When a source is tried again that could not be copied for now."""
-DUPLICATE_S = 60.0
-"""How often a second copy of a book at work is looked at again, where sources are deleted in the end."""
+"""How often events lead to a scan at most. While a folder is copied there are a hundred a second."""
 
 
 class Intake:
-    """Enters into the ledger what is dropped.
+    """Enters settled sources into the ledger.
 
     Args:
         app: the open state directory.
-        cadence: how often to look, and how long a source must rest.
-        outcomes: concludes what cannot be taken.
-        supersede: outcomes a job whose place a newer one takes, with the reason.
-        stop: set when no more is to be taken.
-        wake: rung by whatever is dropped.
-        once: what cannot be copied now is put off for good.
-        say: told plain lines for a person at a terminal.
-        alive: called after each source: hundreds of books at once take minutes on a slow disk.
+        outcomes: records the end of a source that cannot be taken.
+        cadence: how often to scan, and how long a source must rest.
+        supersede: ends a job, with the reason, whose place a newer one takes.
+        alive: called after each source. Hundreds of books at once take minutes on a slow disk.
     """
 
     def __init__(
         self,
         app: App,
+        outcomes: Outcomes,
         *,
         cadence: inbox.Cadence,
-        outcomes: Outcomes,
         supersede: Callable[[JobRecord, str], None],
-        stop: threading.Event,
-        wake: threading.Event,
-        once: bool,
-        say: Callable[[str], None],
         alive: Callable[[], None],
     ) -> None:
+        self._context = app.context
         self._ledger = app.ledger
-        self._config = app.config
-        self._log = app.log
+        self._log = app.context.log
+        self._say = app.context.say
         self._cadence = cadence
         self._outcomes = outcomes
         self._supersede = supersede
-        self._stop = stop
-        self._once = once
-        self._say = say
         self._alive = alive
-        self._rung = False
+        self._notified = False
         self._unavailable = False
         self._changing = False
-        """Whether something changed between settling and the end of copying: it has to settle anew."""
+        """Whether a source changed between settling and the end of copying. It has to settle anew."""
         self._put_off: set[str] = set()
-        """With ``once``: signatures of what could not be copied for now."""
-        self._doorbell_fault = ""
+        """With ``once``: signatures of the sources that could not be copied for now."""
+        self._watch_fault = ""
         self._last_scan_s = float("-inf")
-        place = self._config.paths.inbox
-        self._scanner = inbox.Scanner(place, settle_s=cadence.settle_s, known=self._known, narrated=self._narrated)
-        self._watcher = inbox.InboxWatcher(place, wake)
+        self._inbox = app.context.config.paths.inbox
+        self._scanner = inbox.Scanner(
+            self._inbox, settle_s=cadence.settle_s, known=self._is_known, narrated=self._is_narrated
+        )
+        self._watcher = inbox.InboxWatcher(self._inbox, app.context.wake)
 
     @property
     def due_s(self) -> float:
-        """Seconds until the inbox is to be looked at; 0 or less: now."""
-        gap_s = SCAN_GAP_S if self._rung or self._changing else self._cadence.scan_s
+        """Seconds until the next scan. 0 or less: now."""
+        gap_s = SCAN_GAP_S if self._notified or self._changing else self._cadence.scan_s
         next_s = self._last_scan_s + gap_s - time.monotonic()
         return next_s if self._scanner.due_s is None else min(next_s, self._scanner.due_s)
 
     @property
     def settling(self) -> bool:
-        """Whether something lies in the inbox that is going to be taken."""
+        """Whether a source in the inbox is going to be taken."""
         return self._changing or self._scanner.due_s is not None
 
     @property
     def left_something(self) -> bool:
-        """Whether something lies there that cannot be taken for now, or the inbox cannot be looked into at all."""
+        """Whether a source could not be taken for now, or the inbox cannot be read."""
         return bool(self._put_off) or self._unavailable
 
     @property
     def waiting(self) -> Sequence[inbox.WaitingSource]:
-        """What has not settled yet."""
+        """The sources that have not settled yet."""
         return self._scanner.waiting
 
     def start(self) -> None:
-        """Start watching."""
+        """Start the file watcher."""
         self._watcher.start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop the file watcher."""
         self._watcher.stop()
 
-    def ring(self) -> None:
-        """Something happened in the inbox: look soon."""
-        self._rung = True
+    def notify(self) -> None:
+        """Have a scan soon: something happened in the inbox."""
+        self._notified = True
 
     def scan(self) -> None:
-        """Look into the inbox, and take what has settled."""
-        self._rung = False
+        """Scan the inbox and take what has settled."""
+        self._notified = False
         self._last_scan_s = time.monotonic()
         if not self._watcher.healthy() and not self._watcher.restart():
-            if self._watcher.fault != self._doorbell_fault:
+            if self._watcher.fault != self._watch_fault:
                 self._log.error("inbox.watch_failed", reason=self._watcher.fault)
-            self._doorbell_fault = self._watcher.fault
+            self._watch_fault = self._watcher.fault
         try:
             candidates = self._scanner.scan()
         except inbox.InboxUnavailableError as error:
             if not self._unavailable:
-                self._log.warning("inbox.unavailable", src_path=str(self._config.paths.inbox), reason=str(error))
+                self._log.warning("inbox.unavailable", src_path=str(self._inbox), reason=str(error))
             self._unavailable = True
             return
         if self._unavailable:
             self._unavailable = False
-            self._log.info("inbox.available", src_path=str(self._config.paths.inbox))
+            self._log.info("inbox.available", src_path=str(self._inbox))
         self._changing = False
         for candidate in candidates:
-            if self._stop.is_set():
+            if self._context.stop.is_set():
                 return
             self._enter(candidate)
             self._alive()
 
-    def _known(self, candidate: inbox.Candidate) -> bool:
+    def _is_known(self, candidate: inbox.Candidate) -> bool:
         return candidate.signature in self._put_off or self._ledger.sources.knows(candidate.source, candidate.signature)
 
-    def _narrated(self, name: str) -> bool:
-        return self._published_before(name, self._config.paths.inbox.absolute()) is not None
+    def _is_narrated(self, name: str) -> bool:
+        return self._published_before(name, self._inbox.absolute()) is not None
 
     def _enter(self, candidate: inbox.Candidate) -> None:
-        """Take a settled source: a new job, or one that is known by its content."""
+        """Take a settled source. It becomes a job unless its content is known."""
         if candidate.fault:
             self._refuse_unread(candidate, InputError(candidate.fault))
             return
         try:
-            reserve_bytes = self._config.limits.disk_reserve_mb * 2**20
-            job = inbox.accept(candidate, spool_folder(self._config), reserve_bytes=reserve_bytes)
-            job = self._with_its_book(job)
+            job = inbox.accept(candidate, self._context.state.spool, reserve_bytes=self._context.reserve_bytes)
+            job = self._join_published_book(job)
         except inbox.StillChangingError:
             self._changing = True
             return
         except TryAgainError as error:
             self._log.warning("job.paused", book=candidate.name, reason=str(error))
             self._say(f"{candidate.name}: paused: {error}")
-            if self._once:
+            if self._context.once:
                 self._put_off.add(candidate.signature)
             else:
                 self._scanner.postpone(candidate, COPY_AGAIN_S, error.message)
@@ -161,7 +148,7 @@ class Intake:
         except InputError as error:
             self._refuse_unread(candidate, error)
             return
-        # A chunk JSON at work whose book arrives is a member now, no source of its own any more.
+        # When the book of a chunk JSON arrives, the chunk JSON becomes a member of it and is no longer a source.
         places = {candidate.source, *(candidate.base / member.path for member in candidate.members)}
         for record in (record for place in places for record in self._ledger.jobs.from_source(place)):
             if not record.state.ended and record.job.digest != job.digest:
@@ -170,9 +157,9 @@ class Intake:
         self._ledger.sources.remember(candidate.source, candidate.signature, job.id)
         editions = self._ledger.jobs.editions(job.digest)
         if editions:
-            self._meet_again(editions[-1], job, candidate)
+            self._enter_known(editions[-1], job, candidate)
         else:
-            self._ledger.takes.forget_faults()  # what failed in an earlier edition may have been mended
+            self._ledger.takes.forget_faults()  # the cause of an earlier failure may have been mended
             self._ledger.jobs.add(job)
             self._log.info("job.accepted", job=job.id, book=job.name, src_path=str(job.source))
             self._say(f"{job.name}: accepted")
@@ -185,8 +172,8 @@ class Intake:
                 return record
         return None
 
-    def _with_its_book(self, job: Job) -> Job:
-        """A partner that comes after its book was published makes a new edition of that book."""
+    def _join_published_book(self, job: Job) -> Job:
+        """Join a file that came after its book was published with that book, for a new edition."""
         if job.part(Role.BOOK):
             return job
         old = self._published_before(job.name, job.source.parent)
@@ -196,8 +183,8 @@ class Intake:
         kept = [part for part in old.job.parts if part.role not in replaced and part.path.exists()]
         return inbox.join(job, kept)
 
-    def _meet_again(self, record: JobRecord, job: Job, candidate: inbox.Candidate) -> None:
-        """A source whose content has been here before."""
+    def _enter_known(self, record: JobRecord, job: Job, candidate: inbox.Candidate) -> None:
+        """Take a source whose content a job has had before."""
         if record.state is State.PUBLISHED and record.published is not None and record.published.is_dir():
             self._log.info("job.duplicate", job=record.job.id, book=job.name, out_path=str(record.published))
             self._say(f"{job.name}: already published at {record.published}")
@@ -210,14 +197,14 @@ class Intake:
             if record.state is State.PUBLISHED:
                 self._ledger.jobs.set_state(record.job.id, State.QUEUED)
             else:
-                self._ledger.jobs.queue_again(record.job.id)  # planned anew: what made it fail may have been mended
+                self._ledger.jobs.queue_again(record.job.id)  # planned anew, since the cause may have been mended
             self._log.info("job.retried", job=record.job.id, book=job.name, reason=why)
         elif record.job.source == job.source:
             return
         elif not os.path.lexists(record.job.source):  # it was renamed while at work
             inbox.readdress(job, candidate)
             self._ledger.jobs.set_source(record.job.id, job.source)
-        elif self._config.inbox.after_publish == "delete":  # nothing goes before there is an audiobook
+        elif self._context.config.inbox.after_publish == "delete":  # not before there is an audiobook
             self._ledger.sources.forget(candidate.source)
             self._scanner.postpone(candidate, DUPLICATE_S, "the same book is at work")
         else:
@@ -226,9 +213,9 @@ class Intake:
             self._outcomes.move_source(candidate, record.job, State.PUBLISHED)
 
     def _refuse_unread(self, candidate: inbox.Candidate, error: InputError) -> None:
-        """Refuse a source that could not even be copied: it has no digest, so its look names it."""
+        """Refuse a source that could not be copied. It has no digest, so its job has its signature as id."""
         job_id = candidate.signature[:12]
-        job = Job(job_id, "", candidate.name, candidate.source, spool_folder(self._config) / job_id, ())
+        job = Job(job_id, "", candidate.name, candidate.source, self._context.state.spool / job_id, ())
         if self._ledger.jobs.get(job_id) is None:
             self._ledger.jobs.add(job)
         self._ledger.sources.remember(candidate.source, candidate.signature, job_id)

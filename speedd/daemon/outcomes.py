@@ -1,38 +1,34 @@
-"""How jobs end: recorded in the ledger first, then the source is brought away from the inbox."""
+"""How jobs end. The ledger records it first, then the source leaves the inbox."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from speedd import inbox
-from speedd.config import Config
 from speedd.errors import TryAgainError
 from speedd.ledger import Ledger, State
 from speedd.model import Job
+from speedd.pipeline.run_context import RunContext
 
 
 class Outcomes:
     """Concludes jobs. Any thread may call it.
 
     Args:
+        context: this run of the program.
         ledger: where outcomes are recorded.
-        config: says what becomes of a source.
-        log: where events go.
-        say: told plain lines for a person at a terminal.
     """
 
-    def __init__(self, ledger: Ledger, config: Config, *, log: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, context: RunContext, ledger: Ledger) -> None:
         self.failed = False
         """Whether any job was refused or failed."""
         self._ledger = ledger
-        self._inbox = config.paths.inbox.absolute()
-        self._after_publish = config.inbox.after_publish
-        self._log = log
-        self._say = say
+        self._inbox = context.config.paths.inbox.absolute()
+        self._after_publish = context.config.inbox.after_publish
+        self._log = context.log
+        self._say = context.say
 
     def conclude(
         self,
@@ -44,18 +40,18 @@ class Outcomes:
         published: Path | None = None,
         candidate: inbox.Candidate | None = None,
     ) -> None:
-        """Record the end of a job, then bring its source away.
+        """Record the end of a job, then move its source out of the inbox.
 
         Args:
             job: which.
             state: its end.
-            reason: why, for its owner; empty if it was published.
+            reason: why, for its owner. Empty if it was published.
             hint: what to do about it.
             published: where its audiobook lies.
-            candidate: its source; by default what the spool remembers of it.
+            candidate: its source. By default as the spool remembers it.
 
         Raises:
-            TryAgainError: if the ledger cannot be written now; the source was not touched.
+            TryAgainError: if the ledger cannot be written now. The source was not touched then.
         """
         why = f"{reason} {hint}".strip()
         self._ledger.jobs.set_state(job.id, state, why, published=published)
@@ -80,7 +76,7 @@ class Outcomes:
             self.move_source(candidate, job, state, reason, hint)
 
     def move_source(self, candidate: inbox.Candidate, job: Job, state: State, reason: str = "", hint: str = "") -> None:
-        """Bring a source away from the inbox, as its end and the configuration ask. What fails is logged."""
+        """Move a source out of the inbox as its end and the configuration ask. A failure is logged."""
         if not candidate.source.is_relative_to(self._inbox):
             why = "it lies in another inbox than the one configured now"
             self._log.warning("source.kept", job=job.id, src_path=str(candidate.source), reason=why)
@@ -113,7 +109,7 @@ class Outcomes:
         return inbox.reject(candidate, self._inbox, reason=reason, hint=hint, when=datetime.now().astimezone())
 
     def finish_pending_moves(self) -> None:
-        """Bring away the sources of jobs that ended just before the last process did."""
+        """Move the sources of the jobs that ended just before the last process did."""
         keep = self._after_publish == "keep"
         for source, job_id in self._ledger.sources.all():
             record = self._ledger.jobs.get(job_id)
@@ -126,6 +122,6 @@ class Outcomes:
                 with contextlib.suppress(TryAgainError):
                     candidate = inbox.load_candidate(record.job.spool)
             if record is None or candidate is None:
-                self._ledger.sources.forget(source)  # the next scan takes it anew, and the ledger knows its content
+                self._ledger.sources.forget(source)  # the next scan takes it anew, and its content is known
             else:
                 self.move_source(candidate, record.job, record.state, record.reason)

@@ -1,46 +1,40 @@
-"""Open the ledger; where it is damaged, rebuild it from what lies in takes, spool and outbox rather than stop.
+"""Open the ledger. Where it is damaged, rebuild it from the files rather than stop.
 
-What a ledger knows can be found again: a take's file says what it is by its name, a job's private copy holds the job,
-and a published folder says in its run log whose it is. A book at work is accepted again from the inbox, and adopts its
-takes.
+What a ledger knows can be found again. A take's file has its key as its name. A job's private copy holds the job. The
+run log of a published folder names its job. A book at work is accepted again from the inbox and adopts its takes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from speedd import inbox
-from speedd.config import Config
 from speedd.errors import TryAgainError
+from speedd.execution.takes import take_files
 from speedd.ledger import DamagedLedgerError, Ledger, State
 from speedd.model import Job, Rendered
 from speedd.outbox.layout import RUN_LOG_NAME
 from speedd.outbox.runlog import read_header
-from speedd.pipeline.job_run import takes_folder
+from speedd.pipeline.run_context import RunContext
 
 TAKES_PAGE = 512
 ENDINGS = ("-shm", "-wal", "")
-"""Of the files of one ledger: the database last, so that what is half moved is still damaged."""
+"""The files of one ledger. The database comes last, so that what is half moved still counts as damaged."""
 
 
-def open_sound_ledger(path: Path, config: Config, log: Any, alive: Callable[[], None] = lambda: None) -> Ledger:
-    """Open the ledger of a state directory, checked; a damaged one is put aside and rebuilt.
-
-    Args:
-        path: the SQLite file.
-        config: says where takes, spool and outbox are.
-        log: is told of a rebuilding.
-        alive: called now and then while it rebuilds.
+def open_sound_ledger(context: RunContext) -> Ledger:
+    """Open the ledger of a state directory and check it. A damaged one is put aside and rebuilt.
 
     Raises:
         LedgerError: if it was written by a newer speedd.
         TryAgainError: if the disk is full or fails.
     """
+    path = context.state.ledger
     try:
         ledger = Ledger(path)
         try:
@@ -52,47 +46,47 @@ def open_sound_ledger(path: Path, config: Config, log: Any, alive: Callable[[], 
         damage = error.message
     else:
         return ledger
-    # Under a name of its own until it is whole: an interrupted rebuilding begins again.
-    building = path.with_name(f"{path.stem}.rebuilding{path.suffix}")
+    # It has a name of its own until it is whole, so that an interrupted rebuilding begins again.
+    building = context.state.rebuilding_ledger
     for ending in ENDINGS:
         building.with_name(building.name + ending).unlink(missing_ok=True)
     with closing(Ledger(building)) as fresh:
-        takes, jobs = _rebuild(fresh, config, alive)
-    aside = path.with_name(f"{path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{path.suffix}")
+        takes, jobs = _rebuild(fresh, context)
+    aside = context.state.damaged_ledger(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     for ending in ENDINGS:
         with suppress(FileNotFoundError):
             path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
     building.rename(path)
-    log.error("ledger.damaged", reason=damage, out_path=str(aside))
-    log.warning("ledger.rebuilt", takes=takes, jobs=jobs)
+    context.log.error("ledger.damaged", reason=damage, out_path=str(aside))
+    context.log.warning("ledger.rebuilt", takes=takes, jobs=jobs)
     return Ledger(path)
 
 
-def _rebuild(ledger: Ledger, config: Config, alive: Callable[[], None]) -> tuple[int, int]:
-    """Enter what is found on disk; return how many takes and jobs."""
+def _rebuild(ledger: Ledger, context: RunContext) -> tuple[int, int]:
+    """Enter what is found on disk. Return how many takes and how many jobs."""
     takes = 0
     page: list[Rendered] = []
-    for rendered in _stored_takes(takes_folder(config.paths.state)):
+    for rendered in _stored_takes(context.state.takes):
         page.append(rendered)
         takes += 1
         if len(page) == TAKES_PAGE:
             ledger.takes.add(page)
             page.clear()
-            alive()
+            context.alive()
     ledger.takes.add(page)
-    runs = sorted(_published(config.paths.outbox), key=lambda run: run[1].get("finished_at", ""))
+    runs = sorted(_published(context.config.paths.outbox), key=lambda run: run[1].get("finished_at", ""))
     published = {
         header["job_id"]: (place, int(header["edition"]), folder) for place, (folder, header) in enumerate(runs)
     }
     jobs = 0
-    # In the order of their ends: what comes late joins the latest edition.
-    for job in sorted(_spooled(config.paths.state / "spool"), key=lambda job: published.get(job.id, (-1,))[0]):
+    # In the order in which they ended, so that a late partner joins the latest edition.
+    for job in sorted(_spooled(context.state.spool), key=lambda job: published.get(job.id, (-1,))[0]):
         if job.id in published:
             _, edition, folder = published[job.id]
             ledger.jobs.add(job, edition=edition, state=State.PUBLISHED)
             ledger.jobs.set_state(job.id, State.PUBLISHED, published=folder)
             jobs += 1
-        elif not job.source.exists():  # it has met its end, or somebody took its source away
+        elif not job.source.exists():  # it has ended, or somebody removed its source
             ledger.jobs.add(job, state=State.FAILED, reason="The ledger was damaged. `speedd retry` narrates it again.")
             jobs += 1
         # else the inbox still has it: the next scan accepts it, and it adopts its takes
@@ -100,11 +94,11 @@ def _rebuild(ledger: Ledger, config: Config, alive: Callable[[], None]) -> tuple
 
 
 def _stored_takes(takes: Path) -> Iterator[Rendered]:
-    """Measure every take on disk; damaged ones are left to be rendered again."""
+    """Measure every take on disk. Damaged ones are removed, to be rendered again."""
     import numpy as np  # noqa: PLC0415 - only where a ledger is rebuilt
     import soundfile  # noqa: PLC0415
 
-    for path in sorted(takes.glob("??/*.flac")):
+    for path in sorted(take_files(takes)):
         try:
             wave, rate_hz = soundfile.read(path, dtype="float32")
         except (soundfile.LibsndfileError, OSError):
@@ -131,7 +125,7 @@ def _dbfs(amplitude: float) -> float:
 
 
 def _published(place: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Find the published folders: author and title, with a series between or not."""
+    """Find the published folders: ``author/title`` or ``author/series/title``."""
     for pattern in ("*/*", "*/*/*"):
         for run_log in sorted(place.glob(f"{pattern}/{RUN_LOG_NAME}")):
             if header := read_header(run_log):

@@ -1,4 +1,4 @@
-"""Keep a state directory from growing for ever: takes, private copies and stages that nobody needs any more."""
+"""Remove what no job needs any more: old takes, private copies and staging folders."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from speedd.common.state_directory import StateDirectory
 from speedd.config import Config
 from speedd.errors import SpeeddError
-from speedd.execution.takes import take_path
+from speedd.execution.takes import take_files, take_path
 from speedd.ledger import JobRecord, Ledger
 from speedd.outbox.publishing import abandon, stale_staging
-from speedd.pipeline.job_run import takes_folder
 
 DAY_S = 86_400.0
 STALE_S = DAY_S
-"""A staging folder or a take that no job knows is removed when nothing touched it for so long: another speedd may own
-it."""
+"""How long a staging folder or a take that no job knows must have been left alone. Another speedd may own it."""
 FORGET_PAGE = 256
 
 
@@ -43,7 +42,7 @@ def collect(ledger: Ledger, config: Config, *, now: Callable[[], float] = time.t
     """
     collected = Collected()
     _collect_takes(ledger, config, now(), collected)
-    _collect_orphans(ledger, takes_folder(config.paths.state), now(), collected)
+    _collect_orphans(ledger, StateDirectory(config.paths.state).takes, now(), collected)
     limit = now() - config.limits.keep_days * DAY_S
     records = ledger.jobs.all()
     for record in records:
@@ -63,8 +62,8 @@ def collect(ledger: Ledger, config: Config, *, now: Callable[[], float] = time.t
 
 
 def _collect_takes(ledger: Ledger, config: Config, now: float, collected: Collected) -> None:
-    """Remove takes by age, then by size; the file first, so that a crash leaves a row that is rendered again."""
-    takes = takes_folder(config.paths.state)
+    """Remove takes by age, then by size. The file goes first, so that a crash leaves a row that is rendered again."""
+    takes = StateDirectory(config.paths.state).takes
     idle = ledger.takes.idle()
     limit = now - config.limits.keep_days * DAY_S
     excess = sum(size for _, size, _ in idle) - config.limits.keep_gb * 2**30
@@ -85,8 +84,8 @@ def _collect_takes(ledger: Ledger, config: Config, now: float, collected: Collec
 
 
 def _collect_orphans(ledger: Ledger, takes: Path, now: float, collected: Collected) -> None:
-    """Remove files of takes that no row names: their worker died between the file and the row."""
-    for path in takes.glob("??/*.flac"):
+    """Remove takes that no row names. The program died between the file and the row."""
+    for path in take_files(takes):
         with suppress(OSError):
             status = path.stat()
             if now - status.st_mtime > STALE_S and ledger.takes.stored(path.stem) is None:

@@ -1,4 +1,4 @@
-"""What others see of a running daemon: a file in its state directory, and a few words for systemd."""
+"""What a running daemon tells others: a file in its state directory, and a line for systemd."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ from speedd.execution.base import ExecutorStatus
 from speedd.pipeline.job_run import BookProgress
 
 
-def status_path(state: Path) -> Path:
-    """Where a daemon leaves what it is doing."""
-    return state / "status.json"
-
-
 def write_status(
     path: Path,
     *,
@@ -29,7 +24,7 @@ def write_status(
     waiting: Iterable[inbox.WaitingSource],
     engines: Mapping[str, ExecutorStatus],
 ) -> None:
-    """Leave what `speedd status` shows; not worth an fsync, nor a word if it fails."""
+    """Write what ``speedd status`` shows. It is not worth an fsync, and a failure is not worth a message."""
     status: dict[str, Any] = {
         "pid": os.getpid(),
         "run_id": run_id,
@@ -43,7 +38,7 @@ def write_status(
 
 
 def describe_engine(status: ExecutorStatus) -> str:
-    """Say in a few words what an engine is doing; empty if none of its workers runs and none is held up."""
+    """Say in a few words what an engine does. Empty if no worker runs and none has anything to say."""
     running = [worker for worker in status.workers if worker.rows_cap]
     words = []
     if running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,11 @@ def chunk_seed(configured_seed: int, text: str, occurrence: int, attempt: int) -
 def take_path(root: Path, key: str) -> Path:
     """Say where a take lies: ``root/ab/abcd….flac``."""
     return root / key[:2] / f"{key}.flac"
+
+
+def take_files(root: Path) -> Iterator[Path]:
+    """Yield the files of all takes."""
+    return root.glob("??/*.flac")
 
 
 def discard_partial_files(root: Path, *, pid: int | None = None) -> None:

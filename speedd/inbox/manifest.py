@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from speedd.common.durable import sync_folder
+from speedd.common.state_directory import JobFolder
 from speedd.errors import TryAgainError
 from speedd.inbox.grouping import Candidate, Kind, Member
 from speedd.inbox.identity import digest_of
 from speedd.inbox.listing import Stat
 from speedd.model import Job, Part, Role
 
-MANIFEST: Final = "job.json"
 _VERSION: Final = 1
 
 
@@ -145,18 +145,19 @@ def _dump_parts(parts: Iterable[Part], folder: Path) -> list[dict[str, Any]]:
 
 def _dump_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     # JSON escapes the lone surrogates that stand for bytes outside UTF-8, so a source's path survives as it is.
-    unfinished = folder / f"{MANIFEST}.tmp"
+    path = JobFolder(folder).manifest
+    unfinished = path.with_name(f"{path.name}.tmp")
     with unfinished.open("w", encoding="ascii") as file:
         file.write(json.dumps(manifest, indent=1))
         file.flush()
         os.fsync(file.fileno())
-    unfinished.rename(folder / MANIFEST)
+    unfinished.rename(path)
     sync_folder(folder)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="ascii"))
+        manifest = json.loads(JobFolder(folder).manifest.read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
         raise _broken(folder) from error
     if not isinstance(manifest, dict) or manifest.get("version") != _VERSION:

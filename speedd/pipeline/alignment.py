@@ -1,4 +1,4 @@
-"""When what a chunk says is heard in the finished audio, down to its words where the engine told them."""
+"""When each chunk is heard in the finished audio, down to its words where the engine reported them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class AlignedSegment:
     start_s: float
     end_s: float
     cut_s: float
-    """How much of its take was trimmed away before it."""
+    """How much of its take was trimmed off its start."""
     take: ChunkTake | None
     """None for silence."""
 
     def at(self, word: Word) -> float:
-        """Say when a word of its take begins."""
+        """Return when a word of its take begins."""
         return min(max(self.start_s, self.start_s + word.start_s - self.cut_s), self.end_s)
 
     @property
     def word_starts_s(self) -> tuple[float, ...]:
-        """When each of its words begins; empty where the engine does not tell."""
+        """When each of its words begins. Empty where the engine does not report them."""
         return tuple(map(self.at, self.take.words)) if self.take else ()
 
 
@@ -41,21 +41,21 @@ class AlignedChunk:
     """A chunk where it lies in the audio."""
 
     record: ChunkRecord
-    pieces: tuple[AlignedSegment, ...]
-    """At least one; in order."""
+    segments: tuple[AlignedSegment, ...]
+    """At least one, in order."""
 
     @property
     def start_s(self) -> float:
         """Where it starts."""
-        return self.pieces[0].start_s
+        return self.segments[0].start_s
 
     @property
     def end_s(self) -> float:
         """Where it ends, without the pause after it."""
-        return self.pieces[-1].end_s
+        return self.segments[-1].end_s
 
     def cues(self) -> Iterator[Cue]:
-        """Yield its captions: one for each sentence where that can be told, else one; none for silence."""
+        """Yield its captions: one for each sentence whose start is known, else one for all. None for silence."""
         if not self.record.takes:
             return
         sentences = (
@@ -70,23 +70,23 @@ class AlignedChunk:
             yield Cue(self.start_s, self.end_s, self.record.chunk.text)
 
     def _sentence_starts(self) -> list[float]:
-        """When each sentence of what is spoken begins, as far as that is known."""
+        """When each spoken sentence begins, as far as that is known."""
         starts = []
-        for piece in self.pieces:
-            if piece.take is None:
+        for segment in self.segments:
+            if segment.take is None:
                 continue
-            starts.append(piece.start_s)
-            letters = accumulate(_letters(sentence) for sentence in planning.split_sentences(piece.take.text))
+            starts.append(segment.start_s)
+            letters = accumulate(_letters(sentence) for sentence in planning.split_sentences(segment.take.text))
             for before, after in pairwise(letters):
-                if before < after and (word := _word_after(piece.take.words, before)) is not None:
-                    starts.append(piece.at(word))
+                if before < after and (word := _word_after(segment.take.words, before)) is not None:
+                    starts.append(segment.at(word))
         return starts
 
 
 def _word_after(words: Sequence[Word], letters: int) -> Word | None:
-    """The first word with at least so many letters before it.
+    """Return the first word with at least so many letters before it.
 
-    Words are found by counting letters because an engine may set other punctuation, and so part words otherwise.
+    Letters are counted because an engine may set other punctuation and so divide words in another way.
     """
     before = 0
     for word in words:

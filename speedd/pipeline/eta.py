@@ -1,4 +1,4 @@
-"""How long a book will take yet, from how fast it was spoken so far."""
+"""How long a book will still take, from how fast it was spoken so far."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 class EtaEstimator:
     """Measures the pace of one run of a book.
 
-    What counts is what was rendered, not takes that were there already, and time in which an engine spoke, not time
-    in which it was loaded or made room for others.
+    Only takes rendered in this run count, and only the time in which an engine spoke. The time in which it was loaded,
+    or made room for others, does not count.
 
     Args:
         mastering_s: how long mastering will take once all is spoken, in seconds.
@@ -35,7 +35,7 @@ class EtaEstimator:
         """Count the time since the last look, unless nothing was spoken in it.
 
         Args:
-            speaking: whether an engine has anything in hand now.
+            speaking: whether an engine is speaking anything now.
 
         Returns:
             Whether it was counted.
@@ -48,7 +48,7 @@ class EtaEstimator:
         return counts
 
     def left_s(self, chars: int) -> float | None:
-        """Say how many seconds of work are left with so many characters to render; None while there is no pace."""
+        """Return how many seconds of work are left with so many characters to render. None while there is no pace."""
         if not chars:
             return self._mastering_s
         return chars * self.spoken_s / self._chars + self._mastering_s if self._chars else None

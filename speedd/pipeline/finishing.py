@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from speedd import __version__, audio, planning
+from speedd.common.state_directory import JobFolder
 from speedd.config import Config
 from speedd.engines.base import EngineInfo
 from speedd.execution.takes import chunk_seed, take_path
@@ -29,58 +30,56 @@ from speedd.outbox.names import title_folder
 from speedd.outbox.publishing import make_staging, plain_errors, publish, write_json
 from speedd.outbox.runlog import write_run_log
 from speedd.pipeline.alignment import AlignedChunk, AlignedSegment
-from speedd.pipeline.job_run import JobRun, cover_path, takes_folder
+from speedd.pipeline.job_run import JobRun
 from speedd.pipeline.preparation import PlanSummary
+from speedd.pipeline.run_context import RunContext
 
 
 class Finishing:
     """Turns a book's takes into a published folder.
 
     Args:
+        context: this run of the program.
         job_run: the book at work.
         ledger: where its chunks and takes stand.
         summary: what reading and planning found.
         config: the book's settings.
         info: the engine that spoke.
-        run_id: names this run of the program.
-        now: wall clock, seconds since the epoch.
     """
 
     def __init__(
         self,
+        context: RunContext,
         job_run: JobRun,
         *,
         ledger: Ledger,
         summary: PlanSummary,
         config: Config,
         info: EngineInfo,
-        run_id: str,
-        now: Callable[[], float],
     ) -> None:
+        self._context = context
         self._job_run = job_run
         self._ledger = ledger
         self._summary = summary
         self._config = config
         self._info = info
-        self._run_id = run_id
-        self._now = now
+        self._cover = JobFolder(job_run.record.job.spool).cover
         self._names = file_names(summary.metadata, source_name=self._source_name())
         self._staging = make_staging(config.paths.outbox, job_run.job_id)
 
-    def master(self, on_progress: Callable[[], None]) -> audio.Mastered:
+    def master(self) -> audio.Mastered:
         """Join the takes into the audiobook's file, in the staging folder."""
         began = time.monotonic()
         book = self._job_run.progress
-        book.stage, book.share = "mastering", 0.0  # the estimate holds until there is a pace
+        book.stage, book.share = "mastering", 0.0  # the estimate holds until mastering has a pace
 
         def progress(share: float) -> None:
             self._job_run.control.check()
             book.share = share
             if share:
                 book.eta_s = (time.monotonic() - began) * (1 - share) / share
-            on_progress()
+            self._context.on_progress(book)
 
-        cover = cover_path(self._job_run.record.job)
         tracks = [
             audio.Track(title, partial(self._pieces, number)) for number, title in enumerate(self._summary.chapters)
         ]
@@ -92,7 +91,7 @@ class Finishing:
                 self._staging / self._names.audio,
                 settings=self._config.output,
                 metadata=self._summary.metadata,
-                cover_jpeg=cover.read_bytes() if self._summary.cover else None,
+                cover_jpeg=self._cover.read_bytes() if self._summary.cover else None,
                 threads=max(1, len(os.sched_getaffinity(0))),
                 ahead=self._config.limits.stretches_ahead,
                 scratch=scratch,
@@ -118,9 +117,8 @@ class Finishing:
                 planning.write_chunk_json(
                     out, self._plan(), generated=self._planned_at(), total_chunks=self._summary.chunks
                 )
-            cover = cover_path(self._job_run.record.job)
             if self._summary.cover:
-                shutil.copyfile(cover, staging / COVER_NAME)
+                shutil.copyfile(self._cover, staging / COVER_NAME)
             if self._names.source:
                 book = self._job_run.record.job.part(Role.BOOK)
                 assert book is not None
@@ -139,12 +137,12 @@ class Finishing:
 
     def _source_name(self) -> str:
         books = [part for part in self._job_run.record.job.parts if part.role is Role.BOOK]
-        # One chapter of several would pass for the book.
+        # Of several chapters the first would be mistaken for the whole book.
         chapters = books and sum(Path(part.name).suffix == Path(books[0].name).suffix for part in books) > 1
         return books[0].name if books and not chapters and self._config.output.include_source else ""
 
     def _pieces(self, chapter: int) -> Iterator[audio.Piece]:
-        takes = takes_folder(self._config.paths.state)
+        takes = self._context.state.takes
         for piece in self._ledger.plans.pieces(self._job_run.job_id, chapter):
             yield audio.Piece(take_path(takes, piece.take) if piece.take else None, piece.pause_ms)
 
@@ -178,7 +176,7 @@ class Finishing:
 
     def _planned_at(self) -> str:
         given = (self._summary.header or {}).get("generation_timestamp")
-        return str(given or datetime.fromtimestamp(self._now()).astimezone().strftime("%Y-%m-%d %H:%M:%S"))
+        return str(given or datetime.fromtimestamp(self._context.now()).astimezone().strftime("%Y-%m-%d %H:%M:%S"))
 
     def _chunk_logs(self, mastered: audio.Mastered) -> Iterator[runlog.ChunkLog]:
         seed = self._config.engine.seed
@@ -197,13 +195,13 @@ class Finishing:
                 reused=all(take.rendered_in != self._job_run.run_id for take in record.takes),
                 takes=tuple(
                     runlog.TakeLog(
-                        key=piece.take.key,
-                        seed=chunk_seed(seed, piece.take.text, piece.take.occurrence, piece.take.attempt),
-                        stop_reason=piece.take.stop_reason,
-                        word_starts_s=piece.word_starts_s,
+                        key=one.take.key,
+                        seed=chunk_seed(seed, one.take.text, one.take.occurrence, one.take.attempt),
+                        stop_reason=one.take.stop_reason,
+                        word_starts_s=one.word_starts_s,
                     )
-                    for piece in aligned.pieces
-                    if piece.take and piece.take.key
+                    for one in aligned.segments
+                    if one.take and one.take.key
                 ),
             )
 
@@ -217,10 +215,10 @@ class Finishing:
         return runlog.RunLog(
             job_id=job_run.job_id,
             edition=job_run.record.edition,
-            run_id=self._run_id,
+            run_id=self._context.run_id,
             speedd_version=__version__,
             started_at=datetime.fromtimestamp(job_run.started_at, UTC),
-            finished_at=datetime.fromtimestamp(self._now(), UTC),
+            finished_at=datetime.fromtimestamp(self._context.now(), UTC),
             end=runlog.EndLog(state=runlog.State.PUBLISHED),
             job_attempts=max(1, job_run.record.runs),
             source=runlog.SourceLog(
@@ -288,7 +286,7 @@ class Finishing:
 
 
 def _give_memory_back() -> None:
-    """Have the C library return what mastering no longer needs: glibc keeps some 30 MB. Others lack the call."""
+    """Have glibc return the memory of mastering, of which it keeps some 30 MB. Other C libraries lack the call."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,22 +1,20 @@
-"""One book at work: what its steps share, what may interrupt them, and what an onlooker sees."""
+"""One book at work: what its steps share, what may interrupt them, and what others see of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from speedd.errors import SpeeddError, TryAgainError
 from speedd.ledger import JobRecord
-from speedd.model import Job
 
 
 class Interrupted(TryAgainError):  # noqa: N818 - no fault, like KeyboardInterrupt
-    """The program is stopping; the book goes on at the next start."""
+    """The program is stopping. The book goes on at the next start."""
 
 
 class TurnOver(Interrupted):
-    """The book was spoken for long enough while others waited; it goes on after them."""
+    """The book had its turn while others waited. It goes on after them."""
 
 
 class Cancelled(SpeeddError):  # noqa: N818
@@ -31,7 +29,7 @@ class Control(Protocol):
 
         Raises:
             Interrupted: if the program is stopping.
-            TurnOver: if others come first now.
+            TurnOver: if it has to let others go first.
             Cancelled: if this book was cancelled.
         """
 
@@ -48,7 +46,7 @@ class Estimate:
 
 @dataclass(slots=True)
 class BookProgress:
-    """What an onlooker sees of a book at work."""
+    """How far a book at work is."""
 
     job: str
     name: str
@@ -61,7 +59,7 @@ class BookProgress:
     """Utterances that have a take."""
     total: int = 0
     eta_s: float | None = None
-    """Seconds of work until the book is mastered; time in which its engine makes room for others is not in it."""
+    """Seconds of work until the book is mastered, without the time in which its engine makes room for others."""
     realtime_factor: float | None = None
     estimate: Estimate | None = None
 
@@ -99,20 +97,10 @@ class JobRun:
     reused: int = 0
     """Takes that were there already."""
     repairs: int = 0
-    """Takes that turned out damaged when they were mastered, and were rendered again."""
+    """Takes that mastering found damaged. They were rendered again."""
     warnings: list[str] = field(default_factory=list)
 
     @property
     def job_id(self) -> str:
         """The job's id."""
         return self.record.job.id
-
-
-def cover_path(job: Job) -> Path:
-    """Where reading leaves the cover of a book that has one."""
-    return job.spool / "prepared" / "cover.jpg"
-
-
-def takes_folder(state: Path) -> Path:
-    """Where a state directory keeps its takes."""
-    return state / "takes"

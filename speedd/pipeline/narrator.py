@@ -1,7 +1,7 @@
 """The story of one book, from a source in the spool to an audiobook in the outbox.
 
 Start reading at `Narrator.narrate`. Every step leaves its result in the ledger or on disk before the next begins, so a
-book that was interrupted anywhere goes on where it stopped: what has a take is not rendered again, and the master is
+book that was interrupted goes on where it stopped. An utterance that has a take is not rendered again. The master is
 always made from stored takes.
 """
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from speedd import audio, engines
+from speedd.common.policies import MAX_REPAIRS
+from speedd.common.state_directory import JobFolder
 from speedd.config import Config, EngineSettings, OutputSettings, SpeechSettings, engine_options, with_book_settings
 from speedd.engines.base import EngineInfo
 from speedd.errors import PASSING, ConfigError, EngineError, InputError, SpeeddError, TryAgainError
@@ -27,63 +28,35 @@ from speedd.outbox.names import title_folder
 from speedd.outbox.publishing import find_published
 from speedd.pipeline.eta import EtaEstimator
 from speedd.pipeline.finishing import Finishing
-from speedd.pipeline.job_run import BookProgress, Control, Estimate, JobRun, cover_path, takes_folder
+from speedd.pipeline.job_run import BookProgress, Control, Estimate, JobRun
 from speedd.pipeline.plan_source import read_book_settings
 from speedd.pipeline.preparation import PlanSummary, dump_summary, load_chunks, load_summary, prepare
 from speedd.pipeline.rendering import Rendering, TakeKeys
+from speedd.pipeline.run_context import RunContext
 
 CHARS_PER_SECOND = 15.0
-"""Pace of speech for estimates: hibari's heart reads The Time Machine at about 15 characters a second, with pauses."""
+"""Pace of speech for estimates. hibari's heart reads The Time Machine at about 15 characters a second, with pauses."""
 DEFAULT_REALTIME_FACTOR = 100.0
 """Seconds of audio per second of work, before this machine has narrated anything."""
-
 MASTERING_REALTIME_FACTOR = 150.0
 """Seconds of audio that one core masters per second, before this run has mastered anything."""
-
-MAX_REPAIRS = 100
-"""Damaged takes that are mended in one run of a book; more than that, and the disk is failing."""
 
 
 class Narrator:
     """Narrates books.
 
     Args:
+        context: this run of the program.
         ledger: where every step is recorded.
-        config: what holds for all books.
         executor: gives the executor for an engine's name.
-        log: where events go.
-        run_id: names this run of the program.
-        pinned: what stands above a book's own settings (command line, environment).
-        strict_voice: whether the pinned voice must speak, and no other may stand in for it.
-        chapters: 0-based numbers of the chapters to narrate, for a preview; None for all.
-        now: wall clock, seconds since the epoch.
-        on_progress: told whenever a book's `BookProgress` changed.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        config: Config,
-        *,
-        executor: Callable[[str], Executor],
-        log: Any,
-        run_id: str,
-        pinned: Mapping[str, Any] | None = None,
-        strict_voice: bool = False,
-        chapters: range | None = None,
-        now: Callable[[], float] = time.time,
-        on_progress: Callable[[BookProgress], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, context: RunContext, ledger: Ledger, *, executor: Callable[[str], Executor]) -> None:
+        self._context = context
+        self._config = context.config
+        self._log = context.log
         self._ledger = ledger
-        self._config = config
         self._executor = executor
-        self._log = log
-        self._run_id = run_id
-        self._pinned = pinned
-        self._strict_voice = strict_voice
-        self._chapters = chapters
-        self._now = now
-        self._on_progress = on_progress
         self._mastering_factor = MASTERING_REALTIME_FACTOR * len(os.sched_getaffinity(0))
 
     def narrate(self, record: JobRecord, control: Control) -> Path:
@@ -95,15 +68,16 @@ class Narrator:
             UsageError: if the voice that must speak cannot.
             PublishError: if the outbox will not take it.
             Cancelled: if the book was cancelled.
-            TryAgainError: if something outside passes, or the program is stopping: the job goes back into the queue.
+            TryAgainError: if the program is stopping, or something is in the way that passes. The job is queued again.
         """
-        run = f"{self._run_id}.{record.runs}"
-        job_run = JobRun(record, control, BookProgress(record.job.id, record.job.name), self._now(), run)
+        run_id = f"{self._context.run_id}.{record.runs}"
+        progress = BookProgress(record.job.id, record.job.name)
+        job_run = JobRun(record, control, progress, self._context.now(), run_id)
         self._log.info("job.started", job=job_run.job_id, book=record.job.name, src_path=str(record.job.source))
         try:
             return self._narrate(job_run)
         except SpeeddError:
-            control.check()  # somebody ended it meanwhile, and that counts
+            control.check()  # if somebody ended the book meanwhile, that counts
             raise
         except OSError as error:
             if reason := PASSING.get(error.errno or 0):
@@ -116,46 +90,37 @@ class Narrator:
         summary, config = self._prepare(job_run)
         folder = title_folder(summary.metadata)
         if published := find_published(config.paths.outbox, folder, job_run.job_id, edition=record.edition):
-            return published  # the last run ended between the rename and the ledger
+            return published  # the last run died between the rename and the ledger
         audio_s = self._estimate(job_run, summary, config)
         while True:
             info = self._render(job_run, summary, config, audio_s)
             finishing = Finishing(
-                job_run,
-                ledger=self._ledger,
-                summary=summary,
-                config=config,
-                info=info,
-                run_id=self._run_id,
-                now=self._now,
+                self._context, job_run, ledger=self._ledger, summary=summary, config=config, info=info
             )
             try:
-                mastered = finishing.master(lambda: self._on_progress(job_run.progress))
+                mastered = finishing.master()
             except audio.TakeError as error:
                 self._repair(job_run, error)
             else:
                 self._mastering_factor = mastered.duration_s / max(1e-3, mastered.seconds["wall"])
-                self._tell(job_run, mastered)
+                self._log_mastered(job_run, mastered)
                 return finishing.publish(mastered)
 
     def _prepare(self, job_run: JobRun) -> tuple[PlanSummary, Config]:
-        """Read and plan, unless an earlier run did; return what was found and the book's settings."""
+        """Read and plan, unless an earlier run did. Return what was found and the book's settings."""
         summary = _planned_before(job_run.record, self._config)
         if summary is None:
             self._warm_up(job_run.record.job)
-            self._on_progress(job_run.progress)
-            job = job_run.record.job
-            folder = job.spool / "prepared"
-            ended = _asks_to_end(job_run.control)
-            summary = prepare(
-                job, self._config, folder, pinned=self._pinned, strict_voice=self._strict_voice, ended=ended
-            )
+            self._context.on_progress(job_run.progress)
+            request = self._context.request
+            summary = prepare(job_run.record.job, self._config, request, should_stop=_should_stop(job_run.control))
             job_run.control.check()
+            folder = JobFolder(job_run.record.job.spool)
             chunks = load_chunks(folder)
-            if self._chapters is not None:
-                summary, chunks = _only(self._chapters, summary, chunks)
+            if request.chapters is not None:
+                summary, chunks = _select_chapters(request.chapters, summary, chunks)
             self._ledger.plans.record(job_run.job_id, dump_summary(summary), summary.chapters, chunks)
-            (folder / "chunks.jsonl").unlink()
+            folder.chunks.unlink()
         job_run.timings.read, job_run.timings.plan = summary.read_s, summary.plan_s
         job_run.progress.title = summary.metadata.title
         job_run.warnings += summary.warnings
@@ -171,15 +136,19 @@ class Narrator:
         return summary, book_config(self._config, summary)
 
     def _warm_up(self, job: Job) -> None:
-        """Load the engine that the book asks for while it is read; its language may yet ask for another one."""
+        """Load the engine that the book asks for while it is read. Its language may yet need another one."""
         try:
-            config = with_book_settings(self._config, read_book_settings(job), pinned=self._pinned)
+            config = with_book_settings(self._config, read_book_settings(job), pinned=self._context.request.pinned)
             self._executor(engines.choose(config.engine.name, engine_options(config))[0]).warm()
-        except (ConfigError, EngineError, InputError):  # what is wrong with it is told when it is needed
+        except (ConfigError, EngineError, InputError):  # it is reported where the engine is needed
             return
 
     def _estimate(self, job_run: JobRun, summary: PlanSummary, config: Config) -> float:
-        """Say what the book will take, and wait if there is no room for it; return how long it will be, in seconds."""
+        """Estimate what the book takes. Return how long it will be, in seconds.
+
+        Raises:
+            TryAgainError: if there is no room for it.
+        """
         rendered = self._ledger.takes.progress(job_run.job_id)
         audio_s = rendered.total_chars / CHARS_PER_SECOND / config.speech.speed
         left = 1 - rendered.done_chars / max(1, rendered.total_chars)
@@ -187,7 +156,7 @@ class Narrator:
         published_bytes = audio_s * config.output.bitrate_kbps * 125
         disk_bytes = int(left * audio_s * TAKE_BYTES_PER_SECOND + 2 * published_bytes)
         job_run.progress.estimate = Estimate(audio_s, audio_s / factor, disk_bytes)
-        self._on_progress(job_run.progress)
+        self._context.on_progress(job_run.progress)
         self._log.info(
             "job.planned",
             job=job_run.job_id,
@@ -204,7 +173,7 @@ class Narrator:
         for place in (config.paths.state, config.paths.outbox):
             if not place.is_dir():
                 raise TryAgainError(f"There is no folder {place}.", hint="Is its disk mounted? Else make the folder.")
-            room = shutil.disk_usage(place).free - config.limits.disk_reserve_mb * 2**20
+            room = shutil.disk_usage(place).free - self._context.reserve_bytes
             if room < disk_bytes:
                 raise TryAgainError(
                     f"{place} has too little room: the book needs about {disk_bytes / 2**20:.0f} MB, and"
@@ -214,7 +183,7 @@ class Narrator:
         return audio_s
 
     def _repair(self, job_run: JobRun, error: audio.TakeError) -> None:
-        """A stored take is missing or damaged: have it rendered again, but not for ever."""
+        """Have a take rendered again that is missing or damaged. With too many of them the disk is failing."""
         job_run.repairs += 1
         if job_run.repairs > MAX_REPAIRS:
             raise error
@@ -222,7 +191,7 @@ class Narrator:
         error.path.unlink(missing_ok=True)
         self._ledger.takes.forget([error.path.stem])
 
-    def _tell(self, job_run: JobRun, mastered: audio.Mastered) -> None:
+    def _log_mastered(self, job_run: JobRun, mastered: audio.Mastered) -> None:
         """Log what mastering made, and where its processor time went."""
         self._log.info(
             "job.mastered",
@@ -244,18 +213,9 @@ class Narrator:
         if (unused := unused_style(info, config.speech)) and not job_run.repairs:
             job_run.warnings.append(unused)
             self._log.warning("style.unused", job=job_run.job_id, engine=info.name, reason=unused)
-        rendering = Rendering(
-            job_run,
-            ledger=self._ledger,
-            executor=executor,
-            keys=TakeKeys(info, summary, config),
-            takes=takes_folder(config.paths.state),
-            reserve_bytes=config.limits.disk_reserve_mb * 2**20,
-            eta=EtaEstimator(mastering_s=audio_s / self._mastering_factor),
-            log=self._log,
-            on_progress=lambda: self._on_progress(job_run.progress),
-        )
-        rendering.run()
+        keys = TakeKeys(info, summary, config)
+        eta = EtaEstimator(mastering_s=audio_s / self._mastering_factor)
+        Rendering(self._context, job_run, ledger=self._ledger, executor=executor, keys=keys, eta=eta).run()
         job_run.timings.narrate += time.monotonic() - began
         return info
 
@@ -272,7 +232,7 @@ def book_config(config: Config, summary: PlanSummary) -> Config:
 
 
 def _planned_before(record: JobRecord, config: Config) -> PlanSummary | None:
-    """Return what an earlier run planned; None if none did, or if it was another version of speedd, to plan anew."""
+    """Return what an earlier run planned. None if none did, or if another version of speedd did."""
     if record.summary is None:
         return None
     try:
@@ -280,12 +240,12 @@ def _planned_before(record: JobRecord, config: Config) -> PlanSummary | None:
         book_config(config, summary)
     except (KeyError, TypeError, ValueError):  # pydantic's is a ValueError
         return None
-    # With the private copy the cover may have been collected.
-    return summary if not summary.cover or cover_path(record.job).exists() else None
+    # The cover may have been removed with the private copy.
+    return summary if not summary.cover or JobFolder(record.job.spool).cover.exists() else None
 
 
 def unused_style(info: EngineInfo, speech: SpeechSettings) -> str:
-    """Say which of the style that somebody asked for an engine leaves unused; empty if none."""
+    """Say which settings of the style an engine does not use. Empty if it uses all."""
     unused = []
     if speech.preset != "default" and "exaggeration" not in info.style_fields:
         unused.append(f"the preset {speech.preset}")
@@ -296,18 +256,20 @@ def unused_style(info: EngineInfo, speech: SpeechSettings) -> str:
     return f"The engine {info.name} does not use {' and '.join(unused)}." if unused else ""
 
 
-def _asks_to_end(control: Control) -> Callable[[], bool]:
-    def ended() -> bool:
+def _should_stop(control: Control) -> Callable[[], bool]:
+    def should_stop() -> bool:
         try:
             control.check()
         except SpeeddError:
             return True
         return False
 
-    return ended
+    return should_stop
 
 
-def _only(wanted: range, summary: PlanSummary, chunks: Iterator[Chunk]) -> tuple[PlanSummary, Iterator[Chunk]]:
+def _select_chapters(
+    wanted: range, summary: PlanSummary, chunks: Iterator[Chunk]
+) -> tuple[PlanSummary, Iterator[Chunk]]:
     """Keep some chapters of a plan."""
     kept = range(wanted.start, min(wanted.stop, len(summary.chapters)))
     if not kept:

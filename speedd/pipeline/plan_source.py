@@ -20,6 +20,7 @@ from speedd.config import (
 from speedd.engines.base import EngineInfo
 from speedd.errors import ConfigError, EngineError, InputError, VoiceError
 from speedd.model import Book, Cover, Job, Metadata, Plan, Role, Skipped, Voice
+from speedd.pipeline.run_context import NO_REQUEST, NarrationRequest
 
 if TYPE_CHECKING:
     from speedd.planning import Lexicon
@@ -31,7 +32,7 @@ _CORRECT_SETTINGS = "Correct the settings beside the book and drop it again."
 
 @dataclass(slots=True)
 class Prepared:
-    """A source, read and ready to be planned as its chunks are walked."""
+    """A source that is read. Its plan is made while its chunks are iterated."""
 
     plan: Plan
     engine: str
@@ -43,34 +44,31 @@ class Prepared:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_and_plan(
-    job: Job, config: Config, pinned: Mapping[str, Any] | None = None, *, strict_voice: bool = False
-) -> Prepared:
+def read_and_plan(job: Job, config: Config, request: NarrationRequest = NO_REQUEST) -> Prepared:
     """Read a source and begin its plan, in this process.
 
     Args:
         job: the source.
         config: what holds for all books.
-        pinned: what stands above the book's own settings (command line, environment).
-        strict_voice: whether the pinned voice must speak, and no other may stand in for it.
+        request: what the command line asks for. The chapters in it are ignored.
 
     Raises:
         InputError: if it cannot be narrated.
         EngineError: if the engine it asks for cannot run here.
         UsageError: if the voice that must speak cannot.
     """
-    # Imported here: the parsers are large, and the main process only ever starts the child.
+    # Imported here because the parsers are large and the main process only starts the child.
     from speedd import planning, reading  # noqa: PLC0415
 
     beside = reading.read_beside(job)
     settings, warnings = _settings(job, beside.wishes)
     try:
-        config = with_book_settings(config, settings, pinned=pinned)
+        config = with_book_settings(config, settings, pinned=request.pinned)
     except ConfigError as error:
         raise InputError(error.message, hint=_CORRECT_SETTINGS) from error
     speech = config.speech
     chosen = _chosen(config, settings)
-    if strict_voice:  # before a long book is read
+    if request.strict_voice:  # before a long book is read
         _named_voice(config, chosen)
     book = None
     if job.part(Role.BOOK):
@@ -110,7 +108,7 @@ def read_and_plan(
             book,
             limits=info.limits,
             speech=speech,
-            skips_asked_here="skip" in settings.speech and "skip" not in (pinned or {}).get("speech", {}),
+            skips_asked_here="skip" in settings.speech and "skip" not in request.pinned.get("speech", {}),
             speaks=speaks,
             pronunciations=lexicon,
         )
@@ -121,10 +119,10 @@ def read_and_plan(
         chosen, plan = fitting, planned(fitting.info)
     warnings += plan.warnings
     warnings += lexicon.warnings(frozenset(chosen.info.speaks))
-    if strict_voice:
+    if request.strict_voice:
         voice, doubts = _named_voice(config, chosen), []
     else:
-        voice, doubts = _voice(job, config, settings, plan, chosen, pinned or {})
+        voice, doubts = _voice(job, config, settings, plan, chosen, request.pinned)
     return Prepared(
         plan=plan,
         engine=chosen.name,
@@ -168,7 +166,7 @@ def read_book_settings(job: Job) -> BookSettings:
 
 
 def _settings(job: Job, wishes: Mapping[str, str]) -> tuple[BookSettings, list[str]]:
-    """The book's settings, over what its nfo wishes; a wish that cannot be met is worth a warning."""
+    """The book's settings over those of its nfo, and a warning for each of the nfo's that cannot be used."""
     from pydantic import ValidationError  # noqa: PLC0415
 
     own = read_book_settings(job)
@@ -214,10 +212,12 @@ def _overridden(metadata: Metadata, settings: BookSettings) -> Metadata:
 
 
 def _lexicon(job: Job, config: Config, settings: BookSettings, book: Book | None) -> tuple[Lexicon, list[str]]:
-    """The book's settings over the pronunciations of all books over what the book itself says.
+    """The pronunciations of the book's settings, over those of all books, over those inside the book.
+
+    Wrong ones are left out with a warning, except in the settings.
 
     Raises:
-        InputError: if those of the settings are wrong; others are then left out, with a warning.
+        InputError: if those of the settings are wrong.
     """
     from speedd.planning import Lexicon, load_lexicon  # noqa: PLC0415
 
@@ -261,10 +261,10 @@ def _chosen(config: Config, settings: BookSettings) -> _Chosen:
 
 
 def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
-    """Return the engine that was chosen if it speaks the language, or one that does where any may speak.
+    """Return the chosen engine if it speaks the language. With ``auto`` return one that does.
 
     Raises:
-        InputError: if it does not, naming those that do.
+        InputError: if there is none, naming those that speak it.
     """
     primary = language.replace("_", "-").split("-")[0].lower()
     if not primary or primary in chosen.info.languages:
@@ -292,7 +292,7 @@ def _named_voice(config: Config, chosen: _Chosen) -> Voice:
 def _voice(
     job: Job, config: Config, settings: BookSettings, plan: Plan, chosen: _Chosen, pinned: Mapping[str, Any]
 ) -> tuple[Voice, list[str]]:
-    """The voice that speaks, and what is to be said of it."""
+    """The voice that speaks, and warnings about it."""
     info = chosen.info
     check = engines.sample_check(chosen.name, engine_options(config))
     sample = job.part(Role.VOICE)

@@ -1,8 +1,8 @@
 """Read and plan a source, in a process of its own.
 
-A book is hostile until it is parsed, and what parses it is large: parsers, sentence and language models take more
-memory than the daemon should hold for months. So both stages run in a child with a cap on memory and time, which leaves
-``summary.json`` and ``chunks.jsonl`` and is gone.
+A book is hostile until it is parsed. Parsers, sentence and language models also take more memory than the daemon
+should hold for months. So both stages run in a child with a cap on memory and time. It leaves its result in the job's
+folder and ends.
 """
 
 from __future__ import annotations
@@ -21,25 +21,27 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
+from speedd.common.durable import sync_folder
 from speedd.common.processes import die_with_parent
+from speedd.common.state_directory import JobFolder
 from speedd.config import Config
 from speedd.errors import PASSING, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError, UsageError
 from speedd.execution.pool.process import child_environment
 from speedd.model import Chunk, Job, Metadata, Skipped, Voice
 from speedd.pipeline.plan_source import Prepared, read_and_plan
+from speedd.pipeline.run_context import NO_REQUEST, NarrationRequest
 
 POLL_S = 0.2
-"""How often a wait for the child looks whether it should end."""
+"""How often the wait for the child checks whether to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """What reading and planning found out about a source, but for the chunks themselves."""
+    """What reading and planning found out about a source, without the chunks."""
 
     metadata: Metadata
     chapters: tuple[str, ...]
@@ -54,7 +56,7 @@ class PlanSummary:
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()
     cover: bool = False
-    """Whether ``cover.jpg`` lies beside the chunks."""
+    """Whether there is a cover beside the chunks."""
     header: dict[str, Any] | None = None
     read_s: float = 0.0
     plan_s: float = 0.0
@@ -66,31 +68,28 @@ class PlanSummary:
 def prepare(
     job: Job,
     config: Config,
-    folder: Path,
+    request: NarrationRequest = NO_REQUEST,
     *,
-    pinned: Mapping[str, Any] | None = None,
-    strict_voice: bool = False,
-    ended: Callable[[], bool] = lambda: False,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> PlanSummary:
-    """Read and plan a source in a child process and leave the result in a folder.
+    """Read and plan a source in a child process. The result goes to its `JobFolder`, in place of an older one.
 
     Args:
         job: the source.
-        config: what holds for all books; its limits cap the child.
-        folder: where ``summary.json``, ``chunks.jsonl`` and the cover go; what was there is removed.
-        pinned: what stands above the book's own settings.
-        strict_voice: as of `read_and_plan`.
-        ended: asked several times a second whether to give up.
+        config: what holds for all books. Its limits cap the child.
+        request: what the command line asks for.
+        should_stop: asked several times a second.
 
     Raises:
         InputError: if the source cannot be narrated, or breaks what reads it.
         EngineError: if its engine cannot run here.
         UsageError: if the voice that must speak cannot.
-        TryAgainError: if the child was told to give up or there was no room for it.
+        TryAgainError: if it was told to stop, or there was no room.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    order = pickle.dumps((os.getpid(), job, config, dict(pinned or {}), strict_voice, folder))
+    folder = JobFolder(job.spool)
+    shutil.rmtree(folder.prepared, ignore_errors=True)
+    folder.prepared.mkdir(parents=True)
+    order = pickle.dumps((os.getpid(), job, config, request))
     with _signals_held():
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "speedd.pipeline.preparation"],
@@ -100,25 +99,25 @@ def prepare(
             env=child_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
     try:
-        _wait_for(child, order, config.limits.reader_timeout_s, ended)
+        _wait_for(child, order, config.limits.reader_timeout_s, should_stop)
     finally:
         child.kill()
         child.wait()
     if child.returncode == TryAgainError.exit_code:
-        raise TryAgainError(f"It cannot be read now: the disk of {folder} is full or fails.")
-    if (folder / "fault.json").exists():
-        raise _fault(json.loads((folder / "fault.json").read_text()))
-    if child.returncode != 0 or not (folder / "summary.json").exists():
+        raise TryAgainError(f"It cannot be read now: the disk of {folder.root} is full or fails.")
+    if folder.fault.exists():
+        raise _fault(json.loads(folder.fault.read_text()))
+    if child.returncode != 0 or not folder.summary.exists():
         raise InputError(
             f"Reading it ended the reader (exit code {child.returncode}).",
             hint="The file may be broken in an unusual way, or need more memory than limits.reader_memory_mb allows.",
         )
-    return load_summary(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+    return load_summary(json.loads(folder.summary.read_text(encoding="utf-8")))
 
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """Let a child be born deaf: a Ctrl-C or a systemd that means all of us would end it before it can ignore them."""
+    """Start a child with these signals blocked. Sent to the whole group they would end it before it ignores them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -126,9 +125,9 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, ended: Callable[[], bool]) -> None:
+def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, should_stop: Callable[[], bool]) -> None:
     assert child.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it is dead: its exit code says why
+    with contextlib.suppress(BrokenPipeError):  # the child is dead, and its exit code says why
         child.stdin.write(order)
         child.stdin.close()
     deadline = time.monotonic() + timeout_s
@@ -136,7 +135,7 @@ def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, en
         try:
             child.wait(POLL_S)
         except subprocess.TimeoutExpired:
-            if ended():
+            if should_stop():
                 raise TryAgainError("Reading was interrupted.") from None
             if time.monotonic() > deadline:
                 raise InputError(
@@ -148,19 +147,19 @@ def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, en
 
 
 def main() -> None:
-    """Be the child: read the order from stdin, leave the result or the fault in its folder."""
-    parent, job, config, pinned, strict_voice, folder = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
+    """Run the child: read the order from stdin, leave the result or the fault in the job's folder."""
+    parent, job, config, request = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     die_with_parent(parent)
     memory = config.limits.reader_memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        _answer(partial(read_and_plan, job, config, pinned, strict_voice=strict_voice), folder)
-    except OSError as error:  # the answer cannot be written: the exit code needs no disk
+        _answer(partial(read_and_plan, job, config, request), JobFolder(job.spool))
+    except OSError as error:  # the answer cannot be written, but the exit code needs no disk
         sys.exit(TryAgainError.exit_code if error.errno in PASSING else 1)
 
 
-def _answer(read: Callable[[], Prepared], folder: Path) -> None:
+def _answer(read: Callable[[], Prepared], folder: JobFolder) -> None:
     try:
         _write(read, folder)
     except SpeeddError as error:
@@ -175,14 +174,14 @@ def _answer(read: Callable[[], Prepared], folder: Path) -> None:
         _leave_fault(folder, "InputError", f"It cannot be read ({where[:300]}).", "The file is probably damaged.")
 
 
-def _write(read: Callable[[], Prepared], folder: Path) -> None:
+def _write(read: Callable[[], Prepared], folder: JobFolder) -> None:
     started = time.monotonic()
     prepared = read()
     began = time.monotonic()
     words = chars = chunks = 0
     with ThreadPoolExecutor(1) as pool:
-        cover = pool.submit(_draw_cover, prepared, folder)  # a drawing takes another process a second
-        with (folder / "chunks.jsonl").open("wb") as out:
+        cover = pool.submit(_draw_cover, prepared, folder)  # for a drawing it starts a process that takes a second
+        with folder.chunks.open("wb") as out:
             for chunk in prepared.plan.chunks:
                 out.write(dump_chunk(chunk))
                 words += len(chunk.text.split())
@@ -207,11 +206,11 @@ def _write(read: Callable[[], Prepared], folder: Path) -> None:
         read_s=began - started,
         plan_s=time.monotonic() - began,
     )
-    (folder / "summary.json").write_text(json.dumps(dump_summary(summary)), encoding="utf-8")
+    folder.summary.write_text(json.dumps(dump_summary(summary)), encoding="utf-8")
 
 
-def _draw_cover(prepared: Prepared, folder: Path) -> bool:
-    """Make the cover a JPEG here, where a hostile picture harms nobody; durable before the plan that counts on it."""
+def _draw_cover(prepared: Prepared, folder: JobFolder) -> bool:
+    """Make the cover a JPEG in this child, where a hostile picture does no harm. Durable before the plan names it."""
     from speedd.outbox.cover import to_jpeg  # noqa: PLC0415 - the picture libraries stay out of the main process
 
     if prepared.cover is None:
@@ -223,25 +222,17 @@ def _draw_cover(prepared: Prepared, folder: Path) -> bool:
         return False
     if warning:
         prepared.warnings.append(warning)
-    with (folder / "cover.jpg").open("wb") as out:
+    with folder.cover.open("wb") as out:
         out.write(jpeg)
         out.flush()
         os.fsync(out.fileno())
-    for place in (folder, folder.parent):
-        _fsync_folder(place)
+    for place in (folder.prepared, folder.root):
+        sync_folder(place)
     return True
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _leave_fault(folder: Path, kind: str, message: str, hint: str) -> None:
-    (folder / "fault.json").write_text(json.dumps({"kind": kind, "message": message, "hint": hint}))
+def _leave_fault(folder: JobFolder, kind: str, message: str, hint: str) -> None:
+    folder.fault.write_text(json.dumps({"kind": kind, "message": message, "hint": hint}))
 
 
 def _fault(left: Mapping[str, str]) -> SpeeddError:
@@ -279,9 +270,9 @@ def dump_chunk(chunk: Chunk) -> bytes:
     return _chunks_codec().dump_json((chunk,)) + b"\n"
 
 
-def load_chunks(folder: Path) -> Iterator[Chunk]:
+def load_chunks(folder: JobFolder) -> Iterator[Chunk]:
     """Yield the chunks that `prepare` left."""
-    with (folder / "chunks.jsonl").open("rb") as lines:
+    with folder.chunks.open("rb") as lines:
         for line in lines:
             yield from _chunks_codec().validate_json(line)
 

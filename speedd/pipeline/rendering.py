@@ -1,4 +1,4 @@
-"""Give every utterance of a book a take: adopt what is stored, render the rest, turn down what sounds wrong."""
+"""Give every utterance of a book a take: adopt stored takes, render the rest, turn down what sounds wrong."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 import shutil
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from speedd import audio
+from speedd.common.policies import AUDIBLE_DBFS, MAX_ATTEMPTS
 from speedd.config import Config
 from speedd.engines.base import EngineInfo
 from speedd.errors import EngineError, TryAgainError
@@ -23,21 +23,18 @@ from speedd.model import Failed, Rendered, Utterance
 from speedd.pipeline.eta import EtaEstimator
 from speedd.pipeline.job_run import JobRun
 from speedd.pipeline.preparation import PlanSummary
+from speedd.pipeline.run_context import RunContext
 
-MAX_ATTEMPTS = 3
-"""A take that is turned down is rendered again with the next seed, at most twice."""
 ADOPT_PAGE = 256
 PROGRESS_S = 30.0
 PROGRESS_SHARE = 0.05
-"""Progress is logged this often, whichever comes first."""
+"""How often progress is logged, whichever comes first."""
 ROOM_S = 5.0
-"""How often free space is looked at."""
-AUDIBLE_DBFS = -60.0
-"""A take that peaks below this says nothing."""
+"""How often free space is checked."""
 
 
 class TakeKeys:
-    """Turns pending utterances into what an engine is asked for, with the key their take will have.
+    """Makes the utterances that an engine is asked for, each with the key of its take.
 
     Args:
         info: the engine, as it is loaded.
@@ -54,7 +51,7 @@ class TakeKeys:
         self.fingerprint = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()
 
     def utterance(self, pending: PendingUtterance, attempt: int) -> Utterance:
-        """Return what the engine is asked for at this attempt."""
+        """Return what the engine is asked for at this attempt, 0 for the first."""
         seed = chunk_seed(self._seed, pending.text, pending.occurrence, attempt)
         key = take_key(
             self._info, text=pending.text, voice=self._voice, style=pending.style, seed=seed, language=self._language
@@ -66,47 +63,41 @@ class Rendering:
     """The rendering of one book.
 
     Args:
+        context: this run of the program.
         job_run: the book at work.
         ledger: where takes are recorded.
-        executor: who renders.
-        keys: how utterances get their keys.
-        takes: folder of the stored takes.
-        reserve_bytes: space on their disk that stays free.
+        executor: renders.
+        keys: gives utterances their keys.
         eta: measures the pace.
-        log: where events go.
-        on_progress: called when there is progress.
     """
 
     def __init__(
         self,
+        context: RunContext,
         job_run: JobRun,
         *,
         ledger: Ledger,
         executor: Executor,
         keys: TakeKeys,
-        takes: Path,
-        reserve_bytes: int,
         eta: EtaEstimator,
-        log: Any,
-        on_progress: Callable[[], None],
     ) -> None:
+        self._context = context
+        self._log = context.log
+        self._takes = context.state.takes
         self._job_run = job_run
         self._ledger = ledger
         self._executor = executor
         self._keys = keys
-        self._takes = takes
-        self._reserve_bytes = reserve_bytes
         self._eta = eta
-        self._looked = float("-inf")
-        self._log = log
-        self._on_progress = on_progress
+        self._room_checked_s = float("-inf")
         self._asked: dict[str, tuple[PendingUtterance, int]] = {}
         self._progress = Progress(0, 0, 0, 0)
         self._rendered_s = 0.0
-        self._told = (time.monotonic(), 0.0)
+        self._logged = (time.monotonic(), 0.0)
+        """When progress was last logged, and the share then."""
 
     def run(self) -> None:
-        """Render in rounds until every utterance has its take: the takes turned down in one come again in the next.
+        """Render in rounds until every utterance has its take. What one round turns down, the next renders again.
 
         Raises:
             EngineError: if an utterance cannot be spoken; the message names its chunk.
@@ -114,10 +105,10 @@ class Rendering:
             Cancelled: if the book was cancelled.
         """
         self._ledger.takes.begin(self._job_run.job_id, self._keys.fingerprint)
-        gone = [key for key in self._ledger.takes.used_by(self._job_run.job_id) if not self._path(key).exists()]
-        if gone:
-            self._ledger.takes.forget(gone)
-            self._log.warning("takes.missing", job=self._job_run.job_id, count=len(gone))
+        missing = [key for key in self._ledger.takes.used_by(self._job_run.job_id) if not self._path(key).exists()]
+        if missing:
+            self._ledger.takes.forget(missing)
+            self._log.warning("takes.missing", job=self._job_run.job_id, count=len(missing))
         self._job_run.progress.stage = "narrating"
         self._progress = self._ledger.takes.progress(self._job_run.job_id)
         if not self._job_run.repairs:
@@ -132,9 +123,9 @@ class Rendering:
             self._log.warning("takes.fallback", job=self._job_run.job_id, count=takes, reason=fallback)
 
     def _round(self) -> bool:
-        """Go once over what has no take; return whether anything was rendered."""
+        """Go once over the utterances without a take. Return whether anything was rendered."""
         rendered = False
-        for batch in self._executor.run(self._wanted()):
+        for batch in self._executor.run(self._to_render()):
             if batch:
                 rendered = True
                 self._record(batch)
@@ -145,21 +136,21 @@ class Rendering:
         return rendered
 
     def _check_room(self) -> None:
-        """Stop before the disk is full: others live on it too."""
-        now = time.monotonic()
-        if now - self._looked < ROOM_S:
+        """Pause the book before the disk is full. Others use it too."""
+        now_s = time.monotonic()
+        if now_s - self._room_checked_s < ROOM_S:
             return
-        self._looked = now
+        self._room_checked_s = now_s
         free = shutil.disk_usage(self._takes).free
-        if free < self._reserve_bytes:
+        if free < self._context.reserve_bytes:
             raise TryAgainError(
                 f"The disk of {self._takes} is almost full: {free / 2**20:.0f} MB are free, and"
-                f" {self._reserve_bytes / 2**20:.0f} MB are to stay free (limits.disk_reserve_mb).",
+                f" {self._context.reserve_bytes / 2**20:.0f} MB are to stay free (limits.disk_reserve_mb).",
                 hint="It goes on by itself when there is room.",
             )
 
     def _adopt_stored(self) -> None:
-        """Adopt what is stored before anything is rendered, so that it is known how much there is to render."""
+        """Adopt stored takes before anything is rendered, so that it is known how much is left to render."""
         adopted: list[tuple[PendingUtterance, str, int]] = []
         for pending in self._ledger.takes.pending(self._job_run.job_id):
             utterance, attempt = self._next_attempt(pending)
@@ -171,8 +162,8 @@ class Rendering:
                 self._job_run.control.check()
         self._adopt(adopted)
 
-    def _wanted(self) -> Iterator[Utterance]:
-        """Yield what must be rendered; adopt on the way what was stored meanwhile, and what is as good as it gets."""
+    def _to_render(self) -> Iterator[Utterance]:
+        """Yield what must be rendered. Adopt on the way what was stored meanwhile, and what may not be tried again."""
         adopted: list[tuple[PendingUtterance, str, int]] = []
         noted = False
         for pending in self._ledger.takes.pending(self._job_run.job_id):
@@ -183,7 +174,7 @@ class Rendering:
                 adopted.append((pending, key, attempt))
             else:
                 self._asked[utterance.key] = pending, attempt
-                if not noted:  # so that a chunk which ends the whole program again and again is found
+                if not noted:  # so that a chunk is found which crashes the whole program again and again
                     self._ledger.jobs.note_in_flight(self._job_run.job_id, pending.chunk)
                     noted = True
                 yield utterance
@@ -199,7 +190,11 @@ class Rendering:
         return None, MAX_ATTEMPTS - 1
 
     def _best_key(self, pending: PendingUtterance) -> str:
-        """Every attempt was turned down: return the first that can be heard at all, or give the book up."""
+        """Return the first attempt that can be heard. All of them were turned down.
+
+        Raises:
+            EngineError: if none can be heard.
+        """
         fault = ""
         for attempt in range(MAX_ATTEMPTS):
             key = self._keys.utterance(pending, attempt).key
@@ -211,10 +206,10 @@ class Rendering:
                 self._job_run.warnings.append(warning)
                 self._log.warning("chunk.doubtful", job=self._job_run.job_id, chunk=pending.chunk, reason=fault)
                 return key
-        raise EngineError(f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {fault}")
+        raise _cannot_be_spoken(pending, fault)
 
     def _stored_key(self, utterance: Utterance, pending: PendingUtterance) -> str | None:
-        """Return the key of the good take that is stored, empty if it is one of nothing; None if there is none."""
+        """Return the key of a good stored take. Empty if the take has no audio, None if there is no take."""
         stored = self._ledger.takes.stored(utterance.key)
         if stored is None or (stored.samples and not self._path(stored.key).exists()):
             return None
@@ -234,16 +229,14 @@ class Rendering:
             self._report_progress()
 
     def _record(self, batch: list[Rendered | Failed]) -> None:
-        """Look at what came back and record it in one commit."""
+        """Check what came back and record it in one commit."""
         recorded: list[tuple[int, Rendered, int, str]] = []
         for result in batch:
             asked = result.key if isinstance(result, Failed) else result.utterance_key
             pending, attempt = self._asked.pop(asked)
             if isinstance(result, Failed):
                 if result.final:
-                    raise EngineError(
-                        f"Chunk {pending.chunk} (“{_beginning(pending.text)}”) cannot be spoken: {result.reason}"
-                    )
+                    raise _cannot_be_spoken(pending, result.reason)
                 fault, rendered = result.reason, _no_take(result.key)
             else:
                 rendered = result
@@ -267,7 +260,7 @@ class Rendering:
                     worker=rendered.worker,
                 )
             recorded.append((pending.id, rendered, attempt, fault))
-            if fault and rendered.asked:  # so that the next attempt takes another seed
+            if fault and rendered.asked:  # so that the next attempt has another seed
                 recorded.append((pending.id, replace(rendered, key=asked, size_bytes=0), attempt, fault))
         self._ledger.takes.record(self._job_run.job_id, self._job_run.run_id, recorded)
 
@@ -284,10 +277,10 @@ class Rendering:
         going = self._eta.look(speaking=status.in_flight > 0)
         book.eta_s = self._eta.left_s(progress.total_chars - progress.done_chars)
         book.realtime_factor = self._rendered_s / max(1e-6, self._eta.spoken_s) if self._rendered_s else None
-        self._on_progress()
-        due = going and now - self._told[0] >= PROGRESS_S  # a night of quiet hours needs no line each half minute
-        if due or book.share - self._told[1] >= PROGRESS_SHARE:
-            self._told = (now, book.share)
+        self._context.on_progress(book)
+        due = going and now - self._logged[0] >= PROGRESS_S  # quiet hours need no line each half minute
+        if due or book.share - self._logged[1] >= PROGRESS_SHARE:
+            self._logged = (now, book.share)
             workers = status.workers
             self._log.info(
                 "job.progress",
@@ -317,5 +310,6 @@ def _no_take(key: str) -> Rendered:
     )
 
 
-def _beginning(text: str) -> str:
-    return textwrap.shorten(text, 60, placeholder=" …")
+def _cannot_be_spoken(pending: PendingUtterance, reason: str) -> EngineError:
+    beginning = textwrap.shorten(pending.text, 60, placeholder=" …")
+    return EngineError(f"Chunk {pending.chunk} (“{beginning}”) cannot be spoken: {reason}")

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from speedd.common.state_directory import JobFolder
 from speedd.model import Boundary, Chunk, Segment, Style
 from speedd.pipeline.preparation import dump_chunk, load_chunks
 
@@ -38,13 +39,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chunks", type=int, default=10_000)
     chunks = [chunk(index) for index in range(parser.parse_args().chunks)]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "chunks.jsonl"
+    with tempfile.TemporaryDirectory() as root:
+        folder = JobFolder(Path(root))
+        folder.prepared.mkdir()
         dump_s, lines = seconds_of(lambda: [dump_chunk(one) for one in chunks])
-        file.write_bytes(b"".join(lines))
-        load_s, back = seconds_of(lambda: list(load_chunks(Path(folder))))
+        folder.chunks.write_bytes(b"".join(lines))
+        load_s, back = seconds_of(lambda: list(load_chunks(folder)))
         assert back == chunks
-        size_mb = file.stat().st_size / 1e6
+        size_mb = folder.chunks.stat().st_size / 1e6
     sys.stdout.write(f"{len(chunks)} chunks, {size_mb:.1f} MB: dump {dump_s:.3f} s, load {load_s:.3f} s\n")
 
 

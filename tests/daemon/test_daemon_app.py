@@ -12,6 +12,7 @@ from speedd.daemon.app import App, make_folders, open_ledger
 from speedd.engines.base import find
 from speedd.errors import ConfigError, EngineError, TryAgainError
 from speedd.model import Style, Utterance
+from speedd.pipeline.run_context import RunContext
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def config(tmp_path):
 
 
 def opened(config, **more):
-    return App(config, log=structlog.get_logger(), run_id="r", lock_wait_s=0.1, **more)
+    return App(RunContext(config=config, log=structlog.get_logger(), run_id="r"), lock_wait_s=0.1, **more)
 
 
 def test_a_state_directory_is_one_processs_until_it_lets_go(config):
@@ -71,8 +72,8 @@ def test_a_state_on_a_network_share_is_refused_before_anything_is_made(config, m
 
 
 def test_an_interrupted_copy_is_swept_away_at_the_start(config):
-    with opened(config):
-        leftover = app.spool_folder(config) / ".accepting-x"
+    with opened(config) as one:
+        leftover = one.context.state.spool / ".accepting-x"
         leftover.mkdir()
     with opened(config):
         assert not leftover.exists()

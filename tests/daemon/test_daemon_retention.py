@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from speedd_sandbox import epub, long_story
 
+from speedd.common.state_directory import StateDirectory
 from speedd.config import load_config
-from speedd.daemon.app import ledger_path
 from speedd.daemon.retention import DAY_S, collect
 from speedd.ledger import Ledger, State
 
@@ -22,7 +22,7 @@ def narrated(sandbox):
     sandbox.drop("Clock.epub", epub("Clock"))
     assert sandbox.once().code == 0
     config = load_config(sandbox.config, environment={})
-    ledger = Ledger(ledger_path(config))
+    ledger = Ledger(StateDirectory(config.paths.state).ledger)
     yield sandbox, ledger, config
     ledger.close()
 
@@ -120,7 +120,7 @@ def test_a_book_with_a_cover_comes_back_after_its_copy_was_collected(sandbox):
     (folder / "Clock.epub").write_bytes(epub("Clock"))
     assert sandbox.once().code == 0
     config = load_config(sandbox.config, environment={})
-    ledger = Ledger(ledger_path(config))
+    ledger = Ledger(StateDirectory(config.paths.state).ledger)
     collect(ledger, config, now=after(61))
     ledger.close()
     shutil.rmtree(sandbox.book.folder)

@@ -12,7 +12,7 @@ from speedd_sandbox import wait_until
 from speedd.config import load_config
 from speedd.daemon import Daemon
 from speedd.daemon.app import App
-from speedd.daemon.status import status_path
+from speedd.pipeline.run_context import RunContext
 from speedd.service.notify import Notifier
 
 
@@ -48,14 +48,14 @@ def config(tmp_path):
 @pytest.fixture
 def daemon(config, listener):
     """A daemon at work in this process; ended at the end."""
-    stop, wake = threading.Event(), threading.Event()
+    context = RunContext(config=config, log=structlog.get_logger(), run_id="r")
     notifier = Notifier({"NOTIFY_SOCKET": listener.getsockname(), "WATCHDOG_USEC": "1000000"})
-    with App(config, log=structlog.get_logger(), run_id="r") as app:
-        running = threading.Thread(target=Daemon(app, stop=stop, wake=wake, notifier=notifier).run)
+    with App(context) as app:
+        running = threading.Thread(target=Daemon(app, notifier).run)
         running.start()
-        yield app
-        stop.set()
-        wake.set()
+        yield context
+        context.stop.set()
+        context.wake.set()
         running.join()
     notifier.close()
 
@@ -68,7 +68,7 @@ def test_a_worker_that_no_signal_ends_is_told_by_silence(daemon, listener, monke
     (daemon.config.paths.inbox / "Hangs.txt").write_text("The engine will HANG on it.")
 
     def workers():
-        engines = json.loads(status_path(daemon.config.paths.state).read_text())["engines"]
+        engines = json.loads(daemon.state.status.read_text())["engines"]
         return [worker for engine in engines.values() for worker in engine["workers"]]
 
     wait_until(lambda: any(worker["overdue"] for worker in workers()))

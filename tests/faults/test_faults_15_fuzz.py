@@ -11,10 +11,12 @@ import os
 import pickle
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,10 +24,13 @@ from fault_bench import LONG, Bench, wait_for
 from fault_corpus import PROSE, SECRET, Case, damaged, nasty, special, strange_names, write
 from speedd_sandbox import STORY
 
+from speedd.common.state_directory import JobFolder
 from speedd.config import load_config
 from speedd.inbox import names
 from speedd.model import Job, Part, Role
 from speedd.pipeline import preparation as prepare
+from speedd.pipeline.plan_source import read_and_plan
+from speedd.pipeline.run_context import NO_REQUEST
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(7200 if LONG else 600)]
 
@@ -73,12 +78,13 @@ def _address_space_mb():
 
 
 def _read(case, folder, config, *, here=False):
-    spool, prepared = folder / "spool", folder / "prepared"
-    prepared.mkdir(parents=True)
-    order = pickle.dumps((os.getpid(), job_of(write(case, spool)), config, {}, prepared))
+    job = job_of(write(case, folder / "spool"))
+    left = JobFolder(job.spool)
+    left.prepared.mkdir()
     if here:  # so that what is forked from us has its libraries loaded
-        prepare._write(*pickle.loads(order)[1:3], {}, prepared)
+        prepare._write(partial(read_and_plan, job, config), left)
         return None
+    order = pickle.dumps((os.getpid(), job, config, NO_REQUEST))
     child = os.fork()
     if child == 0:
         try:
@@ -93,13 +99,11 @@ def _read(case, folder, config, *, here=False):
     if not in_time:
         os.kill(child, signal.SIGKILL)
     _, status, usage = os.wait4(child, 0)
-    fault = prepared / "fault.json"
-    left = [path for path in prepared.iterdir() if path.suffix in {".json", ".jsonl"}]
     return Ended(
         status if in_time else -1,
         usage.ru_maxrss / 1024,
-        json.loads(fault.read_text()) if fault.exists() else None,
-        "".join(path.read_text(encoding="utf-8") for path in left),
+        json.loads(left.fault.read_text()) if left.fault.exists() else None,
+        "".join(path.read_text(encoding="utf-8") for path in left.prepared.iterdir() if path != left.cover),
     )
 
 
@@ -148,7 +152,7 @@ def test_damaged_sources_are_refused_with_a_reason_or_read(reader, canary, tmp_p
     assert 0 < refused < BATCH
     assert everything(canary.parent) == before
     assert {path.name for path in tmp_path.iterdir()} == {str(seed) for seed in range(first, first + BATCH)}
-    assert {path.name for path in tmp_path.glob("*/*")} == {"spool", "prepared"}
+    assert {path.name for path in tmp_path.glob("*/*")} == {"spool"}
 
 
 def test_the_nasty_corpus_is_read_within_the_cap_and_nothing_leaks(reader, canary, tmp_path, record_property):
@@ -158,8 +162,7 @@ def test_the_nasty_corpus_is_read_within_the_cap_and_nothing_leaks(reader, canar
         ended = reader(case, tmp_path / str(number))
         wrong += filter(None, [judge(case, ended)])
         most_mb = max(most_mb, ended.rss_mb)
-        for path in (tmp_path / str(number) / "spool").iterdir():
-            path.unlink()
+        shutil.rmtree(tmp_path / str(number) / "spool")
     record_property("figure", f"{number + 1} cases, a reader had {most_mb:.0f} MB at most")
     assert not wrong, "\n".join(wrong)
     assert everything(canary.parent) == before
@@ -221,7 +224,7 @@ def daemon_ends(sandbox):
         yield os.fsdecode(name), {"published": "narrated"}.get(state, state)
 
 
-READER = "from speedd import prepare; prepare.die_with_parent = lambda _: None; prepare.main()"
+READER = "from speedd.pipeline import preparation as prepare; prepare.die_with_parent = lambda _: None; prepare.main()"
 """The reader's child; strace stands between it and us."""
 
 
@@ -236,12 +239,13 @@ def test_a_reader_opens_nothing_but_its_source_and_its_libraries(canary, tmp_pat
     homely = (*libraries, *sys.path[1:], *paths.values(), "/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/")
     for number, case in enumerate(tempting if LONG else tempting[::3]):
         folder = tmp_path / str(number)
-        (folder / "prepared").mkdir(parents=True)
+        job = job_of(write(case, folder / "spool"))
+        JobFolder(job.spool).prepared.mkdir()
         trace = folder / "trace"
         calls = "trace=openat,open,creat,connect,rename,mkdir,unlink,symlink,link"
         subprocess.run(
             [strace, "-f", "-qq", "-e", calls, "-o", trace, sys.executable, "-P", "-c", READER],
-            input=pickle.dumps((os.getpid(), job_of(write(case, folder / "spool")), config, {}, folder / "prepared")),
+            input=pickle.dumps((os.getpid(), job, config, NO_REQUEST)),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             check=True,
         )

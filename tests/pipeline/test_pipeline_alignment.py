@@ -19,11 +19,11 @@ def take(text=SPOKEN, words=WORDS):
     return ChunkTake("k", text, 0, 0, 0.1, "end", 0.0, words)
 
 
-def cues(*pieces, text=TEXT):
-    takes = tuple(piece.take for piece in pieces if piece.take)
+def cues(*segments, text=TEXT):
+    takes = tuple(piece.take for piece in segments if piece.take)
     return [
         (cue.start_s, cue.end_s, cue.text)
-        for cue in AlignedChunk(ChunkRecord(Chunk(0, 0, text, ()), takes), pieces).cues()
+        for cue in AlignedChunk(ChunkRecord(Chunk(0, 0, text, ()), takes), segments).cues()
     ]
 
 

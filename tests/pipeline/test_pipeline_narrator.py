@@ -13,7 +13,7 @@ from speedd_sandbox import STORY_CHUNKS, Sandbox, epub
 
 from speedd.errors import InputError
 from speedd.model import Chunk, Metadata, Voice
-from speedd.pipeline.narrator import _only
+from speedd.pipeline.narrator import _select_chapters
 from speedd.pipeline.preparation import PlanSummary
 
 HEAD = PlanSummary(
@@ -163,11 +163,11 @@ def numbered(*chapters):
 
 
 def test_some_chapters_are_numbered_as_if_they_were_all():
-    summary, chunks = _only(range(1, 3), HEAD, numbered(0, 0, 1, 2, 2))
+    summary, chunks = _select_chapters(range(1, 3), HEAD, numbered(0, 0, 1, 2, 2))
     assert summary.chapters == ("Two", "Three")
     assert [(chunk.index, chunk.chapter, chunk.text) for chunk in chunks] == [(0, 0, "2"), (1, 1, "3"), (2, 1, "4")]
 
 
 def test_chapters_that_are_not_there_are_named():
     with pytest.raises(InputError, match="The book has 3 chapters"):
-        _only(range(3, 9), HEAD, numbered(0))
+        _select_chapters(range(3, 9), HEAD, numbered(0))

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speedd_sandbox import STORY, STORY_CHUNKS, epub, wait_until
 
+from speedd.common.state_directory import JobFolder
 from speedd.config import load_config
 from speedd.errors import DamagedInputError, EngineError, InputError, TryAgainError
 from speedd.model import Job, Metadata, Part, Role
 from speedd.pipeline import plan_source as source
 from speedd.pipeline import preparation as prepare
+from speedd.pipeline.run_context import NarrationRequest
 
 ROLES = {
     ".nfo": Role.NFO,
@@ -59,14 +61,14 @@ def book(settings="", **more):
 
 def test_the_child_leaves_what_it_found_and_the_chunks(write, config, tmp_path):
     job = write(book("[speech.pauses_ms]\nperiod = 123\n"))
-    folder = tmp_path / "prepared"
-    (folder / "left over").mkdir(parents=True)
-    summary = prepare.prepare(job, config, folder)
+    folder = JobFolder(job.spool)
+    (folder.prepared / "left over").mkdir(parents=True)
+    summary = prepare.prepare(job, config)
     assert summary.metadata.title == "Book"
     assert (summary.engine, summary.voice.name, summary.chunks) == ("tone", "sine", STORY_CHUNKS)
     assert summary.words == len(STORY.split()) + 1  # and the opening
     assert summary.config["speech"]["pauses_ms"]["period"] == 123
-    assert not (folder / "left over").exists()
+    assert not (folder.prepared / "left over").exists()
     chunks = list(prepare.load_chunks(folder))
     here = source.read_and_plan(job, config)
     assert chunks == list(here.plan.chunks)
@@ -81,8 +83,9 @@ def test_a_summary_survives_the_ledger(summary):
 
 @given(st.lists(any_chunk(), max_size=3))
 def test_chunks_survive_their_way_out_of_the_child(tmp_path_factory, chunks):
-    folder = tmp_path_factory.mktemp("prepared")
-    (folder / "chunks.jsonl").write_bytes(b"".join(map(prepare.dump_chunk, chunks)))
+    folder = JobFolder(tmp_path_factory.mktemp("job"))
+    folder.prepared.mkdir()
+    folder.chunks.write_bytes(b"".join(map(prepare.dump_chunk, chunks)))
     assert repr(list(prepare.load_chunks(folder))) == repr(chunks)
 
 
@@ -98,14 +101,14 @@ def test_chunks_survive_their_way_out_of_the_child(tmp_path_factory, chunks):
 )
 def test_a_fault_comes_back_from_the_child_as_what_it_is(write, config, tmp_path, files, kind, words):
     with pytest.raises(kind, match=words) as caught:
-        prepare.prepare(write(files), config, tmp_path / "prepared")
+        prepare.prepare(write(files), config)
     assert type(caught.value) is kind
 
 
 def test_an_engine_that_is_not_here_is_no_fault_of_the_book(write, config, tmp_path):
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"name": "parrot"})})
     with pytest.raises(EngineError, match="no engine 'parrot'"):
-        prepare.prepare(write(book()), config, tmp_path / "prepared")
+        prepare.prepare(write(book()), config)
 
 
 def limited(config, **limits):
@@ -115,20 +118,20 @@ def limited(config, **limits):
 def test_a_book_that_needs_more_memory_than_it_may_have_is_refused(write, config, tmp_path):
     job = write({"Book.txt": "It was late, and the sandbox was still. " * 500_000})
     with pytest.raises(InputError, match=r"more memory|ended the reader") as caught:
-        prepare.prepare(job, limited(config, reader_memory_mb=256), tmp_path / "prepared")
+        prepare.prepare(job, limited(config, reader_memory_mb=256))
     assert "limits.reader_memory_mb" in caught.value.hint
 
 
 def test_a_book_that_takes_too_long_is_refused(write, config, tmp_path):
     with pytest.raises(InputError, match=r"longer than 0 s") as caught:
-        prepare.prepare(write(book()), limited(config, reader_timeout_s=0.01), tmp_path / "prepared")
+        prepare.prepare(write(book()), limited(config, reader_timeout_s=0.01))
     assert "limits.reader_timeout_s" in caught.value.hint
 
 
 def test_a_reader_told_to_give_up_does_and_is_gone(write, config, tmp_path):
     before = children()
     with pytest.raises(TryAgainError, match="interrupted"):
-        prepare.prepare(write(book()), config, tmp_path / "prepared", ended=lambda: True)
+        prepare.prepare(write(book()), config, should_stop=lambda: True)
     assert children() == before
 
 
@@ -138,7 +141,7 @@ def test_a_reader_is_deaf_to_what_means_the_main_process_from_its_birth(write, c
     before = children()
 
     def read():
-        outcome.append(prepare.prepare(write(book()), config, tmp_path / "prepared"))
+        outcome.append(prepare.prepare(write(book()), config))
 
     thread = threading.Thread(target=read)
     thread.start()
@@ -157,7 +160,7 @@ def test_a_reader_that_is_killed_refuses_its_book(write, config, tmp_path):
 
     def read():
         try:
-            prepare.prepare(write(book()), config, tmp_path / "prepared")
+            prepare.prepare(write(book()), config)
         except InputError as error:
             faults.append(error)
 
@@ -224,7 +227,7 @@ def test_what_is_pinned_stands_above_the_book(write, config):
     job = write(book('[engine]\nname = "slow"\nvoice = "Cosine"\n[output]\nbitrate_kbps = 96\n'))
     asked = source.read_and_plan(job, config)
     assert (asked.engine, asked.voice.name, asked.config.output.bitrate_kbps) == ("slow", "Cosine", 96)
-    pinned = source.read_and_plan(job, config, {"engine": {"name": "tone", "voice": "sine"}})
+    pinned = source.read_and_plan(job, config, NarrationRequest({"engine": {"name": "tone", "voice": "sine"}}))
     assert (pinned.engine, pinned.voice.name, pinned.config.output.bitrate_kbps) == ("tone", "sine", 96)
 
 
@@ -309,7 +312,9 @@ def test_what_all_books_skip_need_not_be_in_each(write, config):
     assert found.plan.chapters == ("One",)
     assert found.warnings == []
     pinned = {"speech": {"skip": "Index"}}
-    over = source.read_and_plan(write({"Book.md": text, "Book.toml": '[speech]\nskip = ["Notes"]\n'}), config, pinned)
+    over = source.read_and_plan(
+        write({"Book.md": text, "Book.toml": '[speech]\nskip = ["Notes"]\n'}), config, NarrationRequest(pinned)
+    )
     assert over.plan.chapters == ("Foreword", "One")
     assert over.warnings == []
 

@@ -110,7 +110,7 @@ def _bound(report: dict[str, Any]) -> Iterator[str]:
     unused_s = sum(stage["idle_core_s"] for stage in stages)
     whole_s = sum(stage["wall_s"] for stage in stages)
     yield (
-        f"WaitingSource bounds it: it left {unused_s:.1f} of {whole_s * cores:.1f} core seconds unused, most of it"
+        f"Waiting bounds it: it left {unused_s:.1f} of {whole_s * cores:.1f} core seconds unused, most of it"
         f" ({idlest['idle_core_s']:.1f}) in {idlest['name']}. The first take came {bound['first_take_s']:.1f} s"
         f" after the plan was ready. Of the processor time {share:.0%} goes into {largest}."
     )

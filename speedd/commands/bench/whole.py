@@ -11,20 +11,22 @@ import json
 import os
 import resource
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from structlog.typing import FilteringBoundLogger
 
 from speedd import inbox
 from speedd.commands.bench.machine import cpu_s, memory_mb
 from speedd.commands.bench.material import private_config
 from speedd.commands.book import the_candidate
 from speedd.daemon import BookControl
-from speedd.daemon.app import App, spool_folder
+from speedd.daemon.app import App
 from speedd.ledger import State
 from speedd.pipeline.job_run import BookProgress
+from speedd.pipeline.run_context import NarrationRequest, RunContext
 
 
 class Recorder:
@@ -83,33 +85,36 @@ def narrate(order: dict[str, Any]) -> dict[str, Any]:
 
     recorder = Recorder(worker_pids)
     chapters = range(order["chapters"]) if order["chapters"] else None
-    with App(config, log=recorder, run_id="bench", make_inbox=False) as app:
+    log = cast(FilteringBoundLogger, recorder)
+    request = NarrationRequest(chapters=chapters)
+    context = RunContext(config=config, log=log, run_id="bench", request=request, on_progress=recorder.show)
+    with App(context, make_inbox=False) as app:
         apps.append(app)
-        job = inbox.accept(the_candidate(Path(order["source"])), spool_folder(config))
+        job = inbox.accept(the_candidate(Path(order["source"])), context.state.spool)
         app.ledger.jobs.add(job, state=State.RUNNING)
         row = app.ledger.jobs.get(job.id)
         assert row is not None
-        folder = app.narrator(chapters=chapters, on_progress=recorder.show).narrate(row, BookControl(threading.Event()))
+        folder = app.narrator().narrate(row, BookControl(context.stop))
         app.ledger.jobs.set_state(job.id, State.PUBLISHED, published=folder)
         recorder.begin("ended")
         memory = {"main": memory_mb(os.getpid()), "workers": recorder.workers_memory}
-    log = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run_log = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     stages = {
         name: {"wall_s": until[1] - since, "cpu_s": until[2] - cpu}
         for (name, since, cpu), until in zip(recorder.stages, recorder.stages[1:], strict=False)
     }
     return {
-        "audio_s": log["audio_s"],
+        "audio_s": run_log["audio_s"],
         "stages": stages,
-        "read_s": log["stages_s"]["read"],
-        "plan_s": log["stages_s"]["plan"],
+        "read_s": run_log["stages_s"]["read"],
+        "plan_s": run_log["stages_s"]["plan"],
         "first_take_s": recorder.first_s["chunk.rendered"] - recorder.first_s["job.planned"],
         "workers_cpu_s": recorder.workers_cpu_s,
-        "synthesize_s": sum(chunk["render_s"] for chunk in log["chunks"]),
+        "synthesize_s": sum(chunk["render_s"] for chunk in run_log["chunks"]),
         "mastering_cpu_s": recorder.fields["job.mastered"]["cpu_s"],
         "encoded_again": recorder.fields["job.mastered"]["encoded_again"],
-        "utterances": sum(len(chunk["takes"]) for chunk in log["chunks"]),
-        "loudness": log["loudness"],
+        "utterances": sum(len(chunk["takes"]) for chunk in run_log["chunks"]),
+        "loudness": run_log["loudness"],
         "m4b_bytes": sum(path.stat().st_size for path in folder.glob("*.m4b")),
         "memory": memory,
     }
