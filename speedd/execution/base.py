@@ -1,4 +1,4 @@
-"""The executor: utterances go in, facts about stored takes come out. Where the workers stand is its own business."""
+"""The executor: utterances go in, facts about stored takes come out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class WorkerState(StrEnum):
     """What a worker is doing."""
 
-    STOPPED = "stopped"  # not started yet, or given back after a time without work
-    WAITING = "waiting"  # died; will be started again after a pause
+    STOPPED = "stopped"  # not started yet, or ended after a time without work
+    WAITING = "waiting"  # died, and will be started again after a pause
     LOADING = "loading"
     IDLE = "idle"
     BUSY = "busy"
@@ -38,17 +38,17 @@ class WorkerStatus:
     uncommitted: int
     """Utterances sent to it that the caller of `run` has not committed yet, those in flight included."""
     overdue: bool
-    """True if it is past its deadline and has not been replaced."""
+    """Whether it is past its deadline and has not been replaced."""
     card: str = ""
-    """Its graphics card, as ``CUDA_VISIBLE_DEVICES`` names it; empty where the engine decides."""
+    """Its graphics card, as ``CUDA_VISIBLE_DEVICES`` names it. Empty where the engine decides."""
     rows: int = 0
     """Utterances in its engine."""
     rows_cap: int = 0
-    """How many could be, by its memory and by what went wrong so far; 0 if it is not running."""
+    """How many could be, by its memory and by what went wrong so far. 0 if it is not running."""
     free_bytes: int = 0
     """Free memory of its device, other programs counted, as the engine last read it."""
     used_bytes: int = 0
-    """What it has taken of that memory: on a CPU its resident memory."""
+    """What it has taken of that memory. On a CPU its resident memory."""
     held_bytes: int = 0
     """What its rows hold, where the engine tells."""
     tokens_per_s: float = 0.0
@@ -73,11 +73,11 @@ class ExecutorStatus:
     """Takes stored since the start."""
     failed: int
     broken: bool = False
-    """True if nobody looks after the workers any more: it takes no work, and another one has to take its place."""
+    """Whether its supervisor has failed. It takes no more work, and another executor has to take its place."""
 
     @property
     def healthy(self) -> bool:
-        """False if a worker is stuck and nobody has replaced it, or nobody would."""
+        """False if a worker is stuck and was not replaced, or the supervisor has failed."""
         return not (self.broken or any(worker.overdue for worker in self.workers))
 
 
@@ -94,10 +94,10 @@ class Executor(Protocol):
     def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
         """Render utterances in any order, one result for each, and yield results as they arrive.
 
-        Now and then, while nothing arrives, it yields an empty batch, so that the caller can look around.
+        While nothing arrives it yields an empty batch now and then, so that the caller can check other things.
 
         The iterable is pulled lazily, in the caller's thread. **Asking for the next batch says that the one before is
-        committed**: only then does the executor take on more, which bounds what a crash can cost. Closing the iterator
+        committed**. Only then does the executor take on more, which bounds what a crash can cost. Closing the iterator
         drops what is left of this run.
 
         Raises:

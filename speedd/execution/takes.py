@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from speedd.model import Style, Voice
 
 KEY_VERSION = 2
-"""Raised when the same facts come to sound different, or are stored in another way."""
+"""Raised when takes of the same facts sound different from then on, or are stored in another way."""
 
 TAKE_BYTES_PER_SECOND = 26_000
 """What a second of a take needs on disk, for estimates: hibari's speech at 24 kHz, 16 bits, in FLAC."""
@@ -94,5 +94,5 @@ def discard_partial_files(root: Path, *, pid: int | None = None) -> None:
     for path in (root / PARTIAL_FOLDER).glob("*"):
         writer = path.suffix.removeprefix(".")
         if writer == str(pid) or (pid is None and not Path("/proc", writer).exists()):
-            with suppress(OSError):  # it is in nobody's way: a disk that fails now may be mended later
+            with suppress(OSError):  # it does no harm, and a disk that fails now may be mended later
                 path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import pytest
 
 from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.pool.settings import PoolSettings
 
 
 @pytest.fixture
@@ -10,9 +11,9 @@ def pool(tmp_path):
     """Makes pools, and closes them whatever happens."""
     made = []
 
-    def make(engine, settings=None, **options):
-        options = {"takes": tmp_path / "takes", "workers": 2} | options
-        made.append(WorkerPool(engine, settings or {}, **options))
+    def make(engine, options=None, *, yield_policy=None, **settings):
+        settings = {"takes": tmp_path / "takes", "options": options or {}, "workers": 2} | settings
+        made.append(WorkerPool(PoolSettings(engine, **settings), yield_policy))
         return made[-1]
 
     yield make

@@ -8,7 +8,7 @@ import pytest
 from execution_pools import results, utterance, utterances
 
 from speedd.errors import EngineError, TryAgainError, VoiceError
-from speedd.execution.pool.pool import PoolTimes
+from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.protocol import WorkerLimits
 from speedd.execution.takes import fallback_key, take_path
 from speedd.model import Failed, Rendered, Voice

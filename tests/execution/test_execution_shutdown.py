@@ -9,7 +9,7 @@ from speedd_sandbox import wait_until
 
 from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
-from speedd.execution.pool.pool import PoolTimes
+from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.pool.yield_policy import QuietHours, YieldPolicy
 from speedd.model import Voice
 

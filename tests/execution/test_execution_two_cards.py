@@ -9,19 +9,19 @@ from execution_pools import utterance
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from speedd.common.policies import (
+    FAILED_STARTS_TO_GIVE_UP,
+    FRUITLESS_DEATHS_TO_GIVE_UP,
+    LONGEST_BACK_OFF_S,
+    REST_S,
+)
 from speedd.config import GpuSettings
 from speedd.engines import find
 from speedd.engines.base import Budget
 from speedd.errors import EngineError
 from speedd.execution.base import WorkerState
 from speedd.execution.pool import supervisor
-from speedd.execution.pool.deadlines import PoolTimes
-from speedd.execution.pool.restarts import (
-    FAILED_STARTS_TO_GIVE_UP,
-    FRUITLESS_DEATHS_TO_GIVE_UP,
-    LONGEST_BACK_OFF_S,
-    REST_S,
-)
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.pool.supervisor import Supervisor
 from speedd.execution.pool.work_queue import WorkQueue
 from speedd.execution.pool.yield_policy import YieldPolicy
@@ -121,19 +121,12 @@ class Bench:
         self.events, self.ties = [], count()
         self.queue = WorkQueue()
         self.info = find("card").describe({})
+        cards = [str(number) for number in range(workers)]
         self.supervisor = Supervisor(
             self.queue,
             self.info,
-            {},
-            engine="card",
-            takes=folder,
-            workers=workers,
-            nice=0,
-            cards=[str(number) for number in range(workers)],
-            times=PoolTimes(),
-            limits=WorkerLimits(ahead=AHEAD),
+            PoolSettings("card", folder, workers=workers, cards=cards, limits=WorkerLimits(ahead=AHEAD)),
             yield_policy=YieldPolicy(GpuSettings()),
-            waits=True,
             clock=lambda: self.clock,
         )
         self.slots = self.supervisor._slots

@@ -16,6 +16,7 @@ from typing import Any
 from speedd.commands.bench.machine import cpu_s
 from speedd.execution.base import WorkerState
 from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.takes import take_key
 from speedd.model import Rendered, Style, Utterance
 
@@ -29,7 +30,7 @@ def speak(order: dict[str, Any]) -> dict[str, float]:
     """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cores"]])  # the workers inherit it
     takes = Path(order["folder"])
-    pool = WorkerPool(order["engine"], {}, takes=takes, workers=order["workers"])
+    pool = WorkerPool(PoolSettings(order["engine"], takes, workers=order["workers"]))
     try:
         pool.warm()
         while any(worker.state is not WorkerState.IDLE for worker in pool.status().workers):

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class ContentionMonitor:
-    """Looks now and then at who needs the cards, and what the clock says.
+    """Asks the yield policy now and then, and tells the workers.
 
     Args:
         yield_policy: decides.
@@ -36,11 +36,11 @@ class ContentionMonitor:
 
     @property
     def due_s(self) -> float:
-        """When it looks again, on the monotonic clock; infinite if there is nothing to look at."""
+        """When it looks again, on the monotonic clock. Infinite if there is nothing to look at."""
         return self._look_at_s if self._needed else math.inf
 
-    def _tell(self, slot: WorkerSlot, child: WorkerProcess, yield_level: YieldLevel) -> None:
-        """Tell a worker what its new yield level asks of it."""
+    def _send_level(self, slot: WorkerSlot, child: WorkerProcess, yield_level: YieldLevel) -> None:
+        """Send a worker the order that goes with its new yield level."""
         if yield_level is YieldLevel.LEAVE:
             child.send(Stop())
             slot.leaving = True
@@ -49,7 +49,7 @@ class ContentionMonitor:
             child.send(Release(shrink=yield_level is not YieldLevel.WORK))
 
     def check(self) -> str:
-        """Make room for others, or take it back; say why nobody may begin anything, if nobody may."""
+        """Make room for others, or take it back. Return why no worker may start anything. Empty if one may."""
         if self._clock() < self.due_s:
             return ""
         self._look_at_s = self._clock() + CHECK_S
@@ -69,7 +69,7 @@ class ContentionMonitor:
                 reason=slot.yield_reason or "all is free",
             )
             if slot.child is not None and not slot.leaving:
-                self._tell(slot, slot.child, yield_level)
+                self._send_level(slot, slot.child, yield_level)
             slot.yield_level = yield_level
         able = [slot for slot in self._slots if not slot.restarts.gave_up]
         return able[0].yield_reason if able and all(slot.yield_level >= YieldLevel.PAUSE for slot in able) else ""

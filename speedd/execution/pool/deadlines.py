@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from speedd.common.policies import END_DEADLINE_S, LOAD_DEADLINE_S
 from speedd.execution.base import WorkerState
 from speedd.execution.pool.pace import Pace
 
@@ -18,19 +19,19 @@ class PoolTimes:
     """How patient a pool is, in seconds."""
 
     chunk_s: float = 60.0
-    """What an engine has at least, from the moment it takes an utterance until its take is stored; longer texts and
-    slower engines get more (see `Pace`)."""
-    load_s: float = 600.0
+    """What an engine has at least, from taking an utterance until its take is stored. Longer texts and slower engines
+    get more (see `Pace`)."""
+    load_s: float = LOAD_DEADLINE_S
     """What an engine has to load, and to get ready for a voice."""
-    end_s: float = 10.0
-    """From when a worker is known to end, with nothing in its engine, until it is gone: torch takes a second or two."""
+    end_s: float = END_DEADLINE_S
+    """What a worker has to end, once its engine is empty."""
     heartbeat_s: float = 1.0
     idle_release_s: float = 600.0
-    """Workers without work for so long are ended: only that gives their memory back."""
+    """Workers without work for so long are ended. Only that gives their memory back."""
 
 
 class Deadlines:
-    """Knows by when each worker must have shown something.
+    """Knows by when each worker must have sent something.
 
     Args:
         times: how patient the pool is.
@@ -42,15 +43,15 @@ class Deadlines:
         self._pace = Pace(times.chunk_s, s_per_char)
 
     def note(self, task: Task, render_s: float) -> None:
-        """Take in what an utterance took."""
+        """Take note of what an utterance took."""
         self._pace.note(len(task.utterance.text), render_s)
 
     def of(self, slot: WorkerSlot) -> float:
-        """Say when a worker must have shown something, on the monotonic clock; infinite if it owes nothing."""
+        """Return when a worker must have sent something, on the monotonic clock. Infinite if nothing is due."""
         started = [(task, task.started_s) for task in slot.outstanding if task.started_s is not None]
         if slot.fault or (slot.leaving and not started):
             return slot.since_s + self._times.end_s
-        if slot.state is WorkerState.LOADING or slot.warming:  # with its voice an engine may load its model, or anew
+        if slot.state is WorkerState.LOADING or slot.warming:  # for a voice an engine may load its model anew
             return slot.since_s + self._times.load_s
         if not slot.outstanding:
             return math.inf

@@ -1,4 +1,4 @@
-"""What a supervisor and its workers say to each other about work: what is sent to whom, and what comes back."""
+"""The dispatcher: which utterance goes to which worker, and what their reports mean."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TOKENS_SMOOTHING = 0.2
-"""Share of the newest reading in the tokens a second that are told."""
+"""Share of the newest reading in the reported tokens per second."""
 
 
 class Dispatcher:
-    """Sends utterances to workers and writes their reports on the slots and the queue, whose lock is held.
+    """Sends utterances to workers, and enters their reports into slots and queue. Expects the queue's lock to be held.
 
     Args:
         queue: where the work is.
-        slots: the places of the workers.
+        slots: of the workers.
         info: the engine, as it describes itself.
         takes: folder in which takes are stored.
         ahead: utterances beyond its rows that a worker of a GPU engine holds to choose from.
@@ -63,7 +63,7 @@ class Dispatcher:
         clock: Callable[[], float],
     ) -> None:
         self.info = info
-        """The engine, as a worker loaded it, or as it describes itself until one has."""
+        """The engine, as it describes itself until a worker has loaded it."""
         self.rendered = 0
         self.failed = 0
         self._queue = queue
@@ -95,7 +95,7 @@ class Dispatcher:
             slot.child.send(Speak(task.utterance))
 
     def _next_pair(self) -> tuple[Task, WorkerSlot] | None:
-        """Choose what is spoken next, and where; suspects go first, each to a worker that has nothing else."""
+        """Choose what is spoken next, and where. Suspects go first, each to a worker that has nothing else."""
         slots = [
             slot
             for slot in self._slots
@@ -117,19 +117,19 @@ class Dispatcher:
         return None
 
     def _may_try(self, slot: WorkerSlot, suspect: Task) -> bool:
-        """Whether a suspect may go to a worker: to one where it saw a death only if it has seen one everywhere."""
+        """Whether a suspect may go to a worker. Slots where no worker died of it come first."""
         return slot not in suspect.died_on or not any(
             other.is_up for other in self._slots if other not in suspect.died_on
         )
 
     def _window(self, slot: WorkerSlot) -> int:
         if slot.restarts.deaths:
-            return 1  # until it has shown that it can speak, no more than one utterance can become suspect there
+            return 1  # until it has answered, at most one utterance can become a suspect there
         rows = slot.gauge.rows_cap if slot.gauge else 1
         return window(rows, self.info.device, ahead=self._ahead)
 
     def hear(self, slot: WorkerSlot, report: object) -> None:
-        """Take note of what a worker says."""
+        """Take note of a worker's report."""
         match report:
             case Ready():
                 slot.state = WorkerState.IDLE

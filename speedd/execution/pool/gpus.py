@@ -1,4 +1,4 @@
-"""The graphics cards of this machine as NVIDIA's management library sees them, every program's memory included."""
+"""The memory of this machine's graphics cards, used by any program, as NVIDIA's library NVML reports it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 CONTEXT_BYTES = 400 << 20
-"""What a CUDA context takes beside what torch counts: 300 to 500 MiB by card and driver."""
+"""What a CUDA context takes beside what torch counts. It is 300 to 500 MiB by card and driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class CardUse:
     ours: int
     """What our workers on it hold."""
     told: bool = False
-    """Whether that is what they said of themselves, up to a heartbeat ago, and about right."""
+    """Whether the workers reported `ours` themselves, up to a heartbeat ago. Then it is only about right."""
 
     @property
     def others_bytes(self) -> int:
@@ -47,10 +47,10 @@ class Cards(Protocol):
 
         Args:
             card: as ``CUDA_VISIBLE_DEVICES`` names it: a number or a UUID.
-            workers: ours on it, by their pids. With each what it says it has taken, for where the driver does not know
-                our processes; 0 if it says nothing.
+            workers: ours on it: by pid, the bytes that each reports. They count where the driver does not know our
+                processes. 0 if a worker reports nothing.
         Returns:
-            None if that cannot be told.
+            None if that is not known.
         """
 
 
@@ -88,16 +88,16 @@ class NvmlGpus:
         except nvml.NVMLError:
             return None
         seen = [held[pid] for pid in workers if held.get(pid) is not None]
-        if seen or not workers:  # who is not seen beside those that are has taken nothing yet
+        if seen or not workers:  # a worker that NVML does not list beside others has taken nothing yet
             return CardUse(int(memory.total), int(memory.free), int(sum(seen)))
-        if all(workers.values()):  # in a container the driver knows our processes by other numbers
+        if all(workers.values()):  # in a container the driver knows our processes by other pids
             ours = sum(workers.values()) + len(workers) * CONTEXT_BYTES
             return CardUse(int(memory.total), int(memory.free), ours, told=True)
         return None
 
 
 def visible_cards(environment: Mapping[str, str] | None = None, driver: Path = DRIVER) -> tuple[str, ...]:
-    """Name the cards that a CUDA program would see here; empty if that is not known."""
+    """Name the cards that a CUDA program would see here. Empty if that is not known."""
     environment = os.environ if environment is None else environment
     chosen = environment.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:

@@ -1,17 +1,17 @@
-"""The worker pool: shares a few engine workers among the books that are open, and survives the workers' deaths.
+"""The worker pool: shares a few engine workers among the open books, and survives the workers' deaths.
 
-Callers of `WorkerPool.run` and the supervisor's thread meet at the queue: a caller pulls its utterances, puts them up
-and waits for results; the supervisor's thread alone talks to workers.
+Callers of `WorkerPool.run` and the supervisor's thread share the work queue. A caller adds its utterances and waits for
+results. Only the supervisor's thread talks to workers.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from speedd.config import Config, GpuSettings, engine_options
 from speedd.engines.base import EngineInfo, find
@@ -19,6 +19,7 @@ from speedd.errors import TryAgainError
 from speedd.execution.base import ExecutorStatus
 from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.pool.gpus import NvmlGpus, visible_cards
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.pool.supervisor import Supervisor
 from speedd.execution.pool.work_queue import Run, Task, WorkQueue
 from speedd.execution.pool.yield_policy import QuietHours, YieldPolicy
@@ -27,8 +28,6 @@ from speedd.execution.takes import discard_partial_files
 
 if TYPE_CHECKING:
     from speedd.model import Failed, Rendered, Utterance
-
-__all__ = ["PoolTimes", "WorkerPool", "configured_pool"]
 
 EMPTY_BATCH_S = 5.0
 """A caller of `run` for whom nothing arrives gets an empty batch this often."""
@@ -41,17 +40,17 @@ def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) ->
         engine: name of an installed engine.
         config: what holds for all books.
         takes: folder in which takes are stored.
-        waits: see `WorkerPool`.
+        waits: see `PoolSettings`.
     Raises:
         EngineError: if there is no such engine, or it cannot run here.
     """
     settings = config.workers
     cards = visible_cards()
     quiet = QuietHours.read(settings.quiet_hours) if settings.quiet_hours else None
-    return WorkerPool(
+    pool = PoolSettings(
         engine,
+        takes,
         engine_options(config),
-        takes=takes,
         workers=config.engine.workers,
         nice=settings.nice,
         times=PoolTimes(chunk_s=config.limits.chunk_deadline_s, idle_release_s=settings.idle_unload_s),
@@ -63,30 +62,20 @@ def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) ->
             ahead=settings.ahead,
         ),
         cards=cards,
-        yield_policy=YieldPolicy(config.gpu, cards=NvmlGpus() if cards else None, quiet=quiet),
         waits=waits,
     )
+    return WorkerPool(pool, YieldPolicy(config.gpu, cards=NvmlGpus() if cards else None, quiet=quiet))
 
 
 class WorkerPool:
     """Runs utterances through engine workers; implements `Executor`.
 
-    Workers start when there is work. At any moment a CPU worker has at most one utterance more than its engine
-    speaks at once that the caller of `run` has not committed, two with hibari: what a kill of everything costs.
+    Workers start when there is work. Of what a CPU worker has been sent, the caller of `run` has at most one utterance
+    more not committed than the engine speaks at once. A kill of everything costs that: with hibari two a worker.
 
     Args:
-        engine: name of an installed engine.
-        options: passed to the engine; picklable.
-        takes: folder in which takes are stored.
-        workers: how many; 0 for as many as there are cores for an engine that wants one core each, one for
-            each graphics card, or one.
-        nice: added to the nice value of workers while their engine works on the CPU, so that the rest of the machine
-            goes first. One on a card only feeds that, and would let it idle.
-        times: how patient it is.
-        limits: what bounds each worker.
-        cards: graphics cards, as ``CUDA_VISIBLE_DEVICES`` names them, one to a worker in turn; for a CUDA engine only.
-        yield_policy: when workers make room for others; by default never.
-        waits: whether books wait while all workers make room, or end with a `TryAgainError`.
+        settings: what to run.
+        yield_policy: when workers make room for others. By default never.
         clock: monotonic seconds.
     Raises:
         EngineError: if there is no such engine, or it cannot run here.
@@ -94,51 +83,36 @@ class WorkerPool:
 
     def __init__(
         self,
-        engine: str,
-        options: Mapping[str, Any],
-        *,
-        takes: Path,
-        workers: int = 0,
-        nice: int = 0,
-        times: PoolTimes | None = None,
-        limits: WorkerLimits | None = None,
-        cards: Sequence[str] = (),
+        settings: PoolSettings,
         yield_policy: YieldPolicy | None = None,
-        waits: bool = True,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        info = find(engine).describe(options)
+        info = find(settings.engine).describe(settings.options)
         on_cpu = info.device == "cpu"
-        cards = cards if info.device.startswith("cuda") else ()
-        limits = limits or WorkerLimits()
-        self._queue = WorkQueue()
-        self._supervisor = Supervisor(
-            self._queue,
-            info,
-            options,
-            engine=engine,
-            takes=takes,
-            workers=workers or (len(os.sched_getaffinity(0)) if on_cpu and info.shares_cores else max(1, len(cards))),
-            nice=nice,
-            times=times or PoolTimes(),
-            limits=replace(limits, reserve_bytes=0) if on_cpu else limits,
+        cards = settings.cards if info.device.startswith("cuda") else ()
+        workers = len(os.sched_getaffinity(0)) if on_cpu and info.shares_cores else max(1, len(cards))
+        settings = replace(
+            settings,
+            workers=settings.workers or workers,
             cards=cards,
-            yield_policy=yield_policy or YieldPolicy(GpuSettings()),
-            waits=waits,
-            clock=clock,
+            limits=replace(settings.limits, reserve_bytes=0) if on_cpu else settings.limits,
         )
-        discard_partial_files(takes)
+        self._queue = WorkQueue()
+        policy = yield_policy or YieldPolicy(GpuSettings())
+        self._supervisor = Supervisor(self._queue, info, settings, yield_policy=policy, clock=clock)
+        discard_partial_files(settings.takes)
 
     @property
     def info(self) -> EngineInfo:
-        """The engine, as a worker loaded it, or as it describes itself until one has."""
+        """The engine, as it describes itself until a worker has loaded it."""
         return self._supervisor.dispatch.info
 
     def warm(self) -> None:
         """Start the workers; see `Executor.warm`."""
         with self._queue.lock:
             self._supervisor.warm()
-        self._supervisor.ring()
+        self._supervisor.notify()
 
     def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
         """Render utterances; see `Executor.run`."""
@@ -160,7 +134,7 @@ class WorkerPool:
         finally:
             with self._queue.lock:
                 self._queue.close(run)
-            self._supervisor.ring()
+            self._supervisor.notify()
 
     def status(self) -> ExecutorStatus:
         """Describe the pool at this moment."""
@@ -183,7 +157,7 @@ class WorkerPool:
         self._supervisor.stop()
 
     def _pull(self, run: Run, source: Iterator[Utterance]) -> bool:
-        """Pull as much as the workers could take on; say whether the source may hold more."""
+        """Pull as much as the workers could take on. Return whether the source may hold more."""
         try:
             while len(run.waiting) < self._supervisor.dispatch.places:
                 utterance = next(source, None)
@@ -193,10 +167,10 @@ class WorkerPool:
                     self._queue.add(run, utterance)
             return True
         finally:
-            self._supervisor.ring()
+            self._supervisor.notify()
 
     def _await_results(self, run: Run) -> list[tuple[Rendered | Failed, Task]]:
-        """Wait for results of what was pulled, for a while; an empty list if there are none."""
+        """Wait a while for results of what was pulled. An empty list if there are none."""
         with self._queue.lock:
             self._supervisor.begin()
             while not run.ready and run.unanswered and run.error is None:
@@ -211,4 +185,4 @@ class WorkerPool:
         with self._queue.lock:
             for _, task in batch:
                 self._queue.release(task)
-        self._supervisor.ring()
+        self._supervisor.notify()

@@ -1,24 +1,23 @@
-"""When a dead worker is replaced, and when its place is given up on. Pure: the clock is the caller's."""
+"""When a dead worker is replaced, and when its slot is given up. Pure: the clock is the caller's."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from speedd.common.policies import (
+    FAILED_STARTS_TO_GIVE_UP,
+    FIRST_BACK_OFF_S,
+    FRUITLESS_DEATHS_TO_GIVE_UP,
+    LONGEST_BACK_OFF_S,
+)
 
 if TYPE_CHECKING:
     from speedd.errors import EngineError
 
-FAILED_STARTS_TO_GIVE_UP: Final = 5
-FRUITLESS_DEATHS_TO_GIVE_UP: Final = 15
-"""Deaths in a row without one answer. Five bad texts in a row reach it."""
-FIRST_BACK_OFF_S: Final = 0.1
-LONGEST_BACK_OFF_S: Final = 30.0
-REST_S: Final = 600.0
-"""How long a place is left alone that was given up on while others work."""
-
 
 class Restarts:
-    """Counts how the workers in one place die: each fruitless death doubles the wait for the next start."""
+    """Counts how the workers of one slot die. Each death without an answer doubles the pause before the next start."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -34,11 +33,11 @@ class Restarts:
         self.refusal = None
 
     def answered(self) -> None:
-        """Take note of an answer: what is tried brings something."""
+        """Take note of an answer."""
         self.deaths = 0
 
     def died(self, *, loading: bool) -> float:
-        """Take note of a death; return the seconds to wait before the worker is replaced."""
+        """Take note of a death. Return the seconds to wait before the worker is replaced."""
         self.total += 1
         self._failed_starts += loading
         self.deaths += 1
@@ -46,7 +45,7 @@ class Restarts:
 
     @property
     def gave_up(self) -> bool:
-        """Whether it has come to the point where no book should wait for another try here."""
+        """Whether no book should wait for another start in this slot."""
         return (
             self.refusal is not None
             or self._failed_starts >= FAILED_STARTS_TO_GIVE_UP
@@ -54,6 +53,6 @@ class Restarts:
         )
 
     def forget(self) -> None:
-        """Begin anew: the books that waited were told."""
+        """Count anew, once the books that waited were told."""
         self._failed_starts = self.deaths = 0
         self.refusal = None

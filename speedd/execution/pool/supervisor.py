@@ -1,4 +1,4 @@
-"""The supervisor: engine workers in their slots, and the one thread that starts them, hears them and reaps them."""
+"""The supervisor: engine workers in their slots, and the one thread that starts, reads and reaps them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import wait
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
+from speedd.common.policies import DEATHS_TO_FAIL, NO_ROOM_PAUSE_S, OVERDUE_S, REST_S, STOP_S
 from speedd.errors import PASSING, EngineError, SpeeddError, TryAgainError
 from speedd.execution.base import WorkerState, WorkerStatus
 from speedd.execution.pool.contention import ContentionMonitor
-from speedd.execution.pool.deadlines import Deadlines, PoolTimes
+from speedd.execution.pool.deadlines import Deadlines
 from speedd.execution.pool.dispatcher import Dispatcher
 from speedd.execution.pool.process import WorkerProcess
-from speedd.execution.pool.restarts import REST_S
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.pool.work_queue import Task, WorkerSlot, WorkQueue
 from speedd.execution.pool.yield_policy import YieldLevel, YieldPolicy
-from speedd.execution.protocol import Release, Setup, Stop, WorkerLimits
+from speedd.execution.protocol import Release, Setup, Stop
 from speedd.execution.takes import discard_partial_files
 from speedd.model import Failed
 
@@ -33,31 +33,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-DEATHS_TO_FAIL = 3
-"""An utterance in the engine at so many deaths of a worker is taken to be the cause."""
-NO_ROOM_PAUSE_S = 30.0
-"""How long a device is left alone on which not even one row fits."""
-STOP_S = 0.7
-"""How long workers may take to end by themselves before they are killed."""
-OVERDUE_S = 10.0
-"""How far past its deadline a worker is still no sign that the supervisor itself is stuck."""
-
 
 class Supervisor:
-    """Engine workers. Its public methods expect the queue's lock to be held, but for `ring` and `stop`.
+    """Engine workers. Its public methods expect the queue's lock to be held, except `notify` and `stop`.
 
     Args:
         queue: where the work is.
         info: the engine, as it describes itself.
-        options: passed to the engine.
-        takes: folder in which takes are stored.
-        workers: how many.
-        nice: added to the workers' nice value while their engine works on the CPU.
-        cards: the graphics cards on which they work in turn; empty to leave that to the engine.
-        times: how patient it is.
-        limits: what bounds each worker.
-        yield_policy: when they make room for others.
-        waits: whether books wait while all workers make room, or are told to come again.
+        settings: what to run, with the number of workers.
+        yield_policy: when workers make room for others.
         clock: monotonic seconds.
     """
 
@@ -65,38 +49,40 @@ class Supervisor:
         self,
         queue: WorkQueue,
         info: EngineInfo,
-        options: Mapping[str, Any],
+        settings: PoolSettings,
         *,
-        engine: str,
-        takes: Path,
-        workers: int,
-        nice: int,
-        cards: Sequence[str],
-        times: PoolTimes,
-        limits: WorkerLimits,
         yield_policy: YieldPolicy,
-        waits: bool,
         clock: Callable[[], float],
     ) -> None:
         self.closing = False
-        """Set to end the thread; it sets it itself when it fails."""
+        """Set to end the thread. The thread sets it itself when it fails."""
         self._queue = queue
-        self._setup = Setup(0, engine, dict(options), takes, info.device, nice, times.heartbeat_s, limits)
-        self._times = times
-        self._deadlines = Deadlines(times, info.patient_s_per_char)
+        self._setup = Setup(
+            0,
+            settings.engine,
+            dict(settings.options),
+            settings.takes,
+            info.device,
+            settings.nice,
+            settings.times.heartbeat_s,
+            settings.limits,
+        )
+        self._times = settings.times
+        self._deadlines = Deadlines(settings.times, info.patient_s_per_char)
         self._clock = clock
-        self._slots = [WorkerSlot(index, cards[index % len(cards)] if cards else "") for index in range(workers)]
+        cards = settings.cards or ("",)
+        self._slots = [WorkerSlot(index, cards[index % len(cards)]) for index in range(settings.workers)]
         self.dispatch = Dispatcher(
             queue,
             self._slots,
             info,
-            takes=takes,
-            ahead=limits.ahead,
+            takes=settings.takes,
+            ahead=settings.limits.ahead,
             deadlines=self._deadlines,
             clock=clock,
         )
         self._contention = ContentionMonitor(yield_policy, self._slots, clock)
-        self._waits = waits
+        self._waits = settings.waits
         self._thread: threading.Thread | None = None
         self._expected = 0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -124,7 +110,7 @@ class Supervisor:
         self._expected = len(self._slots)
         self.begin()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Tell the thread that the queue has changed."""
         with self._queue.lock:
             if self._wake >= 0:
@@ -132,7 +118,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End the workers and the thread; runs must have been failed before."""
-        self.ring()
+        self.notify()
         if self._thread is not None:
             self._thread.join()
         with self._queue.lock:
@@ -143,21 +129,21 @@ class Supervisor:
     # --- the thread ------------------------------------------------------------------------------------------------
 
     def _supervise(self) -> None:
-        # Children inherit the mask: a Ctrl-C at their birth, before they can ignore it, would kill them.
+        # Children inherit the mask. Without it a Ctrl-C would kill one that does not ignore the signal yet.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
-            while self._turn():
+            while self._step():
                 pass
-        except Exception as error:  # the boundary of the thread: callers must not wait for it for ever
+        except Exception as error:  # the boundary of the thread. Callers must not wait for ever
             with self._queue.lock:
                 self.closing = self._broken = True
-                self._queue.fail_all(_in_plain_words(error))
+                self._queue.fail_all(_error_for_books(error))
             log.exception("executor.failed")
         finally:
             self._stop_all()
 
-    def _turn(self) -> bool:
-        """Do what can be done, wait until something happens, take note of it; False at the end."""
+    def _step(self) -> bool:
+        """Do what can be done, then wait until something happens. Return False at the end."""
         with self._queue.lock:
             if self.closing:
                 return False
@@ -166,21 +152,21 @@ class Supervisor:
                 self._queue.fail_all(TryAgainError(f"The engine makes room for others: {held_up}."))
             self._start_workers()
             self.dispatch.send()
-            lines = {slot.child.connection: slot for slot in self._slots if slot.child}
+            connections = {slot.child.connection: slot for slot in self._slots if slot.child}
             timeout_s = self._timeout_s()
-        heard = wait([self._wake, *lines], timeout_s)
+        ready = wait([self._wake, *connections], timeout_s)
         with self._queue.lock:
-            if self._wake in heard:
+            if self._wake in ready:
                 os.eventfd_read(self._wake)
-            for line, slot in lines.items():
-                if line in heard:
+            for connection, slot in connections.items():
+                if connection in ready:
                     self._receive(slot)
             self._end_overdue()
             self._release_idle()
         return True
 
     def _timeout_s(self) -> float | None:
-        """How long nothing can happen unless a worker or a caller does something."""
+        """How long nothing is due unless a worker or a caller does something."""
         now_s = self._clock()
         moments = [self._deadlines.of(slot) for slot in self._slots if slot.child]
         if self._queue.waiting:
@@ -192,7 +178,7 @@ class Supervisor:
         return None if soonest_s == math.inf else max(0.0, soonest_s - now_s) + 0.001
 
     def _receive(self, slot: WorkerSlot) -> None:
-        """Read all that a worker has to say, its death included."""
+        """Read all that a worker has sent, its end included."""
         assert slot.child is not None
         try:
             while slot.child.connection.poll():
@@ -203,7 +189,7 @@ class Supervisor:
         except (EOFError, OSError):
             self._reap(slot)
 
-    # --- life and death --------------------------------------------------------------------------------------------
+    # --- starts and ends --------------------------------------------------------------------------------------------
 
     def _start_workers(self) -> None:
         """Start workers for which there is work, unless they died just now."""
@@ -217,7 +203,7 @@ class Supervisor:
                 try:
                     alone = self.dispatch.info.device == "cpu" and self.dispatch.info.shares_cores
                     slot.child = WorkerProcess(setup, single_threaded=alone, card=slot.card)
-                except OSError as error:  # no memory, processes or files left: that passes
+                except OSError as error:  # no memory, processes or files are left, which passes
                     self._queue.fail_all(TryAgainError(f"No engine can be started now: {error.strerror}."))
                     return
                 slot.state = WorkerState.LOADING
@@ -229,7 +215,7 @@ class Supervisor:
                 log.debug("worker.started", worker=slot.index, pid=slot.child.pid)
 
     def _reap(self, slot: WorkerSlot) -> None:
-        """Give a dead worker's work to others, and plan its replacement."""
+        """Put a dead worker's work back into the queue, and plan its replacement."""
         assert slot.child is not None
         end = slot.child.reap()
         reason = slot.fault or end
@@ -244,7 +230,7 @@ class Supervisor:
                 if innocent or task.started_s is None:
                     task.run.waiting.appendleft(task)
                 else:
-                    self._judge(task, slot, reason)
+                    self._retry_or_fail(task, slot, reason)
         if left:
             return
         if slot.no_room:
@@ -258,7 +244,7 @@ class Supervisor:
             self._give_up_on(slot, back_off_s)
 
     def _give_up_on(self, slot: WorkerSlot, back_off_s: float) -> None:
-        """Leave a place to itself for a long while; books are told only if there is no other to work for them."""
+        """Set a slot aside for a long while. If no other slot can work, fail the runs."""
         if not all(other.child is None and other.restarts.gave_up for other in self._slots):
             slot.start_at_s = self._clock() + REST_S
             log.warning("worker.set_aside", worker=slot.index, reason=slot.fault, again_in_s=REST_S)
@@ -273,7 +259,7 @@ class Supervisor:
             other.start_at_s = self._clock() + back_off_s
 
     def _wait_for_room(self, slot: WorkerSlot) -> None:
-        """Leave a full device alone for a while; without another worker the books wait as well."""
+        """Leave a full device alone for a while. If there is no other worker, the books wait as well."""
         slot.start_at_s = self._clock() + NO_ROOM_PAUSE_S
         log.warning("worker.no_room", worker=slot.index, reason=slot.no_room, again_in_s=NO_ROOM_PAUSE_S)
         if not any(other.child for other in self._slots):
@@ -281,8 +267,8 @@ class Supervisor:
             hint = "It goes on by itself when other programs need less memory."
             self._queue.fail_all(TryAgainError(message, hint=hint))
 
-    def _judge(self, task: Task, slot: WorkerSlot, reason: str) -> None:
-        """Decide what becomes of an utterance that was in the engine of a dead worker."""
+    def _retry_or_fail(self, task: Task, slot: WorkerSlot, reason: str) -> None:
+        """Try an utterance again alone that was in the engine of a dead worker. Fail it if that happened too often."""
         task.died_on.append(slot)
         if len(task.died_on) < DEATHS_TO_FAIL:
             self._queue.suspects.appendleft(task)
@@ -305,12 +291,12 @@ class Supervisor:
                 log.debug("worker.released", worker=slot.index)
 
     def _idle_since_s(self, slot: WorkerSlot) -> float:
-        """Since when a worker has had no work and will not have any soon; infinite if that is not so."""
+        """Since when a worker has had no work, if none is to be expected. Else infinite."""
         waits = self._queue.runs and slot.yield_level < YieldLevel.PAUSE
         return slot.since_s if slot.state is WorkerState.IDLE and not waits else math.inf
 
     def _stop_all(self) -> None:
-        """End the workers: those that speak after a moment, whatever they do."""
+        """End the workers. Kill those that do not end at once."""
         with self._queue.lock:
             children = [slot.child for slot in self._slots if slot.child]
             for child in children:
@@ -326,8 +312,8 @@ class Supervisor:
                 slot.empty(WorkerState.STOPPED)
 
 
-def _in_plain_words(error: Exception) -> SpeeddError:
-    """Say to the books what ended the supervisor: what passes lets them wait for another supervisor."""
+def _error_for_books(error: Exception) -> SpeeddError:
+    """Return what books are told when the supervisor fails. If the cause passes, they wait for another supervisor."""
     if isinstance(error, MemoryError):
         return TryAgainError("The machine is out of memory.")
     if isinstance(error, OSError) and (reason := PASSING.get(error.errno or 0)):

@@ -1,7 +1,6 @@
-"""Who wants what spoken: the runs that are open, what of them waits, and the credits that bound what a crash can cost.
+"""The work queue: the open runs, their waiting tasks, and the credits that bound what a crash can cost.
 
-Plain bookkeeping under one lock, between the callers' threads and the supervisor's. Every method expects the lock to be
-held.
+It is shared by the callers' threads and the supervisor's. Every method expects the lock to be held.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """An utterance on its way."""
+    """An utterance to be spoken."""
 
     utterance: Utterance
     run: Run
     slot: WorkerSlot | None = None
-    """Whose credit it holds."""
+    """The slot whose credit it holds."""
     died_on: list[WorkerSlot] = field(default_factory=list)
-    """Where workers died while their engine had it, once for each death."""
+    """The slots whose workers died while their engine had it, once for each death."""
     started_s: float | None = None
     """Monotonic time at which an engine took it."""
 
@@ -48,18 +47,18 @@ class Run:
     held: int = 0
     """Sent to workers and not committed."""
     served: int = 0
-    """Its last turn, as a count: the one that waited longest goes first."""
+    """The count of assignments at its last one. The run that waited longest goes first."""
     error: SpeeddError | None = None
     closed: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class WorkerSlot:
-    """A place for a worker. It outlives the processes that fill it: what they stored still waits to be committed."""
+    """A slot for a worker. It outlives its worker processes, whose takes may still have to be committed."""
 
     index: int
     card: str = ""
-    """The graphics card on which its workers work; empty where the engine decides."""
+    """The graphics card of its workers. Empty where the engine decides."""
     child: WorkerProcess | None = None
     state: WorkerState = WorkerState.STOPPED
     outstanding: list[Task] = field(default_factory=list)
@@ -77,20 +76,20 @@ class WorkerSlot:
     start_at_s: float = 0.0
     """When it may be filled again."""
     fault: str = ""
-    """Why its worker is about to end, where that is known, or has ended. Empty once it is started again."""
+    """Why its worker is about to end or has ended, where that is known. Empty once it is started again."""
     no_room: str = ""
-    """Why it had to give up for now: no memory on its device. Empty once it is started again."""
+    """Why there was no memory on its device. Empty once it is started again."""
     yield_level: YieldLevel = YieldLevel.WORK
     yield_reason: str = ""
-    """Why it makes room for others; empty if it does not."""
+    """Why it makes room for others. Empty if it does not."""
     leaving: bool = False
     """Whether its worker was told to end, so that others have its memory."""
     warming: str = ""
-    """The voice for which its engine gets ready."""
+    """The voice for which its engine gets ready. Empty if it is ready."""
 
     @property
     def is_up(self) -> bool:
-        """Whether it has a worker that speaks, or soon will."""
+        """Whether it has a worker that speaks or soon will."""
         return self.child is not None and not (self.fault or self.leaving) and self.yield_level < YieldLevel.PAUSE
 
     def empty(self, state: WorkerState) -> None:
@@ -102,7 +101,7 @@ class WorkerSlot:
         self.state = state
 
     def describe(self, overdue: bool) -> WorkerStatus:
-        """Say how it is."""
+        """Describe its worker."""
         gauge = self.gauge
         return WorkerStatus(
             index=self.index,
@@ -135,19 +134,19 @@ class WorkerSlot:
         return self.no_room or (f"{how}: {self.fault}" if self.fault else "")
 
     def find(self, key: str) -> Task:
-        """Find an utterance that the worker has; two of one key sound the same, so either may stand for the other."""
+        """Find an utterance that the worker has. Two of one key sound the same, so either will do."""
         return next(task for task in self.outstanding if task.utterance.key == key)
 
 
 class WorkQueue:
-    """The runs of a pool."""
+    """The open runs of a pool."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.runs: list[Run] = []
         self.suspects: deque[Task] = deque()
-        """In an engine when it died. They go first and alone, until it is known which of them was the cause."""
-        self._turn = 0
+        """Tasks in an engine when its worker died. They go first and alone, until the cause is known."""
+        self._assigned = 0
 
     def open(self) -> Run:
         """Add a run."""
@@ -156,7 +155,7 @@ class WorkQueue:
         return run
 
     def close(self, run: Run) -> None:
-        """Drop what is left of a run. What workers are speaking of it comes to nothing when it is done."""
+        """Drop what is left of a run. Results of what workers still speak are dropped later."""
         run.closed = True
         run.waiting.clear()
         self.suspects = deque(task for task in self.suspects if task.run is not run)
@@ -171,19 +170,19 @@ class WorkQueue:
         return len(self.suspects) + sum(len(run.waiting) for run in self.runs if run.error is None)
 
     def add(self, run: Run, utterance: Utterance) -> None:
-        """Let an utterance wait for a worker."""
+        """Queue an utterance."""
         run.waiting.append(Task(utterance, run))
         run.unanswered += 1
 
     def next_task(self) -> Task | None:
-        """Choose what is spoken next: of the run that has the least in hand, of these the one served longest ago."""
+        """Take the next task of the run with the fewest uncommitted tasks, or of these the one served longest ago."""
         runs = [run for run in self.runs if run.waiting and run.error is None]
         return min(runs, key=lambda run: (run.held, run.served)).waiting.popleft() if runs else None
 
     def assign(self, task: Task, slot: WorkerSlot) -> None:
-        """Give an utterance to a worker, on the worker's credit."""
-        self._turn += 1
-        task.run.served = self._turn
+        """Give a task to a worker, on the worker's credit."""
+        self._assigned += 1
+        task.run.served = self._assigned
         task.run.held += 1
         task.slot = slot
         task.started_s = None
@@ -200,14 +199,14 @@ class WorkQueue:
             task.run.changed.notify()
 
     def release(self, task: Task) -> None:
-        """Let the worker take on another utterance in place of this one."""
+        """Give the worker's credit back, so that it can take another utterance."""
         if task.slot is not None:
             task.slot.uncommitted -= 1
             task.slot = None
             task.run.held -= 1
 
     def put_back(self, task: Task) -> bool:
-        """Take an utterance from a dead worker; return whether anyone still wants it."""
+        """Take a task from a dead worker. Return whether its run still wants it."""
         self.release(task)
         return not task.run.closed and task.run.error is None
 

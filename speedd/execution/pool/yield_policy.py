@@ -1,4 +1,4 @@
-"""When a worker makes room for others: by what they use of its card, and by the hour."""
+"""When a worker makes room for others, by what they use of its card and by the hour."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from datetime import datetime, time
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from speedd.common.policies import CALM_S
 from speedd.execution.pool.gpus import Cards, CardUse
 
 if TYPE_CHECKING:
     from speedd.config import GpuSettings
 
-CALM_S = 60.0
-"""How long others must have used less before a worker takes more again: a game that loads a level is not over."""
 CHECK_S = 2.0
-"""How often is looked."""
+"""How often the cards are looked at."""
 
 
 class YieldLevel(IntEnum):
-    """What a worker may do, the most considerate last."""
+    """What a worker may do, from all to nothing."""
 
     WORK = 0
     SHRINK = 1  # half of the rows
@@ -31,7 +30,7 @@ class YieldLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """A span of the day in local time; it may go past midnight."""
+    """A span of the day in local time. It may go past midnight."""
 
     start: time
     end: time
@@ -50,14 +49,14 @@ class QuietHours:
         return hours
 
     def cover(self, moment: time) -> bool:
-        """Whether a moment lies in it; the end does not."""
+        """Whether a moment lies in it. The end does not."""
         if self.start < self.end:
             return self.start <= moment < self.end
         return moment >= self.start or moment < self.end
 
 
 class YieldPolicy:
-    """Decides for each card; workers become more considerate at once and bolder only after a calm while.
+    """Decides for each card. Workers take less at once, and more only after a calm time.
 
     Args:
         settings: from which share of a card in others' use a worker shrinks, pauses and leaves.
@@ -87,10 +86,10 @@ class YieldPolicy:
         return self._quiet is not None or (on_cards and self._cards is not None)
 
     def judge(self, card: str, workers: Mapping[int, int], now_s: float) -> tuple[YieldLevel, str]:
-        """Say what the workers on a card may do, and why if not all.
+        """Return what the workers on a card may do, and why if not all.
 
         Args:
-            card: their card; empty for CPU workers.
+            card: their card. Empty for CPU workers.
             workers: those that run, as `Cards.look` wants them.
             now_s: monotonic clock.
         """
@@ -116,8 +115,8 @@ class YieldPolicy:
         return YieldLevel.SHRINK if squeezed or use.others > settings.shrink_above else YieldLevel.WORK
 
     def _is_squeezed(self, card: str, use: CardUse, workers: Mapping[int, int]) -> bool:
-        """Whether others have taken of the reserve: of a card that is ours but for that they can never use much."""
-        if not workers or use.told:  # some hundred MB are not to be read from figures of different moments
+        """Whether others have taken some of the reserve. On a card whose other memory is ours they cannot use more."""
+        if not workers or use.told:  # figures of different moments cannot tell some hundred MB
             self._least_bytes.pop(card, None)
             return False
         least_bytes = self._least_bytes[card] = min(use.others_bytes, self._least_bytes.get(card, use.others_bytes))

@@ -100,18 +100,17 @@ def _serve(
     *,
     nice: int,
 ) -> None:
-    """Do what there is to do, until there is nothing more or no room for any of it.
+    """Serve requests until no more come, or there is no room for any.
 
     Args:
-        engine: which does it.
-        requests: what there is to do.
-        memory: what is done about memory.
+        engine: speaks.
+        requests: what to speak.
+        memory: reacts to a lack of memory.
         writer: where takes go.
         connection: to the parent.
-        nice: added to the nice value of the engine of a card while it works on the CPU. Only a privileged process could
-            take it away again when the engine is back on the card, which would then wait for its turn on the CPU: so
-            it works there in a thread of its own. That alone is nice, with the threads that it starts: on Linux each
-            has its own nice value (setpriority(2)).
+        nice: added to the nice value of the engine of a card while a fallback lets it work on the CPU. It works there
+            in a thread of its own, because only a privileged process could lower the value again. On Linux each thread
+            has its own (setpriority(2)), and the threads that it starts inherit it.
     """
     while (task := requests.next_task()) is not None:
         if isinstance(task, Release):
@@ -121,21 +120,21 @@ def _serve(
         memory.review()
         try:
             if memory.fallback_device == "cpu":
-                with ThreadPoolExecutor(1, "engine", os.nice, (nice,)) as aside:
-                    aside.submit(_work_off, engine, task, requests, memory, writer, connection).result()
+                with ThreadPoolExecutor(1, "engine", os.nice, (nice,)) as cpu_thread:
+                    cpu_thread.submit(_speak_in_voice, engine, task, requests, memory, writer, connection).result()
             else:
-                _work_off(engine, task, requests, memory, writer, connection)
+                _speak_in_voice(engine, task, requests, memory, writer, connection)
         except DeviceFullError as error:
-            in_hand = requests.in_hand
-            order = memory.note_out_of_memory(max(1, len(in_hand)))
-            if in_hand:
-                requests.give_back(in_hand, OUT_OF_MEMORY)
+            running = requests.running
+            order = memory.note_out_of_memory(max(1, len(running)))
+            if running:
+                requests.give_back(running, OUT_OF_MEMORY)
             if order is Answer.GIVE_UP:
                 connection.send(NoRoom(error.message))
                 return
 
 
-def _work_off(
+def _speak_in_voice(
     engine: Engine,
     voice: Voice,
     requests: RequestQueue,
@@ -143,7 +142,7 @@ def _work_off(
     writer: TakeWriter,
     connection: ParentConnection,
 ) -> None:
-    """Speak what waits for a voice, and whatever else comes, until something has to change in the engine.
+    """Speak in a voice, and in any other warm one, until something has to change in the engine.
 
     Raises:
         DeviceFullError: if there is no room for that.
@@ -156,7 +155,7 @@ def _work_off(
 def _make_ready(
     engine: Engine, voice: Voice, requests: RequestQueue, memory: WorkerMemory, connection: ParentConnection
 ) -> bool:
-    """Change what is due in the engine and prewarm the voice; fail what waits for a voice that cannot be used.
+    """Apply the fallbacks that are due and prewarm the voice. Fail what waits for a voice that cannot be used.
 
     Returns:
         Whether it can be spoken with.
@@ -190,13 +189,13 @@ def _speak(
     """Let the engine speak until the request queue closes.
 
     Raises:
-        DeviceFullError: if a single row was too much, whatever holds.
+        DeviceFullError: if a single row was too much, even with all fallbacks.
     """
     answers = engine.synthesize(requests)
     for answer in answers:
         match answer:
             case OutOfMemory():
-                order = memory.note_out_of_memory(len(requests.in_hand))
+                order = memory.note_out_of_memory(len(requests.running))
                 requests.give_back(answer.keys, OUT_OF_MEMORY)
                 if order is Answer.GIVE_UP:
                     raise DeviceFullError("There is not enough free memory for a single row.")
@@ -206,8 +205,8 @@ def _speak(
             case _ if np.isfinite(answer.wave).all() or not requests.retry_once(answer.key):
                 memory.note_success()
                 writer.put(answer, requests.finished(answer.key), memory.fallback)
-    if requests.in_hand:
-        raise RuntimeError(f"the engine left {len(requests.in_hand)} utterances without an answer")
+    if requests.running:
+        raise RuntimeError(f"the engine left {len(requests.running)} utterances without an answer")
 
 
 def _receive(requests: RequestQueue, connection: ParentConnection) -> None:
@@ -220,7 +219,7 @@ def _receive(requests: RequestQueue, connection: ParentConnection) -> None:
         requests.stop()
         connection.receive()
     except EOFError:
-        os._exit(1)  # the parent is gone: whatever is being spoken is for nobody
+        os._exit(1)  # the parent is gone, so nobody waits for what is being spoken
 
 
 def _beat(requests: RequestQueue, connection: ParentConnection, period_s: float) -> None:

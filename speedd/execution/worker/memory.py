@@ -1,4 +1,4 @@
-"""What a worker does about memory: it watches its engine's budget, gives way, falls back, and recovers."""
+"""What a worker does when memory gets short: fewer rows, then fallbacks, and back again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WorkerMemory:
-    """The engine's throttle, and the fallbacks that hold in it.
+    """The engine's throttle, and its active fallbacks.
 
     Args:
         engine: a loaded engine.
@@ -32,25 +32,25 @@ class WorkerMemory:
         self._numerics = {one.name: one.numerics for one in allowed}
         self._throttle = Throttle(tuple(one.name for one in allowed), regrow_after_s=limits.regrow_after_s)
         self._lock = threading.Lock()
-        """The engine's thread and the one of the heartbeat both use the throttle."""
+        """The engine's thread and the heartbeat's both use the throttle."""
         self._shrink = False
-        self.holding: tuple[str, ...] = ()
-        """The fallbacks that hold in the engine."""
+        self.active: tuple[str, ...] = ()
+        """The fallbacks that the engine uses."""
 
     @property
     def fallback(self) -> str:
-        """What differs from the engine's own numerics now, for `Rendered.fallback`."""
-        return ", ".join(f"{name}={value}" for name, value in sorted(self._changed(self.holding).items()))
+        """The numerics that differ from the engine's own now, for `Rendered.fallback`."""
+        return ", ".join(f"{name}={value}" for name, value in sorted(self._changed(self.active).items()))
 
     @property
     def fallback_device(self) -> str:
-        """The other device on which the engine works once it is settled; empty if it works where it was loaded."""
+        """The device to which a fallback takes the engine. Empty if it works where it was loaded."""
         device = self._changed(self._throttle.steps).get("device", self._device)
         return device if device != self._device else ""
 
     def rows_cap(self, most: int) -> int:
-        """Rows that may be in the engine, of so many that it could hold; more than last time if it has been quiet."""
-        if self._shrink and not isinstance(self._engine, ReleasesMemory):  # one that is has taken room for half as many
+        """Rows that may be in the engine, of so many that fit. More than last time if it has been calm."""
+        if self._shrink and not isinstance(self._engine, ReleasesMemory):  # else it has taken room for half as many
             most = max(1, most // 2)
         with self._lock:
             self._throttle.grow(self._clock())
@@ -59,43 +59,43 @@ class WorkerMemory:
 
     @property
     def is_due(self) -> bool:
-        """Whether the engine has to be emptied so that `apply_fallbacks` can change its fallbacks."""
-        return self._throttle.steps != self.holding or self._throttle.may_drop_fallback(self._clock())
+        """Whether the engine must be emptied for `apply_fallbacks`."""
+        return self._throttle.steps != self.active or self._throttle.may_drop_fallback(self._clock())
 
     def review(self) -> None:
-        """Decide whether to do without the last fallback from now on. Nothing may be in the engine."""
-        if self._throttle.steps == self.holding and self._throttle.may_drop_fallback(self._clock()):
+        """Drop the last fallback if it has been calm long enough. The engine must be empty."""
+        if self._throttle.steps == self.active and self._throttle.may_drop_fallback(self._clock()):
             self._throttle.drop_fallback(self._clock())
 
     def apply_fallbacks(self) -> None:
-        """Let the fallbacks hold in the engine that were decided on. Nothing may be in the engine.
+        """Have the engine use the fallbacks that were decided on. It must be empty.
 
         Raises:
             DeviceFullError: if there is no room for that.
         """
-        if self._throttle.steps != self.holding:
+        if self._throttle.steps != self.active:
             assert isinstance(self._engine, HasFallbacks)
             self._engine.fall_back(self._throttle.steps)
-            self.holding = self._throttle.steps
+            self.active = self._throttle.steps
 
     def note_success(self) -> None:
         """Take note that a row was spoken."""
         self._throttle.note_success()
 
     def note_out_of_memory(self, rows: int) -> Answer:
-        """Give way after so many rows were too many."""
+        """Take less after so many rows were too many."""
         with self._lock:
             answer = self._throttle.note_out_of_memory(rows, self._clock())
         self._release()
         return answer
 
     def release(self, *, shrink: bool) -> None:
-        """Give memory back, and take half as much from now on, or as much as fits. Nothing may be in the engine."""
+        """Give memory back, and take half as much from now on, or as much as fits. The engine must be empty."""
         self._shrink = shrink
         self._release()
 
     def _changed(self, names: tuple[str, ...]) -> dict[str, str]:
-        """What of the engine's numerics some fallbacks change; later ones win."""
+        """The numerics of the engine that these fallbacks change. Later ones win."""
         changed: dict[str, str] = {}
         for name in names:
             changed |= self._numerics[name]

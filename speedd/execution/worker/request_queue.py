@@ -1,4 +1,4 @@
-"""What lies before a worker's engine: the `UtteranceSource` it draws from."""
+"""The request queue of a worker: the `UtteranceSource` of its engine."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Request:
     utterance: Utterance
     waiting: QueuedRow
     started_s: float = 0.0
-    again: bool = False
-    """Whether it was given back because of a glitch once."""
+    retried: bool = False
+    """Whether it was given back because of a glitch before."""
 
 
 class RequestQueue:
-    """The `UtteranceSource` of this worker's engine: what is waiting, what the engine has taken, which voices are warm.
+    """What waits for this worker's engine, what the engine has taken, and which voices are warm.
 
     Args:
-        engine: which draws from it.
+        engine: takes utterances from it.
         connection: to the parent.
         memory: says how many rows may be in the engine.
         reserve_bytes: memory of the device that stays free.
@@ -72,7 +72,7 @@ class RequestQueue:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Give out nothing more."""
+        """Hand out nothing more."""
         with self._changed:
             self._stopping = True
             self._waiting.clear()
@@ -80,10 +80,10 @@ class RequestQueue:
             self._changed.notify()
 
     def next_task(self) -> Voice | Release | None:
-        """Wait until there is something to do while the engine is empty; None if there will be nothing.
+        """Wait until there is something to do. The engine is empty.
 
         Returns:
-            What was ordered about memory, or in which voice the next utterance is to be spoken.
+            An order about memory, or the voice of the next utterance. None if nothing more will come.
         """
         with self._changed:
             while not (self._waiting or self._stopping or self._release):
@@ -98,11 +98,11 @@ class RequestQueue:
         return voice.digest in self._warm
 
     def mark_warm(self, voice: Voice) -> None:
-        """Give out utterances in this voice from now on."""
+        """Hand out utterances in this voice from now on."""
         self._warm.add(voice.digest)
 
     def mark_cold(self) -> None:
-        """Have every voice prewarmed again: the engine is not what it was."""
+        """Have every voice prewarmed again, since the engine has changed."""
         self._warm.clear()
 
     def reject(self, voice: Voice) -> list[Utterance]:
@@ -115,31 +115,31 @@ class RequestQueue:
             return rejected
 
     def finished(self, key: str) -> float:
-        """Note that the engine is done with an utterance; return the seconds it took."""
+        """Note that the engine is done with an utterance. Return the seconds it took."""
         with self._changed:
-            request = self._running.pop(key)  # a KeyError is the engine's fault: it answered what it was not asked
+            request = self._running.pop(key)  # a KeyError is the engine's fault: it was not asked for this
             self._note_idle()
             return time.monotonic() - request.started_s
 
     def give_back(self, keys: tuple[str, ...], why: str) -> None:
-        """Let utterances that the engine dropped wait where they stood."""
+        """Put utterances that the engine dropped back to their places in the queue."""
         with self._changed:
             for key in keys:
                 bisect.insort(self._waiting, self._running.pop(key), key=lambda request: request.place)
         self._connection.send(Returned(keys, why, self.gauge()))
 
     def retry_once(self, key: str) -> bool:
-        """Give an utterance back because of a glitch, unless that was done before; return whether it was."""
+        """Give an utterance back because of a glitch, unless that was done before. Return whether it was given back."""
         request = self._running[key]
-        if request.again:
+        if request.retried:
             return False
-        request.again = True
+        request.retried = True
         self.give_back((key,), "a sample was no number")
         return True
 
     @property
-    def in_hand(self) -> tuple[str, ...]:
-        """The keys of what the engine has taken and not answered."""
+    def running(self) -> tuple[str, ...]:
+        """The keys of the utterances that the engine has taken and not answered."""
         return tuple(self._running)
 
     def gauge(self) -> Gauge:
@@ -151,26 +151,26 @@ class RequestQueue:
             costs = [row_cost_bytes(chars, budget, self._engine.info.limits) for chars in known] or [budget.row_bytes]
             more = max(0, self._room_bytes(budget)) * len(costs) // max(1, sum(costs))
             rows = len(self._running)
-            return Gauge(rows, max(1, min(cap, rows + more)), budget, self._memory.holding)
+            return Gauge(rows, max(1, min(cap, rows + more)), budget, self._memory.active)
 
     @property
     def closed(self) -> bool:
-        """True once this call of `synthesize` gets no more: at the end, or before something changes in the engine."""
+        """Whether this call of `synthesize` gets no more: at the end, or before something changes in the engine."""
         with self._changed:
-            return self._ends()
+            return self._is_closed()
 
     def take(self, max_rows: int, *, block: bool) -> list[Utterance]:
-        """Hand out what fits the engine's budget; `scheduler.choose` says what."""
+        """Hand out what fits the engine's budget, as `scheduler.choose` chooses."""
         with self._changed:
             while block and not (self._waiting or self._stopping or self._release):
                 self._changed.wait()
-            if not self._waiting or self._ends():
+            if not self._waiting or self._is_closed():
                 return []
             ready: dict[str, Request] = {}
             for request in self._waiting:
                 key = request.utterance.key
                 if request.utterance.voice.digest not in self._warm or key in (ready.keys() | self._running.keys()):
-                    break  # two of one key would be told apart by nothing
+                    break  # nothing would tell two of one key apart
                 ready[key] = request
             candidates = list(ready.values())
             budget = self._engine.budget()
@@ -201,7 +201,7 @@ class RequestQueue:
         if not (self._running or self._waiting):
             self.busy.clear()
 
-    def _ends(self) -> bool:
+    def _is_closed(self) -> bool:
         if self._release:
             return True
         if self._waiting:

@@ -1,13 +1,11 @@
-"""How a worker gives way when its device runs out of memory, and comes back. Pure: the clock is passed in."""
+"""How a worker takes less memory when its device runs out of it, and more again later. Pure: the clock is passed in."""
 
 from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import Final
 
-MOST_DOUBLINGS: Final = 5
-"""The quiet while before it tries more again doubles with each time that went wrong, up to 32 times as long."""
+from speedd.common.policies import MOST_DOUBLINGS
 
 
 class Answer(StrEnum):
@@ -21,8 +19,8 @@ class Answer(StrEnum):
 class Throttle:
     """Rows that may run at once, and the fallbacks that hold.
 
-    Out of memory with several rows halves them. One row is tried once more, because memory was released; if it fails
-    again the next fallback is taken, and after the last there is nothing left but to wait. After a quiet while the last
+    Out of memory with several rows halves them. One row is tried once more, because memory was released. If it fails
+    again, the next fallback is taken. After the last fallback the worker can only wait. After a calm time the last
     fallback is dropped, then the rows grow by a half.
 
     Args:
@@ -32,7 +30,7 @@ class Throttle:
 
     def __init__(self, fallbacks: tuple[str, ...], *, regrow_after_s: float) -> None:
         self._fallbacks = fallbacks
-        self._quiet_s = regrow_after_s
+        self._calm_s = regrow_after_s
         self._rows: int | None = None
         self._steps = 0
         self._doublings = -1
@@ -43,7 +41,7 @@ class Throttle:
 
     @property
     def rows(self) -> int | None:
-        """Rows that may be in the engine; None for as many as fit."""
+        """Rows that may be in the engine. None for as many as fit."""
         return self._rows
 
     @property
@@ -54,7 +52,7 @@ class Throttle:
     def note_out_of_memory(self, rows: int, now_s: float) -> Answer:
         """Take note that so many rows were too many.
 
-        Rows that had started before the last halving are no new evidence: they end, and then its rows hold.
+        Rows that had started before the last halving are no new evidence. They end first.
         """
         self._went_well = False
         self._since_s = now_s
@@ -75,31 +73,31 @@ class Throttle:
         return Answer.FALL_BACK
 
     def note_success(self) -> None:
-        """Take note that a row was spoken. Nothing more is tried before one was: each try gains at least a take."""
+        """Take note that a row was spoken. More is tried only after one was, so that each try gains at least a take."""
         self._failed_alone = False
         self._went_well = True
 
     def may_drop_fallback(self, now_s: float) -> bool:
-        """Whether it has been quiet for long enough to do without the last fallback; nothing may be in the engine."""
-        return self._steps > 0 and self._is_quiet(now_s)
+        """Whether it has been calm long enough to drop the last fallback. The engine must be empty."""
+        return self._steps > 0 and self._is_calm(now_s)
 
     def drop_fallback(self, now_s: float) -> None:
-        """Do without the last fallback."""
+        """Drop the last fallback."""
         self._steps -= 1
         self._since_s = now_s
         self._went_well = False
 
     def grow(self, now_s: float) -> None:
-        """Allow more rows if it has been quiet for long enough."""
-        if self._rows is None or self._steps or not self._is_quiet(now_s):
+        """Allow more rows if it has been calm long enough."""
+        if self._rows is None or self._steps or not self._is_calm(now_s):
             return
         self._rows += max(1, self._rows // 2)
         self._since_s = now_s
         self._went_well = False
-        if self._rows > self._most:  # where it went wrong last it goes well now
+        if self._rows > self._most:  # more than failed last time goes well now
             self._rows = None
             self._most = 0
             self._doublings = -1
 
-    def _is_quiet(self, now_s: float) -> bool:
-        return self._went_well and now_s - self._since_s >= math.ldexp(self._quiet_s, max(0, self._doublings))
+    def _is_calm(self, now_s: float) -> bool:
+        return self._went_well and now_s - self._since_s >= math.ldexp(self._calm_s, max(0, self._doublings))

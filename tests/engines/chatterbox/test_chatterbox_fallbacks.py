@@ -12,6 +12,7 @@ from speedd.engines.chatterbox.options import Options
 from speedd.engines.chatterbox.probe import Machine
 from speedd.errors import DeviceFullError, TryAgainError
 from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.protocol import WorkerLimits
 from speedd.execution.takes import chunk_seed, fallback_key, take_key, take_path
 from speedd.model import Style, Utterance
@@ -235,15 +236,14 @@ def pool(folder, tmp_path, fault_folder):
     def make(**limits):
         state = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
         options = {"model": "english", "weights": str(folder), "rows": 2, "device": "cpu", "precision": "fp32"}
-        made.append(
-            WorkerPool(
-                "chatterbox_with_faults",
-                {"chatterbox": {**options, "watermark": False, "state": state}},
-                takes=tmp_path,
-                workers=1,
-                limits=WorkerLimits(**limits),
-            )
+        settings = PoolSettings(
+            "chatterbox_with_faults",
+            tmp_path,
+            {"chatterbox": {**options, "watermark": False, "state": state}},
+            workers=1,
+            limits=WorkerLimits(**limits),
         )
+        made.append(WorkerPool(settings))
         return made[-1]
 
     yield make

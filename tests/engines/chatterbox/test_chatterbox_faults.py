@@ -9,6 +9,7 @@ import pytest
 from speedd.engines.base import find
 from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.protocol import WorkerLimits
 from speedd.execution.takes import chunk_seed, take_key, take_path
 from speedd.model import Rendered, Style, Utterance
@@ -46,7 +47,8 @@ def settings(weights):
 def render(engine, weights, takes):
     """Speak a page of a book; return the answers, how the worker is, and the takes as they lie on the disk."""
     options = {"chatterbox": settings(weights)}
-    with closing(WorkerPool(engine, options, takes=takes, workers=1, times=PoolTimes(chunk_s=2), limits=EAGER)) as pool:
+    asked = PoolSettings(engine, takes, options, workers=1, times=PoolTimes(chunk_s=2), limits=EAGER)
+    with closing(WorkerPool(asked)) as pool:
         texts = [f"He went on, and told the rest of it in the dark. {n}" for n in range(4 * len(IN_THE_FORWARD_PASSES))]
         texts[2::4] = [f"And then {fault} came over all of them." for fault in IN_THE_FORWARD_PASSES]
         work = [utterance(pool.info, text, index) for index, text in enumerate(texts)]

@@ -24,6 +24,7 @@ from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.errors import TryAgainError
 from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.protocol import WorkerLimits
 from speedd.execution.takes import chunk_seed, take_key
 from speedd.model import Rendered, Style, Utterance
@@ -117,12 +118,14 @@ def pool(weights, takes, *, idle_s=600.0):
         "rows": ROWS,
     }
     return WorkerPool(
-        "chatterbox",
-        {"chatterbox": settings},
-        takes=takes,
-        workers=1,
-        times=PoolTimes(idle_release_s=idle_s),
-        limits=WorkerLimits(reserve_bytes=512 << 20, regrow_after_s=5.0, ahead=8),
+        PoolSettings(
+            "chatterbox",
+            takes,
+            {"chatterbox": settings},
+            workers=1,
+            times=PoolTimes(idle_release_s=idle_s),
+            limits=WorkerLimits(reserve_bytes=512 << 20, regrow_after_s=5.0, ahead=8),
+        )
     )
 
 

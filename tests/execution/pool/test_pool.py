@@ -15,7 +15,7 @@ from execution_pools import results, utterance, utterances
 
 from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState
-from speedd.execution.pool.pool import PoolTimes
+from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.scheduler import window
 from speedd.execution.takes import PARTIAL_FOLDER, take_path
 from speedd.model import Failed, Rendered, Voice
@@ -320,9 +320,10 @@ def test_a_machine_that_starts_no_process_now_is_waited_for(pool):
 def test_workers_die_with_their_parent(tmp_path):
     program = (
         "import sys, structlog; from pathlib import Path; from speedd.execution.pool.pool import WorkerPool\n"
+        "from speedd.execution.pool.settings import PoolSettings\n"
         "from execution_pools import utterances\n"
         "structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))\n"
-        "pool = WorkerPool('hang', {}, takes=Path(sys.argv[1]), workers=2)\n"
+        "pool = WorkerPool(PoolSettings('hang', Path(sys.argv[1]), workers=2))\n"
         "run = pool.run(iter([*utterances(pool.info, 2), *utterances(pool.info, 4, text='HANG')]))\n"
         "next(run)\n"
         "print(*[worker.pid for worker in pool.status().workers], flush=True)\n"

@@ -81,6 +81,6 @@ def test_a_thread_that_is_gone_without_a_word_is_noticed(pool):
         raise SystemExit
 
     narrators._supervisor._end_overdue = vanish
-    narrators._supervisor.ring()
+    narrators._supervisor.notify()
     narrators._supervisor._thread.join()
     assert not narrators.status().healthy

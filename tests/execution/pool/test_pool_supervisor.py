@@ -10,10 +10,11 @@ from speedd.engines import find
 from speedd.engines.base import Budget
 from speedd.execution.base import WorkerState
 from speedd.execution.pool.deadlines import PoolTimes
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.pool.supervisor import Supervisor
 from speedd.execution.pool.work_queue import WorkerSlot, WorkQueue
 from speedd.execution.pool.yield_policy import YieldLevel, YieldPolicy
-from speedd.execution.protocol import Gauge, Warming, WorkerLimits
+from speedd.execution.protocol import Gauge, Warming
 
 
 @pytest.fixture
@@ -23,16 +24,8 @@ def supervisor(tmp_path):
     supervisor = Supervisor(
         queue,
         info,
-        {},
-        engine="oom_at_rows",
-        takes=tmp_path,
-        workers=2,
-        nice=0,
-        times=PoolTimes(),
-        limits=WorkerLimits(),
-        cards=(),
+        PoolSettings("oom_at_rows", tmp_path, workers=2),
         yield_policy=YieldPolicy(GpuSettings()),
-        waits=True,
         clock=lambda: 0.0,
     )
     for slot in supervisor._slots:

@@ -9,8 +9,10 @@ from execution_pools import results, utterances
 
 from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
+from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.pool.gpus import CardUse, NvmlGpus, visible_cards
-from speedd.execution.pool.pool import PoolTimes, WorkerPool
+from speedd.execution.pool.pool import WorkerPool
+from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.pool.yield_policy import CALM_S, QuietHours, YieldLevel, YieldPolicy
 
 GIB = 1 << 30
@@ -95,7 +97,7 @@ def test_in_quiet_hours_workers_end_and_afterwards_they_go_on_where_they_were(tm
     yield_policy = YieldPolicy(
         GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, hour[0], tzinfo=UTC)
     )
-    pool = WorkerPool("slow", {}, takes=tmp_path, workers=2, yield_policy=yield_policy)
+    pool = WorkerPool(PoolSettings("slow", tmp_path, workers=2), yield_policy)
     try:
         work = utterances(pool.info, 40)
         run = pool.run(work)
@@ -115,7 +117,7 @@ def test_who_does_not_want_to_wait_is_told_why(tmp_path):
     yield_policy = YieldPolicy(
         GpuSettings(), quiet=QuietHours.read("20:00-23:30"), now=lambda: datetime(2026, 1, 1, 21, tzinfo=UTC)
     )
-    pool = WorkerPool("tone", {}, takes=tmp_path, workers=1, yield_policy=yield_policy, waits=False)
+    pool = WorkerPool(PoolSettings("tone", tmp_path, workers=1, waits=False), yield_policy)
     try:
         with pytest.raises(TryAgainError, match="quiet hours until 23:30"):
             results(pool, utterances(pool.info, 3))
@@ -127,7 +129,7 @@ def test_a_card_that_others_need_is_left_to_them(tmp_path, cards, monkeypatch):
     monkeypatch.setattr("speedd.execution.pool.contention.CHECK_S", 0.05)
     monkeypatch.setattr("speedd.execution.pool.yield_policy.CALM_S", 0.0)
     yield_policy = YieldPolicy(GpuSettings(), cards=cards)
-    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7", "8"), yield_policy=yield_policy)
+    pool = WorkerPool(PoolSettings("card", tmp_path, cards=("7", "8")), yield_policy)
     try:
         run = pool.run(utterances(pool.info, 200))
         next(run)
@@ -154,7 +156,7 @@ def roomy(tmp_path, cards, monkeypatch, fault_folder):
     """A worker on a card that is looked at often."""
     monkeypatch.setattr("speedd.execution.pool.contention.CHECK_S", 0.05)
     monkeypatch.setattr("speedd.execution.pool.yield_policy.CALM_S", 0.0)
-    pool = WorkerPool("roomy", {}, takes=tmp_path, cards=("7",), yield_policy=YieldPolicy(GpuSettings(), cards=cards))
+    pool = WorkerPool(PoolSettings("roomy", tmp_path, cards=("7",)), YieldPolicy(GpuSettings(), cards=cards))
     yield pool
     pool.close()
 
@@ -200,7 +202,7 @@ def test_one_that_pauses_for_long_leaves_although_there_is_work(tmp_path, cards,
     monkeypatch.setattr("speedd.execution.pool.yield_policy.CALM_S", 0.0)
     times = PoolTimes(idle_release_s=0.1)
     yield_policy = YieldPolicy(GpuSettings(), cards=cards)
-    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7",), yield_policy=yield_policy, times=times)
+    pool = WorkerPool(PoolSettings("card", tmp_path, cards=("7",), times=times), yield_policy)
     try:
         run = pool.run(utterances(pool.info, 60))
         answered = list(next(run))
@@ -267,7 +269,7 @@ def test_workers_that_share_a_card_are_no_others_to_each_other(tmp_path, monkeyp
             return CardUse(10 * GIB, 10 * GIB - in_use, 2 * GIB * len(workers))
 
     yield_policy = YieldPolicy(GpuSettings(), cards=Shared())
-    pool = WorkerPool("card", {}, takes=tmp_path, workers=4, cards=("7",), yield_policy=yield_policy)
+    pool = WorkerPool(PoolSettings("card", tmp_path, workers=4, cards=("7",)), yield_policy)
     try:
         for _ in pool.run(utterances(pool.info, 80)):
             assert {slot.yield_level for slot in pool._supervisor._slots} == {YieldLevel.WORK}
@@ -285,7 +287,7 @@ def test_cards_are_numbered_as_the_watcher_numbers_them_unless_somebody_chose(
 ):
     for name, value in (("CUDA_VISIBLE_DEVICES", chosen), ("CUDA_DEVICE_ORDER", order)):
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
-    pool = WorkerPool("card", {}, takes=tmp_path, cards=("7",))
+    pool = WorkerPool(PoolSettings("card", tmp_path, cards=("7",)))
     try:
         (answer,) = results(pool, utterances(pool.info, 1)).values()
         pid = pool.status().workers[0].pid
