@@ -22,12 +22,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from speedd.audio import aac
+from speedd.audio.codecs import CODECS, ChapterMark
 from speedd.audio.loudness import decibels, integrated_lufs
-from speedd.audio.mp4 import AudioTrack, ChapterMark, write_m4b
 from speedd.audio.stretch import Made, Sound, Stretch, counted, level_stretch, make
 from speedd.audio.timeline import (
-    Piece,
     Placed,
     Survey,
     Track,
@@ -52,6 +50,7 @@ PROBED_ABOVE_DB = (0.0, 1.0, 3.0, 7.0)
 HIGHEST_GAIN_DB = 40.0
 CLOSE_ENOUGH_LU = 0.3
 MOST_PASSES = 3
+NOTHING_TO_HEAR = "There is nothing in this book to be heard."
 SURVEY_SHARE = 0.12
 """The survey's part of the work, for progress."""
 
@@ -109,7 +108,7 @@ def master(
     Args:
         tracks: the chapters. Their pieces are walked from this thread alone, three times or more.
         out: the file to write, replaced if it exists and synced to the disk.
-        settings: bit rate, the AAC encoder's search, loudness and true peak.
+        settings: format, bit rate, coder, loudness and true peak.
         metadata: becomes the tags; `narrators` the composer, where audiobook servers look for them.
         cover_jpeg: the cover.
         threads: how many stretches are worked on at the same time.
@@ -124,20 +123,16 @@ def master(
     """
     begun = time.perf_counter()
     cpu_s: Counter[str] = Counter()
+    first = next((piece.path for track in tracks for piece in track.pieces() if piece.path is not None), None)
+    if first is None:
+        raise InputError(NOTHING_TO_HEAR)
+    rate = read_take(first)[1]
+    codec = CODECS[settings.format](rate, settings)
+    sound = Sound(rate, 0.0, settings.loudness_lufs, settings.true_peak_dbtp, codec)
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="master") as pool:
-        most = ahead * threads
-        timeline = _survey(tracks, pool, most, cpu_s, lambda share: progress(share * SURVEY_SHARE))
-        rate = timeline.sample_rate_hz
-        sound = Sound(
-            sample_rate_hz=rate,
-            gain_db=0.0,
-            loudness_lufs=settings.loudness_lufs,
-            true_peak_dbtp=settings.true_peak_dbtp,
-            bitrate_kbps=settings.bitrate_kbps,
-            coder=settings.coder,
-            setup=aac.decoder_setup(rate, settings.bitrate_kbps, settings.coder),
-        )
-        sound = replace(sound, gain_db=_find_gain(tracks, timeline, sound, pool, cpu_s))
+        workers = _Workers(pool, ahead * threads, cpu_s)
+        timeline = _survey(tracks, sound, workers, lambda share: progress(share * SURVEY_SHARE))
+        sound = replace(sound, gain_db=_find_gain(tracks, timeline, sound, workers))
         frames = scratch / f"{out.name}.frames"
         try:
             passes: list[_Encoded] = []
@@ -145,12 +140,11 @@ def master(
                 if passes:
                     passes[-1].frame_bytes = array("H")  # they are written over
                     sound = replace(sound, gain_db=_better_gain(passes, settings.loudness_lufs))
-                passes.append(_encode(tracks, timeline, sound, pool, most, frames, cpu_s, progress))
+                passes.append(_encode(tracks, timeline, sound, workers, frames, progress))
             made = passes[-1]
-            audio = AudioTrack(rate, settings.bitrate_kbps, sound.setup, made.frame_bytes)
-            assert audio.samples == timeline.total
+            assert (len(made.frame_bytes) - codec.lead_frames) * codec.frame == timeline.total
             with counted(cpu_s, "write"):
-                write_m4b(out, audio, frames, chapters=timeline.chapters, metadata=metadata, cover_jpeg=cover_jpeg)
+                codec.write(out, frames, made.frame_bytes, timeline.chapters, metadata, cover_jpeg)
         finally:
             frames.unlink(missing_ok=True)
     progress(1.0)
@@ -173,7 +167,6 @@ def master(
 
 @dataclass(frozen=True, slots=True)
 class _Timeline:
-    sample_rate_hz: int
     bounds: npt.NDArray[np.int64]
     spans: npt.NDArray[np.int64]
     total: int
@@ -210,55 +203,60 @@ def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], T]], most: i
             future.cancel()
 
 
-def _survey(
-    tracks: Sequence[Track],
-    pool: ThreadPoolExecutor,
-    most: int,
-    cpu_s: Counter[str],
-    progress: Callable[[float], None],
-) -> _Timeline:
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """The threads, how many jobs they may be ahead of who takes the results, and the account of their CPU time."""
+
+    pool: ThreadPoolExecutor
+    most: int
+    cpu_s: Counter[str]
+
+    def in_order(self, stage: str, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
+        """Run jobs, count their time as a stage's, and give their results in order."""
+
+        def counting(job: Callable[[], T]) -> tuple[T, Counter[str]]:
+            spent_s: Counter[str] = Counter()
+            with counted(spent_s, stage):
+                result = job()
+            return result, spent_s
+
+        for result, spent_s in _in_order(self.pool, (partial(counting, job) for job in jobs), self.most):
+            self.cpu_s.update(spent_s)
+            yield result
+
+
+def _survey(tracks: Sequence[Track], sound: Sound, workers: _Workers, progress: Callable[[float], None]) -> _Timeline:
     """Walk the book once: look at every take, fix where it lies, and how loud the book is."""
-    first = next((piece.path for track in tracks for piece in track.pieces() if piece.path is not None), None)
-    if first is None:
-        raise InputError("There is nothing in this book to be heard.")
-    rate = read_take(first)[1]
+    rate, frame = sound.sample_rate_hz, sound.codec.frame
     counts = [0] * len(tracks)
     silences = array("q")
 
-    def batches() -> Iterator[Callable[[], tuple[Survey, Counter[str]]]]:
+    def batches() -> Iterator[Callable[[], Survey]]:
         numbered = ((number, piece) for number, track in enumerate(tracks) for piece in track.pieces())
         while batch := list(islice(numbered, PIECES_PER_SURVEY)):
             for number, piece in batch:
                 counts[number] += 1
                 silences.append(silence_after(piece, rate))
-            yield partial(_surveyed, [piece for _, piece in batch], rate)
+            yield partial(survey, [piece for _, piece in batch], rate)
             progress(batch[-1][0] / len(tracks))
 
     bounds, cells = [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
-    for seen, spent_s in _in_order(pool, batches(), most):
+    for seen in workers.in_order("survey", batches()):
         bounds.append(seen.bounds)
         cells.append(seen.cells)
-        cpu_s.update(spent_s)
     all_bounds, all_silences = np.concatenate(bounds), np.frombuffer(silences, dtype=np.int64)
     spans = lay_out(all_bounds, all_silences)
     end = int(spans[-1, 1] + all_silences[-1])
     if end == 0 or not (all_bounds[:, 1] > all_bounds[:, 0]).any():
-        raise InputError("There is nothing in this book to be heard.")
-    total = -(-end // aac.FRAME) * aac.FRAME
+        raise InputError(NOTHING_TO_HEAR)
+    total = -(-end // frame) * frame
     starts = [int(spans[at, 0]) if at < len(spans) else total for at in np.cumsum([0, *counts]).tolist()]
     starts[-1] = total
     marks = (ChapterMark(track.title, *starts[at : at + 2]) for at, track in enumerate(tracks))
     stretches = cut_into_stretches(
-        spans, total, grid=aac.FRAME, shortest=SHORTEST_STRETCH_S * rate, longest=LONGEST_STRETCH_S * rate
+        spans, total, grid=frame, shortest=SHORTEST_STRETCH_S * rate, longest=LONGEST_STRETCH_S * rate
     )
-    return _Timeline(rate, all_bounds, spans, total, tuple(marks), stretches, np.concatenate(cells))
-
-
-def _surveyed(batch: list[Piece], rate: int) -> tuple[Survey, Counter[str]]:
-    cpu_s: Counter[str] = Counter()
-    with counted(cpu_s, "survey"):
-        seen = survey(batch, rate)
-    return seen, cpu_s
+    return _Timeline(all_bounds, spans, total, tuple(marks), stretches, np.concatenate(cells))
 
 
 def _with_takes(
@@ -283,9 +281,7 @@ def _with_takes(
         yield Stretch(*wanted.popleft(), tuple(near))
 
 
-def _find_gain(
-    tracks: Sequence[Track], timeline: _Timeline, sound: Sound, pool: ThreadPoolExecutor, cpu_s: Counter[str]
-) -> float:
+def _find_gain(tracks: Sequence[Track], timeline: _Timeline, sound: Sound, workers: _Workers) -> float:
     """Return the gain that brings the book to its loudness, with what the limiter takes away made up for.
 
     The limiter's cost is measured on a few stretches spread over the book, at a few gains, and read off between them.
@@ -299,18 +295,11 @@ def _find_gain(
     chosen = timeline.stretches[step // 2 :: step][:PROBED_STRETCHES]
     unlimited = replace(sound, true_peak_dbtp=200.0)
 
-    def probe(stretch: Stretch) -> tuple[list[npt.NDArray[np.float32]], Counter[str]]:
-        spent_s: Counter[str] = Counter()
-        with counted(spent_s, "probe"):
-            cells = level_stretch(stretch, unlimited, gains_db[:1]) + level_stretch(stretch, sound, gains_db)
-        return cells, spent_s
+    def probe(stretch: Stretch) -> list[npt.NDArray[np.float32]]:
+        return level_stretch(stretch, unlimited, gains_db[:1]) + level_stretch(stretch, sound, gains_db)
 
     jobs = (partial(probe, s) for s in _with_takes(tracks, timeline, chosen, sound.sample_rate_hz))
-    columns: list[list[npt.NDArray[np.float32]]] = [[] for _ in range(1 + len(gains_db))]
-    for cells, spent_s in _in_order(pool, jobs, 2):
-        cpu_s.update(spent_s)
-        for column, part in zip(columns, cells, strict=True):
-            column.append(part)
+    columns = zip(*workers.in_order("probe", jobs), strict=True)
     free_lufs, *limited_lufs = (integrated_lufs(np.concatenate(column)) for column in columns)
     if not all(map(math.isfinite, (free_lufs, *limited_lufs))):
         return plain_db  # what was probed is silence
@@ -336,10 +325,8 @@ def _encode(
     tracks: Sequence[Track],
     timeline: _Timeline,
     sound: Sound,
-    pool: ThreadPoolExecutor,
-    most: int,
+    workers: _Workers,
     frames: Path,
-    cpu_s: Counter[str],
     progress: Callable[[float], None],
 ) -> _Encoded:
     """Make every stretch and put the frames into a file, in order."""
@@ -350,14 +337,14 @@ def _encode(
         for stretch in _with_takes(tracks, timeline, timeline.stretches, sound.sample_rate_hz)
     )
     with frames.open("wb") as file:
-        for made, (_, stop) in zip(_in_order(pool, jobs, most), timeline.stretches, strict=True):
+        for made, (_, stop) in zip(_in_order(workers.pool, jobs, workers.most), timeline.stretches, strict=True):
             file.writelines(made.frames)
             result.frame_bytes.extend(map(len, made.frames))
             result.true_peak = max(result.true_peak, made.true_peak)
             result.square_sum += made.square_sum
             result.encoded += made.rounds
             cells.append(made.cells)
-            cpu_s.update(made.cpu_s)
+            workers.cpu_s.update(made.cpu_s)
             progress(SURVEY_SHARE + (0.99 - SURVEY_SHARE) * stop / timeline.total)
     result.loudness_lufs = integrated_lufs(np.concatenate(cells))
     return result

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from speedd.audio import aac, levels
+from speedd.audio import levels
+from speedd.audio.codecs import Codec
 from speedd.audio.loudness import CELLS_PER_S, amplitude, block_true_peaks, cell_energies
 from speedd.audio.timeline import Placed, render
 
@@ -41,14 +42,12 @@ class Sound:
     gain_db: float
     loudness_lufs: float
     true_peak_dbtp: float
-    bitrate_kbps: int
-    coder: aac.Coder
-    setup: bytes
+    codec: Codec
 
     @property
     def run_frames(self) -> int:
         """Frames of its neighbours that a stretch is rendered with: a loudness cell must fit."""
-        return -(-(self.sample_rate_hz // CELLS_PER_S) // aac.FRAME) + 1
+        return -(-(self.sample_rate_hz // CELLS_PER_S) // self.codec.frame) + self.codec.lead_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class _Window:
     def __init__(self, stretch: Stretch, sound: Sound) -> None:
         self.frame = levels.frame_length(sound.sample_rate_hz)
         reach = int(levels.REACH_S * sound.sample_rate_hz)
-        run = sound.run_frames * aac.FRAME
+        run = sound.run_frames * sound.codec.frame
         self.coded_start, self.coded_stop = stretch.start - run, stretch.stop + run
         self.start = (self.coded_start - reach) // self.frame * self.frame
         self.stop = -(-(self.coded_stop + reach) // self.frame) * self.frame
@@ -121,7 +120,7 @@ def make(stretch: Stretch, sound: Sound) -> Made:
         TakeError: if a take is missing or damaged.
     """
     cpu_s: Counter[str] = Counter()
-    rate = sound.sample_rate_hz
+    rate, codec = sound.sample_rate_hz, sound.codec
     window = _Window(stretch, sound)
     block = levels.block_length(rate)
     allowed = amplitude(sound.true_peak_dbtp - GUARD_DB)
@@ -136,22 +135,23 @@ def make(stretch: Stretch, sound: Sound) -> Made:
             wave = levels.level(raw, rate, gain_db=sound.gain_db, loudness_lufs=sound.loudness_lufs, ceilings=ceilings)
         reached = np.abs(wave.reshape(-1, block)).max(axis=1)
         with counted(cpu_s, "encode"):
-            frames = aac.encode(wave[window.coded], rate, sound.bitrate_kbps, sound.coder)
+            frames = codec.encode(wave[window.coded])
         with counted(cpu_s, "verify"):
             wave[:] = 0.0
-            wave[window.coded] = aac.decode(frames, sound.setup)[aac.PRIMING :]
+            coded = wave[window.coded]
+            coded[:] = codec.decode(frames)[: coded.size]
             peaks = block_true_peaks(wave, block, of_interest=allowed)
             true_peak = float(peaks[own_blocks].max())
         if true_peak <= allowed or rounds == MOST_ROUNDS:
             break
         ceilings = _lowered(ceilings, reached, peaks, allowed)
     with counted(cpu_s, "verify"):
-        cells = _own_cells(wave[window.coded], stretch, window, sound)
+        cells = _own_cells(coded, stretch, window, sound)
         own = wave[stretch.start - window.start : stretch.stop - window.start]
         square_sum = float(np.einsum("i,i->", own, own, dtype=np.float64))
-    # Frame n gives block n - 1 of what went in; the book's first stretch also brings the frame that primes the decoder.
-    first = sound.run_frames + (1 if stretch.start else 0)
-    last = sound.run_frames + 1 + (stretch.stop - stretch.start) // aac.FRAME
+    # What went in is heard `lead_frames` later; the book's first stretch also brings those that prime the decoder.
+    first = sound.run_frames + (codec.lead_frames if stretch.start else 0)
+    last = sound.run_frames + codec.lead_frames + (stretch.stop - stretch.start) // codec.frame
     return Made(tuple(frames[first:last]), cells, true_peak, square_sum, rounds, cpu_s)
 
 

@@ -42,6 +42,8 @@ def expanded(path: Path) -> Path:
 
 
 PauseMs: TypeAlias = Annotated[int, Field(ge=0, le=60_000)]
+Coder: TypeAlias = Literal["fast", "twoloop"]
+"""How the AAC encoder searches."""
 
 
 class Section(BaseModel):
@@ -179,8 +181,9 @@ class OutputSettings(Section):
     """What is written."""
 
     format: Literal["m4b"] = "m4b"
+    """Chooses the codec, and is the suffix of the file."""
     bitrate_kbps: Annotated[int, Field(ge=24, le=320)] = 64
-    coder: Literal["fast", "twoloop"] = "fast"
+    coder: Coder = "fast"
     loudness_lufs: Annotated[float, Field(ge=-36, le=-9)] = -18.0
     true_peak_dbtp: Annotated[float, Field(ge=-12, le=-0.5)] = -3.0
     include_source: bool = False

@@ -26,12 +26,12 @@ class FileNames:
     """For the source book, if it is to lie beside the audiobook; empty if there is none to name."""
 
 
-def file_names(metadata: Metadata, *, audio_suffix: str = ".m4b", source_name: str = "") -> FileNames:
+def file_names(metadata: Metadata, audio_format: str, *, source_name: str = "") -> FileNames:
     """Name the files of a book.
 
     Args:
         metadata: the book's.
-        audio_suffix: of the audiobook, with its dot.
+        audio_format: the suffix of the audiobook.
         source_name: the source book's own name, for its suffix.
     """
     title = safe_name(metadata.title, MAX_NAME_BYTES - SUFFIX_ROOM_BYTES)
@@ -41,4 +41,4 @@ def file_names(metadata: Metadata, *, audio_suffix: str = ".m4b", source_name: s
         source = f"{title}.{suffix}"
         if source.casefold() in _FIXED:  # a book called "run" that came as JSON
             source = f"{title} (source).{suffix}"
-    return FileNames(audio=f"{title}{audio_suffix}", captions=f"{title}.vtt", source=source)
+    return FileNames(audio=f"{title}.{audio_format}", captions=f"{title}.vtt", source=source)

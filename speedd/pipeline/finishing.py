@@ -64,7 +64,7 @@ class Finishing:
         self._config = config
         self._info = info
         self._cover = JobFolder(job_run.record.job.spool).cover
-        self._names = file_names(summary.metadata, source_name=self._source_name())
+        self._names = file_names(summary.metadata, config.output.format, source_name=self._source_name())
         self._staging = make_staging(config.paths.outbox, job_run.job_id)
 
     def master(self) -> audio.Mastered:

@@ -12,7 +12,8 @@ import pytest
 import soundfile
 from conftest import RATE, decoded, heard, rms_dbfs, true_peak_dbtp
 
-from speedd.audio import Piece, TakeError, aac, mastering, stretch
+from speedd.audio import Piece, TakeError, mastering, stretch
+from speedd.audio.codecs.aac_m4b import FRAME
 from speedd.audio.timeline import read_take
 from speedd.errors import InputError
 
@@ -72,7 +73,7 @@ def test_the_decoded_file_has_the_planned_samples_at_the_planned_places(publish,
     assert made.stretches >= 8
     wave = decoded(made.path)
     assert wave.size == made.samples
-    assert made.samples % aac.FRAME == 0
+    assert made.samples % FRAME == 0
     spoken = [span for span in made.spans.tolist() if span[1] > span[0]]
     for take, (start, stop) in zip(takes, spoken, strict=True):
         original = read_take(take)[0]

@@ -9,7 +9,8 @@ from conftest import decoded
 from mutagen.mp4 import MP4
 from PIL import Image
 
-from speedd.audio import Piece, mp4
+from speedd.audio import Piece
+from speedd.audio.codecs import mp4
 from speedd.model import Metadata
 
 BOOK = Metadata(

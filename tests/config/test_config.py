@@ -90,12 +90,12 @@ def test_every_setting_has_a_sentence_above_it():
 def test_unknown_settings_are_all_reported_at_once_with_their_paths(tmp_path):
     told = faults(
         tmp_path,
-        "top = 1\n[inbox]\nsettle = 3\n[speech.pauses_ms]\nsigh = 3\n[output]\nformat = 'mp3'\nbitrate_kbps = 9\n",
+        "top = 1\n[inbox]\nsettle = 3\n[speech.pauses_ms]\nsigh = 3\n[output]\ncoder = 'slow'\nbitrate_kbps = 9\n",
     )
     assert told.startswith("5 settings are wrong in ")
     for path in ("top: there is no such setting", "inbox.settle: there is no such", "speech.pauses_ms.sigh"):
         assert path in told
-    assert "output.format: input should be 'm4b' (it is 'mp3')" in told
+    assert "output.coder: input should be 'fast' or 'twoloop' (it is 'slow')" in told
     assert "output.bitrate_kbps: input should be greater than or equal to 24 (it is 9)" in told
 
 

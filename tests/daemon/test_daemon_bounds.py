@@ -35,17 +35,17 @@ def note(what, amount, most={}):
         most[what] = amount
         Path(os.environ["SPEEDD_TEST_MOST"], what).write_text(str(amount))
 
-make, encode, add = mastering.make, mastering._encode, WorkQueue.add
+make, in_order, add = mastering.make, mastering._in_order, WorkQueue.add
 def slow(*given):
     time.sleep(0.3)
     return make(*given)
-def noted_encode(tracks, timeline, sound, pool, most, *rest):
+def noted_in_order(pool, jobs, most):
     note("stretches", most)
-    return encode(tracks, timeline, sound, pool, most, *rest)
+    return in_order(pool, jobs, most)
 def noted_add(board, run, utterance):
     add(board, run, utterance)
     note("pulled", len(run.waiting))
-mastering.make, mastering._encode, WorkQueue.add = slow, noted_encode, noted_add
+mastering.make, mastering._in_order, WorkQueue.add = slow, noted_in_order, noted_add
 from speedd.cli import main
 sys.exit(main())
 """

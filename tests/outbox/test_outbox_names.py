@@ -137,13 +137,13 @@ def test_numbers_of_volumes(given_index, number):
 
 @given(hostile_text, hostile_text)
 def test_names_of_files_are_safe_and_differ(title, source):
-    names = file_names(Metadata(title=title), source_name=f"x{source}")
+    names = file_names(Metadata(title=title), "m4b", source_name=f"x{source}")
     for name in (names.audio, names.captions, names.source):
         assert_is_safe(name, 255)
     assert names.audio.endswith(".m4b")
 
 
 def test_a_source_takes_the_title_and_never_a_fixed_name():
-    assert file_names(Metadata(title="Emma"), source_name="book.EPUB").source == "Emma.epub"
-    assert file_names(Metadata(title="Run"), source_name="a.json").source == "Run (source).json"
-    assert file_names(Metadata(title="Emma")).source == ""
+    assert file_names(Metadata(title="Emma"), "m4b", source_name="book.EPUB").source == "Emma.epub"
+    assert file_names(Metadata(title="Run"), "m4b", source_name="a.json").source == "Run (source).json"
+    assert file_names(Metadata(title="Emma"), "m4b").source == ""

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 import numpy.typing as npt
 
-from speedd.audio import aac, levels
+from speedd.audio import levels
+from speedd.audio.codecs.aac_m4b import AacM4b
 from speedd.audio.loudness import amplitude
+from speedd.config.settings import Coder
 
 if TYPE_CHECKING:
     from speedd.config import OutputSettings
     from speedd.model import Waveform
 
-CODERS: tuple[aac.Coder, ...] = get_args(aac.Coder)
+CODERS: tuple[Coder, ...] = get_args(Coder)
 """The default first."""
 WINDOW = 1024
 HOP = 256
@@ -59,18 +61,19 @@ def compare(wave: Waveform, sample_rate_hz: int, *, gain_db: float, output: Outp
         loudness_lufs=output.loudness_lufs,
         ceilings=ceiling,
     )
-    mastered = mastered[: mastered.size // aac.FRAME * aac.FRAME]
-    return [_measure(mastered, sample_rate_hz, output.bitrate_kbps, coder) for coder in CODERS]
+    mastered = mastered[: mastered.size // AacM4b.frame * AacM4b.frame]
+    return [_measure(mastered, sample_rate_hz, output.model_copy(update={"coder": coder})) for coder in CODERS]
 
 
-def _measure(wave: Waveform, rate: int, bitrate_kbps: int, coder: aac.Coder) -> CoderQuality:
+def _measure(wave: Waveform, rate: int, output: OutputSettings) -> CoderQuality:
+    codec = AacM4b(rate, output)
     began = time.thread_time()
-    frames = aac.encode(wave, rate, bitrate_kbps, coder)
+    frames = codec.encode(wave)
     took_s = time.thread_time() - began
-    heard = aac.decode(frames, aac.decoder_setup(rate, bitrate_kbps, coder))[aac.PRIMING :][: wave.size]
+    heard = codec.decode(frames)[: wave.size]
     seconds = wave.size / rate
     return CoderQuality(
-        coder,
+        output.coder,
         snr_db=round(snr_db(wave, heard), 2),
         mel_distance_db=round(mel_distance_db(wave, heard, rate), 3),
         kbps=round(sum(map(len, frames)) * 8 / 1000 / seconds, 1),

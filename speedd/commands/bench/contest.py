@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from speedd.audio import aac
+from speedd.audio.codecs.aac_m4b import encoder_options
 from speedd.commands.bench import machine
 from speedd.commands.bench.coders import CODERS, compare
 from speedd.commands.bench.machine import Ran, run_alone
 from speedd.commands.bench.material import Material, gather, repeat_as_json
+from speedd.config.settings import Coder
 
 REPEATED = 10
 """A book so many times as long shows whether memory grows."""
@@ -66,7 +67,7 @@ def run_bench(
         naive, whole = {}, {}
         for coder in CODERS:
             tell(f"the naive loop, {coder}")
-            order = {**texts, "what": "encode", "options": aac.encoder_options(coder)}
+            order = {**texts, "what": "encode", "options": encoder_options(coder)}
             naive[coder] = run_alone("speedd.commands.bench.naive", order, folder)
             tell(f"the whole way, {coder}")
             whole[coder] = run_whole(material, folder / coder, coder=coder)
@@ -126,7 +127,7 @@ def run_whole(
     folder: Path,
     *,
     source: Path | None = None,
-    coder: aac.Coder = CODERS[0],
+    coder: Coder = CODERS[0],
     engine: str = "hibari",
 ) -> Ran:
     """Run the whole way in a new folder, from the material's own source or from another that is read whole."""
@@ -155,7 +156,7 @@ def measure_memory(
     return found
 
 
-def figures(raw: Ran, naives: Mapping[aac.Coder, Ran], wholes: Mapping[aac.Coder, Ran], cores: int) -> dict[str, Any]:
+def figures(raw: Ran, naives: Mapping[Coder, Ran], wholes: Mapping[Coder, Ran], cores: int) -> dict[str, Any]:
     """Work out rows, ratios and stages from what was measured; ``tests/benchmarks/README.md`` says what they mean.
 
     Args:

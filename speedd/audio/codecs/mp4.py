@@ -1,9 +1,10 @@
 """Write an M4B: one AAC track, chapters, cover and tags in an ISO base media file (ISO/IEC 14496-12 and -14).
 
 Why not FFmpeg's muxer: it keeps 69 bytes in memory for every AAC frame, 19 MB for a book of three hours and 190 MB
-for one of thirty, and it drops the tags that audiobook servers read (series, ISBN, ASIN, language). This one keeps four
-bytes per frame, puts the index first, so that players can start before the file has come, and reports a full disk as
-what it is.
+for one of thirty, and it drops the tags that audiobook servers read (series, ISBN, ASIN, language). Its
+``movflags=use_metadata_tags`` keeps those, but writes all tags as QuickTime keys (``mdta``), and none is left where
+iTunes' tags are read: not even title and author. This one keeps four bytes per frame, puts the index first, so that
+players can start before the file has come, and reports a full disk as what it is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speedd.audio.aac import FRAME, PRIMING
+from speedd.audio.codecs.base import ChapterMark
 from speedd.model import Metadata
 
 FRAMES_PER_CHUNK = 64
@@ -32,17 +33,6 @@ UNIT_MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
 @dataclass(frozen=True, slots=True)
-class ChapterMark:
-    """A chapter as players show it."""
-
-    title: str
-    start: int
-    """First sample."""
-    stop: int
-    """The sample after the last."""
-
-
-@dataclass(frozen=True, slots=True)
 class AudioTrack:
     """What the index has to know of the sound."""
 
@@ -50,20 +40,23 @@ class AudioTrack:
     bitrate_kbps: int
     setup: bytes
     """AudioSpecificConfig."""
+    frame: int
+    """Samples per frame."""
+    priming: int
+    """Samples that come before the first that is heard."""
     frame_bytes: array[int]
     """Size of every frame, the priming frame first."""
 
     @property
     def samples(self) -> int:
         """Samples that are heard: the priming is cut off by the edit list."""
-        return len(self.frame_bytes) * FRAME - PRIMING
+        return len(self.frame_bytes) * self.frame - self.priming
 
 
 def write_m4b(
     out: Path,
     audio: AudioTrack,
     frames: Path,
-    *,
     chapters: Sequence[ChapterMark],
     metadata: Metadata,
     cover_jpeg: bytes | None,
@@ -213,17 +206,17 @@ def _sound_track(audio: AudioTrack, data_at: int, has_chapters: bool, *, wide: b
     table = _box(
         b"stbl",
         _full(b"stsd", 0, 0, struct.pack(">I", 1), entry),
-        _full(b"stts", 0, 0, struct.pack(">III", 1, count, FRAME)),
+        _full(b"stts", 0, 0, struct.pack(">III", 1, count, audio.frame)),
         _full(b"stsc", 0, 0, struct.pack(">I", len(runs)), *(struct.pack(">III", *run, 1) for run in runs)),
         _sizes(audio.frame_bytes),
         _places(places, wide=wide),
     )
     edit_form = ">QqHH" if audio.samples >= FIRST_64_BIT else ">IiHH"
-    edit = struct.pack(edit_form, audio.samples, PRIMING, 1, 0)
+    edit = struct.pack(edit_form, audio.samples, audio.priming, 1, 0)
     rest_boxes = [_box(b"edts", _full(b"elst", int(edit_form == ">QqHH"), 0, struct.pack(">I", 1), edit))]
     if has_chapters:
         rest_boxes.append(_box(b"tref", _box(b"chap", struct.pack(">I", CHAPTER_TRACK))))
-    media = _media(b"soun", audio.sample_rate_hz, count * FRAME, _full(b"smhd", 0, 0, bytes(4)), table)
+    media = _media(b"soun", audio.sample_rate_hz, count * audio.frame, _full(b"smhd", 0, 0, bytes(4)), table)
     return _track(AUDIO_TRACK, 0x3, 0x100, audio.samples, *rest_boxes, media)
 
 
