@@ -9,11 +9,11 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from speedd import __version__, audio, planning
 from speedd.common.state_directory import JobFolder
@@ -206,83 +206,44 @@ class Finishing:
             )
 
     def _run_log(self, mastered: audio.Mastered, chapters: list[ChapterSpan]) -> runlog.RunLog:
-        job_run, summary, info, job = self._job_run, self._summary, self._info, self._job_run.record.job
-        timings = job_run.timings
+        job_run, summary = self._job_run, self._summary
         audio_s = mastered.samples / mastered.sample_rate_hz
         rendered, reused = self._ledger.takes.count_rendered(job_run.job_id, job_run.run_id)
-        meta = summary.metadata
-        settings: dict[str, Any] = self._config.model_dump(mode="json", include={"engine", "speech", "output"})
-        return runlog.RunLog(
-            job_id=job_run.job_id,
-            edition=job_run.record.edition,
-            run_id=self._context.run_id,
-            speedd_version=__version__,
-            started_at=datetime.fromtimestamp(job_run.started_at, UTC),
-            finished_at=datetime.fromtimestamp(self._context.now(), UTC),
-            end=runlog.EndLog(state=runlog.State.PUBLISHED),
-            job_attempts=max(1, job_run.record.runs),
-            source=runlog.SourceLog(
-                name=job.name,
-                digest=job.digest,
-                parts=tuple(
-                    runlog.PartLog(role=part.role, name=part.name, digest=part.digest, size_bytes=part.size_bytes)
-                    for part in job.parts
-                ),
-            ),
-            settings=settings,
-            seed=self._config.engine.seed,
-            engine=runlog.EngineLog(
-                name=info.name,
-                version=info.version,
-                model_digest=info.model_digest,
-                revision=info.revision,
-                files=dict(info.files),
-                device=info.device,
-                numerics=dict(info.numerics),
-            ),
-            voice=runlog.VoiceLog(name=summary.voice.name, digest=summary.voice.digest),
-            book=runlog.BookLog(
-                title=meta.title,
-                subtitle=meta.subtitle,
-                authors=meta.authors,
-                narrators=meta.narrators,
-                series=meta.series,
-                series_index=meta.series_index,
-                language=meta.language,
-                publisher=meta.publisher,
-                published=meta.published,
-                isbn=meta.isbn,
-                asin=meta.asin,
-                words=summary.words,
-                chapters=tuple(
-                    runlog.ChapterLog(title=span.title, start_s=span.start_s, end_s=span.end_s) for span in chapters
-                ),
-            ),
-            skipped=tuple(
-                runlog.SkippedLog(title=one.title, reason=one.reason, words=one.words) for one in summary.skipped
-            ),
-            warnings=tuple(job_run.warnings),
-            stages_s=runlog.StagesLog(
-                read=timings.read,
-                plan=timings.plan,
-                narrate=timings.narrate,
-                master=timings.master,
-                publish=timings.publish,
-            ),
-            audio_s=audio_s,
-            realtime_factor=audio_s / timings.total if timings.total else None,
-            loudness=runlog.LoudnessLog(
-                integrated_lufs=mastered.loudness_lufs,
-                true_peak_dbtp=mastered.true_peak_dbtp,
-                rms_dbfs=mastered.rms_dbfs,
-                gain_db=mastered.gain_db,
-            ),
-            chunks_rendered=rendered,
-            chunks_reused=reused,
-            hardware=runlog.HardwareLog(
-                cpu_count=len(os.sched_getaffinity(0)), platform=f"{platform.system()} {platform.machine()}"
-            ),
-        )
+        known = {name: value for name, value in asdict(summary.metadata).items() if name in runlog.BookLog.model_fields}
+        values = {
+            "job_id": job_run.job_id,
+            "edition": job_run.record.edition,
+            "run_id": self._context.run_id,
+            "speedd_version": __version__,
+            "started_at": datetime.fromtimestamp(job_run.started_at, UTC),
+            "finished_at": datetime.fromtimestamp(self._context.now(), UTC),
+            "end": {"state": runlog.State.PUBLISHED},
+            "job_attempts": max(1, job_run.record.runs),
+            "source": job_run.record.job,
+            "settings": self._config.model_dump(mode="json", include={"engine", "speech", "output"}),
+            "seed": self._config.engine.seed,
+            "engine": self._info,
+            "voice": summary.voice,
+            "book": known | {"words": summary.words, "chapters": chapters},
+            "skipped": summary.skipped,
+            "warnings": job_run.warnings,
+            "stages_s": job_run.timings,
+            "audio_s": audio_s,
+            "realtime_factor": audio_s / job_run.timings.total if job_run.timings.total else None,
+            "loudness": {
+                "integrated_lufs": mastered.loudness_lufs,
+                "true_peak_dbtp": mastered.true_peak_dbtp,
+                "rms_dbfs": mastered.rms_dbfs,
+                "gain_db": mastered.gain_db,
+            },
+            "chunks_rendered": rendered,
+            "chunks_reused": reused,
+            "hardware": {
+                "cpu_count": len(os.sched_getaffinity(0)),
+                "platform": f"{platform.system()} {platform.machine()}",
+            },
+        }
+        return runlog.RunLog.model_validate(values, from_attributes=True)
 
 
 def _give_memory_back() -> None:

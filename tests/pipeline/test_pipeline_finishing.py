@@ -2,11 +2,17 @@
 
 import platform
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from speedd.engines.base import EngineInfo
+from speedd.model import Job, Metadata, Part, Skipped, Voice
+from speedd.outbox import runlog
+from speedd.outbox.metadata import ChapterSpan
 from speedd.pipeline.finishing import _give_memory_back
+from speedd.pipeline.job_run import Timings
 
 
 def rss_mb():
@@ -21,3 +27,21 @@ def test_what_the_c_library_keeps_is_given_back():
     held_mb = rss_mb()
     _give_memory_back()
     assert rss_mb() < held_mb - 40
+
+
+@pytest.mark.parametrize(
+    ("log", "source", "more"),
+    [
+        (runlog.SourceLog, Job, ()),
+        (runlog.PartLog, Part, ()),
+        (runlog.EngineLog, EngineInfo, ()),
+        (runlog.VoiceLog, Voice, ()),
+        (runlog.BookLog, Metadata, ("words", "chapters")),
+        (runlog.ChapterLog, ChapterSpan, ()),
+        (runlog.SkippedLog, Skipped, ()),
+        (runlog.StagesLog, Timings, ()),
+    ],
+)
+def test_what_the_run_log_copies_by_name_has_that_name(log, source, more):
+    """Where the name of one changes, its default would be logged in silence."""
+    assert log.model_fields.keys() == {field.name for field in fields(source)} & log.model_fields.keys() | set(more)
