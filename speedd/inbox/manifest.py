@@ -6,9 +6,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 from speedd.common.durable import sync_folder
 from speedd.common.state_directory import JobFolder
@@ -18,7 +21,36 @@ from speedd.inbox.identity import digest_of
 from speedd.inbox.listing import Stat
 from speedd.model import Job, Part, Role
 
-_VERSION: Final = 1
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A part of a job; ``file`` is relative to the job's folder, because it may lie in another job's."""
+
+    role: Role
+    name: str
+    file: str
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    id: str
+    digest: str
+    parts: tuple[_Copy, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manifest(_Content):
+    version: Literal[1] = 1
+    source: Path
+    name: str
+    kind: Kind
+    signature: str
+    members: tuple[tuple[str, Role, int, int, int, int], ...]
+    """Path, role and `Stat` of each file, when it was accepted: only what still looks so is moved away in the end."""
+    joined: _Content | None = None
+    """What the job became when a partner came late."""
 
 
 def load_job(folder: Path) -> Job:
@@ -28,8 +60,8 @@ def load_job(folder: Path) -> Job:
         TryAgainError: if the folder or its manifest cannot be read or is not whole; accepting the source again mends
             it.
     """
-    manifest = _read_manifest(folder)
-    return _job_of(manifest | manifest.get("joined", {}), folder)
+    manifest = _read(folder)
+    return _job_of(manifest, manifest.joined or manifest, folder)
 
 
 def load_own_job(folder: Path) -> Job:
@@ -38,7 +70,8 @@ def load_own_job(folder: Path) -> Job:
     Raises:
         TryAgainError: as `load_job`.
     """
-    return _job_of(_read_manifest(folder), folder)
+    manifest = _read(folder)
+    return _job_of(manifest, manifest, folder)
 
 
 def load_candidate(folder: Path) -> Candidate:
@@ -47,11 +80,9 @@ def load_candidate(folder: Path) -> Candidate:
     Raises:
         TryAgainError: as `load_job`.
     """
-    manifest = _read_manifest(folder)
-    try:
-        return _candidate_of(manifest)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _broken(folder) from error
+    manifest = _read(folder)
+    members = (Member(path, role, Stat(*numbers)) for path, role, *numbers in manifest.members)
+    return Candidate(manifest.source, manifest.kind, manifest.name, tuple(members), manifest.signature)
 
 
 def join(job: Job, others: Iterable[Part]) -> Job:
@@ -70,10 +101,9 @@ def join(job: Job, others: Iterable[Part]) -> Job:
     parts = (*others, *job.parts)
     digest = digest_of(parts)
     joined = replace(job, id=digest[: len(job.id)], digest=digest, parts=parts)
-    manifest = _read_manifest(job.spool)
-    manifest["joined"] = {"id": joined.id, "digest": digest, "parts": _dump_parts(parts, job.spool)}
+    manifest = replace(_read(job.spool), joined=_content_of(joined, job.spool))
     with writing(job.spool.parent):
-        _dump_manifest(job.spool, manifest)
+        _write(job.spool, manifest)
     return joined
 
 
@@ -87,26 +117,14 @@ def readdress(job: Job, candidate: Candidate) -> None:
     Raises:
         TryAgainError: if the disk is full or fails.
     """
-    manifest = _read_manifest(job.spool)  # its parts stay: the job may have some of another folder too
-    manifest |= {"source": str(candidate.source), "name": candidate.name} | _look(candidate)
+    manifest = _read(job.spool)  # its parts stay: the job may have some of another folder too
     with writing(job.spool.parent):
-        _dump_manifest(job.spool, manifest)
+        _write(job.spool, _manifest_of(candidate, manifest, manifest.joined))
 
 
 def write_manifest(folder: Path, job: Job, candidate: Candidate) -> None:
     """Write down a job with what was accepted for it; durable when it returns."""
-    _dump_manifest(
-        folder,
-        {
-            "version": _VERSION,
-            "id": job.id,
-            "digest": job.digest,
-            "name": job.name,
-            "source": str(job.source),
-            "parts": _dump_parts(job.parts, folder),
-            **_look(candidate),
-        },
-    )
+    _write(folder, _manifest_of(candidate, _content_of(job, folder)))
 
 
 @contextmanager
@@ -121,81 +139,58 @@ def writing(spool: Path) -> Iterator[None]:
         ) from error
 
 
-def _look(candidate: Candidate) -> dict[str, Any]:
-    """What a source looked like when it was accepted: only what still does is moved away in the end."""
-    return {
-        "kind": candidate.kind,
-        "signature": candidate.signature,
-        "members": [[member.path, member.role, *member.stat] for member in candidate.members],
-    }
+@cache
+def _codec() -> TypeAdapter[_Manifest]:
+    return TypeAdapter(_Manifest)
 
 
-def _dump_parts(parts: Iterable[Part], folder: Path) -> list[dict[str, Any]]:
-    return [
-        {
-            "role": part.role,
-            "name": part.name,
-            "file": part.path.name if part.path.parent == folder else f"../{part.path.parent.name}/{part.path.name}",
-            "digest": part.digest,
-            "size_bytes": part.size_bytes,
-        }
-        for part in parts
-    ]
+def _manifest_of(candidate: Candidate, content: _Content, joined: _Content | None = None) -> _Manifest:
+    return _Manifest(
+        content.id,
+        content.digest,
+        content.parts,
+        source=candidate.source,
+        name=candidate.name,
+        kind=candidate.kind,
+        signature=candidate.signature,
+        members=tuple((member.path, member.role, *member.stat) for member in candidate.members),
+        joined=joined,
+    )
 
 
-def _dump_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+def _content_of(job: Job, folder: Path) -> _Content:
+    copies = (
+        _Copy(part.role, part.name, os.path.relpath(part.path, folder), part.digest, part.size_bytes)
+        for part in job.parts
+    )
+    return _Content(job.id, job.digest, tuple(copies))
+
+
+def _job_of(manifest: _Manifest, content: _Content, folder: Path) -> Job:
+    parts = (
+        Part(copy.role, copy.name, Path(os.path.normpath(folder / copy.file)), copy.digest, copy.size_bytes)
+        for copy in content.parts
+    )
+    return Job(content.id, content.digest, manifest.name, manifest.source, folder, tuple(parts))
+
+
+def _write(folder: Path, manifest: _Manifest) -> None:
     # JSON escapes the lone surrogates that stand for bytes outside UTF-8, so a source's path survives as it is.
     path = JobFolder(folder).manifest
     unfinished = path.with_name(f"{path.name}.tmp")
     with unfinished.open("w", encoding="ascii") as file:
-        file.write(json.dumps(manifest, indent=1))
+        file.write(json.dumps(_codec().dump_python(manifest, mode="json"), indent=1))
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(path)
     sync_folder(folder)
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read(folder: Path) -> _Manifest:
     try:
-        manifest = json.loads(JobFolder(folder).manifest.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
+        return _codec().validate_python(json.loads(JobFolder(folder).manifest.read_text(encoding="ascii")))
+    except (OSError, ValueError) as error:  # pydantic's is a ValueError
         raise _broken(folder) from error
-    if not isinstance(manifest, dict) or manifest.get("version") != _VERSION:
-        raise _broken(folder)
-    return manifest
-
-
-def _job_of(manifest: dict[str, Any], folder: Path) -> Job:
-    try:
-        return Job(
-            id=manifest["id"],
-            digest=manifest["digest"],
-            name=manifest["name"],
-            source=Path(manifest["source"]),
-            spool=folder,
-            parts=tuple(
-                Part(
-                    Role(part["role"]),
-                    part["name"],
-                    Path(os.path.normpath(folder / part["file"])),
-                    part["digest"],
-                    part["size_bytes"],
-                )
-                for part in manifest["parts"]
-            ),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _broken(folder) from error
-
-
-def _candidate_of(manifest: dict[str, Any]) -> Candidate:
-    return Candidate(
-        source=Path(manifest["source"]),
-        kind=Kind(manifest["kind"]),
-        name=manifest["name"],
-        members=tuple(Member(path, Role(role), Stat(*numbers)) for path, role, *numbers in manifest["members"]),
-        signature=manifest["signature"],
-    )
 
 
 def _broken(folder: Path) -> TryAgainError:
