@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 from watchdog.events import (
     DirCreatedEvent,
     DirMovedEvent,
@@ -103,7 +104,7 @@ class _Ringer(FileSystemEventHandler):
         try:
             self._ring.set()
         except Exception:  # an exception here would end the thread, and with it the watcher
-            log = structlog.get_logger()
+            log: FilteringBoundLogger = structlog.get_logger()
             log.exception("inbox.watch_failed", event_type=event.event_type)
 
 

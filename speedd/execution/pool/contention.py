@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from speedd.execution.pool.yield_policy import CHECK_S, YieldLevel, YieldPolicy
 from speedd.execution.protocol import Release, Stop
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from speedd.execution.pool.process import WorkerProcess
     from speedd.execution.pool.work_queue import WorkerSlot
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 class ContentionMonitor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState
@@ -32,7 +33,7 @@ from speedd.model import Failed, Rendered
 if TYPE_CHECKING:
     from speedd.engines.base import EngineInfo
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 
 TOKENS_SMOOTHING = 0.2
 """Share of the newest reading in the reported tokens per second."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 CONTEXT_BYTES = 400 << 20

@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from speedd.common.policies import DEATHS_TO_FAIL, NO_ROOM_PAUSE_S, OVERDUE_S, REST_S, STOP_S
 from speedd.errors import PASSING, EngineError, SpeeddError, TryAgainError
@@ -31,7 +32,7 @@ from speedd.model import Failed
 if TYPE_CHECKING:
     from speedd.engines.base import EngineInfo
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Supervisor:
