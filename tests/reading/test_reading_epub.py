@@ -162,7 +162,7 @@ def test_paragraphs_are_what_a_reader_would_hear(epub):
     ]
     assert [one.kind for one in book.chapters[0].paragraphs].count(ParagraphKind.BREAK) == 1
     assert [(part.reason, part.words) for part in book.skipped] == [("footnotes inside chapters", 2)]
-    kept = read(epub({"a.xhtml": body}), skip_reason="keep")
+    kept = read(epub({"a.xhtml": body}), front_back_matter="keep")
     assert texts(kept)[-1] == "A note."
 
 

@@ -70,7 +70,7 @@ def test_the_text_file_gives_the_same_chapters(shared: Path, time_machine: Book)
 
 
 def test_matter_can_be_kept(shared: Path):
-    book = read(job_over(shared / "books" / "the-time-machine.epub"), skip_reason="keep")
+    book = read(job_over(shared / "books" / "the-time-machine.epub"), front_back_matter="keep")
     assert [chapter.title for chapter in book.chapters][:3] == ["Titlepage", "Imprint", "I"]
     assert len(book.chapters) == 18
     assert book.skipped == ()

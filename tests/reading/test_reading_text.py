@@ -299,10 +299,17 @@ def test_markdown_front_matter_is_metadata(read_md):
             "See [the *quay*](http://a.org/a_(b)) and <http://a.org>.",
             "See the quay and http://a.org.",
         ),
-        ("A ![lamp](a.png) burned.[^1]", "A burned."),
+        (f"{PROSE} A ![lamp](a.png) burned.[^1]", f"{PROSE} A burned."),
         ("Use `a * b * c` &amp; ~~no~~ more.", "Use a * b * c & no more."),
-        ("One<br>two <span class='x'>three</span>.", "Onetwo three."),
-        ("One\\\ntwo  \nthree", "One two three"),
+        ("One<br>two <span class='x'>three</span>.", "One\ntwo three."),
+        ("One\\\ntwo  \nthree", "One\ntwo\nthree"),
+        ("One\ntwo\nthree", "One two three"),
+        ("| The lamp is lit,\n| the boats are in.", "The lamp is lit,\nthe boats are in."),
+        ("Read [the [great] book](http://a.org/b).", "Read the [great] book."),
+        ("    She *lit*\n    the lantern.", "She lit the lantern."),
+        ("1986. It was a great year.", "1986. It was a great year."),
+        ("5 <sup>*</sup> < 6, <title> and <x", "5 * < 6, and <x"),
+        ("Ten is 10<sup>1</sup>, [^2 and ^_^] too.", "Ten is 10¹, [^2 and ^_^] too."),
     ],
 )
 def test_markdown_marks_are_not_heard(read_md, source, heard):
@@ -311,16 +318,51 @@ def test_markdown_marks_are_not_heard(read_md, source, heard):
 
 def test_markdown_blocks(read_md):
     book = read_md(
-        f"{PROSE}\n\n***\n\n> Quoted\n> text.\n\n- One\n- Two\n1. Three\n\n| A | B |\n|---|---|\n| 1 | 2 |\n\n"
+        f"{PROSE}\n\n***\n\n> Quoted\n> text.\n\n- One\n- [x] Two\n\n1. Three\n\n| A | B |\n|---|---|\n| 1 | 2 |\n\n"
         "```\ncode here\n```\n\n<!-- never -->\n[ref]: http://example.org\n\n[^1]: A note.\n\n---\n"
     )
-    assert texts(book) == [PROSE, "", "Quoted text.", "One", "Two", "Three", "A, B", "1, 2", "code here"]
+    assert texts(book) == [PROSE, "", "Quoted text.", "One", "Two", "1. Three", "A, B", "1, 2", "code here"]
     assert [(part.reason, part.words) for part in book.skipped] == [("footnotes inside chapters", 2)]
 
 
-@pytest.mark.parametrize("mark", ["*a ", "_a ", "`", "[", "[a](", "<!--", "<a", "![", "~~a ", "\\", "("])
-def test_lone_marks_in_great_number_are_read_in_time(read_md, mark):
+@pytest.mark.parametrize(
+    ("source", "heard"),
+    [
+        ("3. Flour\n1. Butter\n   - Salted\n\n   or not", ["3. Flour", "4. Butter", "Salted", "or not"]),
+        ("a | b\n---|---\n1 | *2*", ["a, b", "1, 2"]),
+        ("<h2>Title</h2>\n<div hidden><script>\n\n*x*\n</script>\n\nHeard.", ["x", "Heard."]),
+        ("<p>One</p>\n<p>two", ["One", "two"]),
+        ("Heard.\n\n<!-- *too*\n\n", ["Heard.", "<!-- too"]),
+        ("---\n\n“Go: now,” she said.\n\n---\n\nHeard.", ["“Go: now,” she said.", "", "Heard."]),
+    ],
+)
+def test_markdown_blocks_are_heard_whole(read_md, source, heard):
+    assert texts(read_md(source)) == heard
+
+
+def test_markdown_notes_are_taken_out_with_all_their_paragraphs(write):
+    source = write({"a.md": f"She slept.[^a%]\n\n[^a%]: At dusk.\n\n    In a *chair*.\n\n{PROSE}"})
+    book = read(source)
+    assert texts(book) == ["She slept.", PROSE]
+    assert [(part.reason, part.words) for part in book.skipped] == [("footnotes inside chapters", 5)]
+    assert texts(read(source, notes="inline")) == ["She slept.", "Note: At dusk. In a chair.", PROSE]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["*a ", "_a ", "`", "[", "[a](", "[a](<", "<!--", "<a", "![", "~~a ", "\\", "(", "[^", "> ", "- ", "a|b\n-|-\n"],
+)
+def test_marks_in_great_number_are_read_in_time(read_md, mark):
     assert read_md("words here " + mark * (100_000 // len(mark)) + " and there").chapters
+
+
+@pytest.mark.parametrize("mark", ["> ", "- ", "1. ", "> - ", "[^a]: "])
+def test_nesting_is_bounded(read_md, mark):
+    assert texts(read_md(f"{mark * 10_000}x\n\nHeard."))[-1].endswith("Heard.")
+
+
+def test_megabytes_of_brackets_are_read_as_they_stand(read_md):
+    assert texts(read_md(f"{'[' * 5_000_000}*x*")) == [f"{'[' * 5_000_000}*x*"]
 
 
 # --- encodings and refusals
@@ -387,7 +429,7 @@ def test_a_title_on_the_first_line_is_said_once(write, name, opening, title):
     assert book.metadata.title == title
     assert texts(book) == [PROSE, PROSE]
     assert [(part.reason, part.words) for part in book.skipped] == [("title page inside chapters", 2)]
-    assert texts(read(write({f"{name}.txt": f"{opening}\n\n{PROSE}"}), skip_reason="keep")) == [opening, PROSE]
+    assert texts(read(write({f"{name}.txt": f"{opening}\n\n{PROSE}"}), front_back_matter="keep")) == [opening, PROSE]
 
 
 def test_a_first_line_that_is_no_title_is_read(write):

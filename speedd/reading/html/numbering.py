@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from speedd.reading.html.markup import Element, children
 
 _NUMBERED = re.compile(r"\W{0,2}(?:\d{1,4}|[ivxlc]{1,6}|[a-z])[.):](?:\s|$)", re.IGNORECASE)
+_COUNT = re.compile(r"[0-9]{1,9}")
 _UNNUMBERED_STYLE = re.compile(r"list-style(?:-type)?\s*:\s*none", re.IGNORECASE)
 _ROMAN = ((100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
 _MOST_ROMAN = 399
@@ -18,15 +20,16 @@ class Numbering:
 
     def __init__(self, listing: Element) -> None:
         start = (listing.get("start") or "").strip()
-        self._next = int(start) if start.isascii() and start.isdigit() and len(start) <= 4 else 1  # noqa: PLR2004
+        self._next = int(start) if _COUNT.fullmatch(start) else 1
         self._type = listing.get("type") or "1"
         shown = not _UNNUMBERED_STYLE.search(listing.get("style") or "")
-        self._counts = shown and sum(1 for _ in zip(children(listing, "li"), range(2), strict=False)) > 1
+        # A list of one shows its number, too, but only somebody who says where it starts means it.
+        self._counts = shown and (bool(start) or len(list(islice(children(listing, "li"), 2))) > 1)
 
     def label(self, item: Element) -> str:
         """The number of the next item as it is shown, "3."; empty where the list shows none."""
         value = (item.get("value") or "").strip()
-        number = int(value) if value.isascii() and value.isdigit() and len(value) <= 4 else self._next  # noqa: PLR2004
+        number = int(value) if _COUNT.fullmatch(value) else self._next
         self._next = number + 1
         return f"{_shown(number, self._type)}." if self._counts else ""
 

@@ -1,57 +1,49 @@
-"""Reading Markdown: structure from its headings, text without its marks.
+"""Reading Markdown: CommonMark with tables, footnotes and task lists becomes a page like any other.
 
-Covers CommonMark's blocks, pipe tables, footnotes and YAML front matter, as far as they change what is heard.
+YAML front matter is metadata. The time it takes is linear in the length, whatever comes in.
 """
 
 from __future__ import annotations
 
-import html
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from lxml import etree
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock, paragraph
+from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.tasklists import tasklists_plugin
 
 from speedd.model import Metadata, ParagraphKind
+from speedd.reading.html.markup import descendants, parse_page
+from speedd.reading.html.page import read_page
 from speedd.reading.nfo import metadata_of_pairs, parse_pairs, split_names
+from speedd.reading.structure.division import divide
 from speedd.reading.structure.manuscript import Block, Manuscript
-from speedd.reading.structure.outline import cut, points_of_headings
 from speedd.reading.structure.titles import parse_title, tokens
-from speedd.reading.structure.wording import fold, is_ornament
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:\s+(.*))?")
-_ATX_CLOSE = re.compile(r"(?:^|\s+)#+\s*$")
-_SETEXT = re.compile(r" {0,3}(=+|-+)\s*")
-_RULE = re.compile(r" {0,3}(?:(?:\*\s*){3,}|(?:-\s*){3,}|(?:_\s*){3,})")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_QUOTE = re.compile(r" {0,3}> ?")
-_ITEM = re.compile(r"\s{0,12}(?:[-*+]|\d{1,3}[.)])\s+(?=\S)(?:\[[ xX]\]\s+)?")
-_TABLE_RULE = re.compile(r"[\s|:-]*--[\s|:-]*")
-_DEFINITION = re.compile(r" {0,3}\[(?!\^)[^\]]+\]:\s*\S+(?:\s+[\"'(].*)?")
-_FOOTNOTE = re.compile(r" {0,3}\[\^[^\]]+\]:\s*(.*)")
+_FRONT_LINE = re.compile(r"(?:[\s#-].*|\w[\w .-]{0,40}:(?:\s.*)?)?")
 _FRONT_ITEM = re.compile(r"\s*-\s+(.*)")
 _FRONT_LIST = re.compile(r"\s*\[(.*)\]\s*")
 _BY = re.compile(r"(?:written\s+)?by[:\s]\s*(?P<names>\S.*)", re.IGNORECASE)
 _MOST_BY_CHARS = 80
-
-# Between the two ends of a mark stands no other of its kind: every pattern is linear, whatever comes in.
-_CODE = re.compile(r"(`{1,4})([^`]+)\1")
-_IMAGE = re.compile(r"!\[[^\[\]]{0,1000}\](?:\([^()\n]{0,2000}\)|\[[^\[\]]{0,200}\])?")
-_NOTE_MARK = re.compile(r"\[\^[^\[\]]{1,200}\]")
-_LINK = re.compile(
-    r"\[([^\[\]]{1,2000})\](?:\([^()\n]{0,1000}(?:\([^()\n]{0,500}\)[^()\n]{0,500})?\)|\[[^\[\]]{0,200}\])"
-)
-_AUTOLINK = re.compile(r"<((?:https?|mailto):[^<>\s]{1,2000})>")
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,2000}>")
-_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_LITERAL = re.compile(r"(?<=\s)[*_]+(?=\s)|(?<=[^\W_])_+(?=[^\W_])")
-"""A mark between spaces or inside a word: "5 * 3", "snake_case"."""
-_EMPHASIS = tuple(
-    re.compile(rf"(?<!{mark})({mark}{{{count}}})(?=[^\s{mark}])([^{mark}]+)(?<=[^\s{mark}])\1(?!{mark})")
-    for count in (3, 1, 2)
-    for mark in (r"\*", "_")
-)
-_STRUCK = re.compile(r"~~(?=\S)([^~]+)(?<=\S)~~")
-_LONGEST_MARKED_CHARS = 1_000_000
-"""A longer paragraph is no Markdown that anybody wrote; it is read as it stands."""
-_KEPT = re.compile("\ue000(\\d+)\ue001")
+_VERSE = re.compile(r"^ {0,3}\| +([^|\n]+)$", re.MULTILINE)
+"""A line of a line block, as pandoc has them: ``| The lamp is lit,``."""
+_NOTE_MARK = re.compile(r"\[\^([^\[\]\s]{1,200})\]")
+_HEARD_TAG = re.compile(r"<(?:br\s*/?|/?sup)>", re.IGNORECASE)
+_BRACKET = re.compile(r"[\[\]]")
+_DEEPEST_BRACKET = 4
+_MOST_WILD = 50
+"""With so many brackets deeper than that, or after so many without a partner, a paragraph is no Markdown."""
+_DEEPEST = 100
+"""How deep blocks may nest; what lies deeper is a paragraph."""
 
 
 def read_markdown(text: str) -> Manuscript:
@@ -60,14 +52,15 @@ def read_markdown(text: str) -> Manuscript:
     Args:
         text: with ``\n`` line ends.
     """
-    front, lines = _split_front(_without_comments(text).split("\n"))
+    front, text = _split_front(_without_comments(text))
     known = metadata_of_pairs(parse_pairs(front))
-    walker = _Walker()
-    for line in lines:
-        walker.take(line.expandtabs(4))
-    walker.end()
-    blocks, known = _take_title(walker.blocks, known)
-    return Manuscript(known, cut(blocks, points_of_headings(blocks), known))
+    html = _parser().render(_VERSE.sub(r"\1  ", text))
+    root = parse_page(f"<html><body>{html}</body></html>")
+    assert root is not None
+    page = read_page(root)
+    blocks, notes = page.settled()
+    blocks, known = _take_title(blocks, known)
+    return Manuscript(known, divide(blocks, known), notes=notes, pictures=page.pictures)
 
 
 def _without_comments(text: str) -> str:
@@ -77,17 +70,16 @@ def _without_comments(text: str) -> str:
     while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
         kept.append(text[at:start])
         at = end + len("-->")
-    return "".join((*kept, text[at:]))
+    return "".join((*kept, text[at:].replace("<!--", "&lt;!--")))
 
 
-def _split_front(lines: list[str]) -> tuple[list[str], list[str]]:
+def _split_front(text: str) -> tuple[list[str], str]:
     """Part YAML front matter from the text; its lists and folded values come to stand on one line."""
-    if not lines or lines[0].strip() != "---":
-        return [], lines
-    end = next((at for at, line in enumerate(lines[1:], 1) if line.strip() in {"---", "..."}), None)
-    if end is None or not any(":" in line for line in lines[1:end]):
-        return [], lines
+    lines = text.split("\n")
+    end = next((at for at, line in enumerate(lines[1:], 1) if line.strip() in {"---", "..."}), 0)
     front: list[str] = []
+    if lines[0].strip() != "---" or not all(map(_FRONT_LINE.fullmatch, lines[1:end])):
+        return front, text
     for line in lines[1:end]:
         if (match := _FRONT_ITEM.fullmatch(line)) and front:
             value = match[1].strip("\"' ")
@@ -99,7 +91,7 @@ def _split_front(lines: list[str]) -> tuple[list[str], list[str]]:
             if match := _FRONT_LIST.fullmatch(value):
                 value = " " + "; ".join(item.strip(" \"'") for item in match[1].split(","))
             front.append(f"{key}{colon}{'' if value.strip() in {'|', '>', '|-', '>-'} else value}")
-    return front, lines[end + 1 :]
+    return (front, "\n".join(lines[end + 1 :])) if any(":" in line for line in front) else ([], text)
 
 
 def _take_title(blocks: list[Block], known: Metadata) -> tuple[list[Block], Metadata]:
@@ -118,103 +110,68 @@ def _take_title(blocks: list[Block], known: Metadata) -> tuple[list[Block], Meta
     return rest, replace(known, title=known.title or first.text, authors=known.authors or authors)
 
 
-class _Walker:
-    """Walks over the lines and gathers paragraphs."""
-
-    def __init__(self) -> None:
-        self.blocks: list[Block] = []
-        self._lines: list[str] = []
-        self._matter = ""
-        self._fence = ""
-
-    def take(self, line: str) -> None:
-        """Take in the next line."""
-        if self._fence:
-            if line.strip().startswith(self._fence):
-                self._fence = ""
-                self.end()
-            else:
-                self._lines.append(line)
-            return
-        while match := _QUOTE.match(line):
-            line = line[match.end() :]
-        if not line.strip():
-            self.end()
-        elif not (self._take_heading(line) or self._take_apart(line)):
-            if match := _ITEM.match(line):
-                self.end()
-                line = line[match.end() :]
-            self._lines.append(line)
-
-    def _take_heading(self, line: str) -> bool:
-        if match := _ATX.fullmatch(line):
-            self.end()
-            self._add_heading(_ATX_CLOSE.sub("", match[2] or ""), len(match[1]))
-            return True
-        if self._lines and not self._matter and (match := _SETEXT.fullmatch(line)):
-            title = "\n".join(self._lines)
-            self._lines.clear()
-            self._add_heading(title, 1 if match[1][0] == "=" else 2)
-            return True
-        return False
-
-    def _take_apart(self, line: str) -> bool:
-        """Take a line that stands for itself: a rule, a fence, a note, a definition, a row of a table."""
-        if _RULE.fullmatch(line):
-            self.end()
-            self.blocks.append(Block("", ParagraphKind.BREAK))
-        elif match := _FENCE.match(line):
-            self.end()
-            self._fence = match[1]
-        elif match := _FOOTNOTE.fullmatch(line):
-            self.end()
-            self._matter = "footnotes"
-            self._lines.append(match[1])
-        elif line.lstrip().startswith("|"):
-            self.end()
-            if not _TABLE_RULE.fullmatch(line):
-                self._lines.append(", ".join(filter(None, (cell.strip() for cell in line.split("|")))))
-                self.end()
-        elif self._lines or not _DEFINITION.fullmatch(line):
-            return False
-        return True
-
-    def _add_heading(self, title: str, level: int) -> None:
-        if text := plain_text(title):
-            self.blocks.append(Block(text, ParagraphKind.HEADING, level))
-
-    def end(self) -> None:
-        """End the paragraph."""
-        text = plain_text("\n".join(self._lines))
-        self._lines.clear()
-        if text and is_ornament(text):
-            self.blocks.append(Block("", ParagraphKind.BREAK))
-        elif text:
-            self.blocks.append(Block(text, skip_reason=self._matter))
-        self._matter = ""
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"maxNesting": 2 * _DEEPEST}, renderer_cls=_Renderer)
+    # A paragraph that is indented is one: stories are not full of programs.
+    parser.enable(["table", "strikethrough"]).disable("code").use(tasklists_plugin)
+    parser.use(footnote_plugin, inline=False, move_to_end=False)
+    parser.inline.ruler.at("footnote_ref", _take_note_mark)  # the plugin's own takes quadratic time on "[^[^[^"
+    parser.block.ruler.before("table", "deep", _stop_nesting)
+    parser.core.ruler.before("inline", "wild", _leave_wild)
+    return parser
 
 
-def plain_text(text: str) -> str:
-    """Take the marks out of a paragraph: emphasis, links, code, images, note marks, tags, escapes."""
-    if len(text) > _LONGEST_MARKED_CHARS:
-        return fold(text)
-    kept: list[str] = []
+def _stop_nesting(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    return state.level >= _DEEPEST and paragraph(state, start, end, silent)
 
-    def keep(characters: str) -> str:
-        # What must not be taken for a mark waits aside until the end, under a number between private characters.
-        kept.append(characters)
-        return f"\ue000{len(kept) - 1}\ue001"
 
-    text = re.sub("[\ue000\ue001]", "", text)
-    text = _ESCAPED.sub(lambda match: keep(match[1]), text)
-    text = _CODE.sub(lambda match: keep(match[2]), text)
-    text = _NOTE_MARK.sub("", _IMAGE.sub("", text))
-    text = _AUTOLINK.sub(r"\1", _LINK.sub(r"\1", text))
-    text = _TAG.sub("", text)
-    text = _LITERAL.sub(lambda match: keep(match[0]), text)
-    for pattern in (*_EMPHASIS, *_EMPHASIS):  # twice, for emphasis inside emphasis
-        text = pattern.sub(r"\2", text)
-    text = html.unescape(_STRUCK.sub(r"\1", text)).replace("\\\n", "\n")
-    for _ in range(2):  # code may hold an escape
-        text = _KEPT.sub(lambda match: kept[int(match[1])], text)
-    return fold(text)
+def _take_note_mark(state: StateInline, silent: bool) -> bool:
+    match = _NOTE_MARK.match(state.src, state.pos, state.posMax)
+    if match and not silent:
+        state.push("note_mark", "", 0).meta = {"label": match[1]}
+    state.pos = match.end() if match else state.pos
+    return match is not None
+
+
+def _leave_wild(state: StateCore) -> None:
+    """Read as it stands what is no Markdown: the parser looks for the end of every bracket, over all that follows."""
+    for token in state.tokens:
+        depth = wild = 0
+        for bracket in _BRACKET.findall(token.content) if token.type == "inline" else ():
+            depth = depth + 1 if bracket == "[" else max(0, depth - 1)
+            wild += depth > _DEEPEST_BRACKET
+        if wild > _MOST_WILD:
+            token.type = "text"
+
+
+def _anchor(token: Token) -> str:
+    return f"note-{token.meta['label'].encode().hex()}"
+
+
+class _Renderer(RendererHTML):
+    """Writes what the page reader knows: notes by their role, HTML in the text as whole elements."""
+
+    def note_mark(self, tokens: Sequence[Token], at: int, *_: Any) -> str:
+        return f'<a role="doc-noteref" href="#{_anchor(tokens[at])}"></a>'
+
+    def footnote_reference_open(self, tokens: Sequence[Token], at: int, *_: Any) -> str:
+        return f'<aside role="doc-footnote" id="{_anchor(tokens[at])}">'
+
+    def footnote_reference_close(self, *_: Any) -> str:
+        return "</aside>"
+
+    def ordered_list_open(self, tokens: Sequence[Token], at: int, *rest: Any) -> str:
+        tokens[at].attrs.setdefault("start", 1)  # somebody typed it, so it is heard even in a list of one
+        return self.renderToken(tokens, at, *rest)
+
+    def html_inline(self, tokens: Sequence[Token], at: int, *_: Any) -> str:
+        return tokens[at].content if _HEARD_TAG.fullmatch(tokens[at].content) else ""
+
+    def html_block(self, tokens: Sequence[Token], at: int, *_: Any) -> str:
+        root = parse_page(tokens[at].content)
+        if root is None:
+            return ""
+        body = next(descendants(root, "body"), root)
+        body.tag = "div" if body.tag == "body" else body.tag
+        return str(etree.tostring(body, encoding="unicode"))
