@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from speedd.audio.codecs import CODECS, ChapterMark
+from speedd.audio.codecs import CODECS, ChapterMark, Labels
 from speedd.audio.loudness import decibels, integrated_lufs
 from speedd.audio.stretch import Made, Sound, Stretch, counted, level_stretch, make
 from speedd.audio.timeline import (
@@ -144,7 +144,7 @@ def master(
             made = passes[-1]
             assert (len(made.frame_bytes) - codec.lead_frames) * codec.frame == timeline.total
             with counted(cpu_s, "write"):
-                codec.write(out, frames, made.frame_bytes, timeline.chapters, metadata, cover_jpeg)
+                codec.write(out, frames, made.frame_bytes, Labels(timeline.chapters, metadata, cover_jpeg))
         finally:
             frames.unlink(missing_ok=True)
     progress(1.0)

@@ -20,7 +20,6 @@ from typing import Annotated, Any, Final, Literal, TextIO
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 SCHEMA_VERSION: Final = 3
-SCHEMA_NAME = "run-log.schema.json"
 
 _CHUNKS_LINE = '  "chunks": [\n'
 _MAX_HEAD_CHARS = 16 * 1024 * 1024

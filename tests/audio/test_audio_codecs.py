@@ -9,7 +9,7 @@ import pytest
 from conftest import RATE, decoded
 
 from speedd.audio import Piece, mastering
-from speedd.audio.codecs import CODECS, ChapterMark, Codec
+from speedd.audio.codecs import CODECS, ChapterMark, Codec, Labels
 from speedd.config import OutputSettings
 from speedd.model import Metadata
 
@@ -68,7 +68,7 @@ def test_the_file_plays_what_was_coded_with_chapters_and_tags(codec, voice, tmp_
     outs = [tmp_path / f"{name}.{request.node.callspec.params['codec']}" for name in "ab"]
     sizes = array("H", map(len, frames))
     for out in outs:
-        codec.write(out, tmp_path / "frames", sizes, chapters, book, None)
+        codec.write(out, tmp_path / "frames", sizes, Labels(chapters, book, None))
     assert outs[0].read_bytes() == outs[1].read_bytes()
     assert np.array_equal(decoded(outs[0]), codec.decode(frames)[: voice.size])
     with av.open(str(outs[0])) as container:
@@ -90,7 +90,7 @@ class Raw(Codec):
     def decode(self, frames):
         return np.frombuffer(b"".join(frames), dtype=np.float32)[self.priming :]
 
-    def write(self, out, frames, frame_bytes, chapters, metadata, cover_jpeg):
+    def write(self, out, frames, frame_bytes, labels):
         assert frames.stat().st_size == sum(frame_bytes)
         out.write_bytes(frames.read_bytes())
 

@@ -12,7 +12,6 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from speedd.outbox import runlog
 from speedd.outbox.runlog import ChunkLog, RunLog, TakeLog, read_header, write_run_log
 
 DIGEST = "0f" * 32
@@ -77,14 +76,14 @@ def written(log, chunks):
 
 
 def shipped_schema():
-    return json.loads((resources.files("speedd.outbox") / runlog.SCHEMA_NAME).read_text(encoding="utf-8"))
+    return json.loads((resources.files("speedd.outbox") / "run-log.schema.json").read_text(encoding="utf-8"))
 
 
 def test_the_schema_is_up_to_date():
     printed = subprocess.run(
         [sys.executable, "-W", "error", "-m", "speedd.outbox.runlog"], capture_output=True, text=True, check=True
     )
-    shipped = (resources.files("speedd.outbox") / runlog.SCHEMA_NAME).read_text(encoding="utf-8")
+    shipped = (resources.files("speedd.outbox") / "run-log.schema.json").read_text(encoding="utf-8")
     assert printed.stdout == shipped, "run: python -m speedd.outbox.runlog > speedd/outbox/run-log.schema.json"
 
 

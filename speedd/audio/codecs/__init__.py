@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from speedd.audio.codecs.aac_m4b import AacM4b
-from speedd.audio.codecs.base import ChapterMark, Codec
+from speedd.audio.codecs.base import ChapterMark, Codec, Labels
 from speedd.config import OutputSettings
 
 CODECS: Mapping[str, Callable[[int, OutputSettings], Codec]] = MappingProxyType({"m4b": AacM4b})
 """By ``[output] format``, which is also the suffix of the file; made for a sample rate in Hz."""
 
-__all__ = ["CODECS", "ChapterMark", "Codec"]
+__all__ = ["CODECS", "ChapterMark", "Codec", "Labels"]

@@ -17,12 +17,12 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
-from speedd.audio.codecs.base import ChapterMark, Codec
+from speedd.audio.codecs.base import Codec, Labels
 from speedd.audio.codecs.mp4 import AudioTrack, write_m4b
 
 if TYPE_CHECKING:
     from speedd.config import OutputSettings
-    from speedd.model import Metadata, Waveform
+    from speedd.model import Waveform
 
 FRAME = 1024
 FED_AT_ONCE = 64 * FRAME
@@ -83,18 +83,10 @@ class AacM4b(Codec):
         blocks += [_samples(block) for block in decoder.decode(None)]
         return np.concatenate(blocks)[FRAME:]
 
-    def write(
-        self,
-        out: Path,
-        frames: Path,
-        frame_bytes: array[int],
-        chapters: Sequence[ChapterMark],
-        metadata: Metadata,
-        cover_jpeg: bytes | None,
-    ) -> None:
+    def write(self, out: Path, frames: Path, frame_bytes: array[int], labels: Labels) -> None:
         """Write the M4B."""
-        audio = AudioTrack(self._rate, self._settings.bitrate_kbps, self._setup, FRAME, self.priming, frame_bytes)
-        write_m4b(out, audio, frames, chapters, metadata, cover_jpeg)
+        track = AudioTrack(self._rate, self._settings.bitrate_kbps, self._setup, FRAME, self.priming, frame_bytes)
+        write_m4b(out, track, frames, labels)
 
     def _encoder(self) -> AudioCodecContext:
         encoder = AudioCodecContext.create("aac", "w")

@@ -23,6 +23,17 @@ class ChapterMark:
     """The sample after the last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What players show beside the sound."""
+
+    chapters: Sequence[ChapterMark]
+    """In order; empty ones are left out of the file."""
+    metadata: Metadata
+    """Becomes tags."""
+    cover_jpeg: bytes | None
+
+
 class Codec(Protocol):
     """Codes mono speech of one sample rate in frames, and writes the file that holds them.
 
@@ -58,26 +69,14 @@ class Codec(Protocol):
             float32 mono, at least what went in; the priming is cut off.
         """
 
-    def write(
-        self,
-        out: Path,
-        frames: Path,
-        frame_bytes: array[int],
-        chapters: Sequence[ChapterMark],
-        metadata: Metadata,
-        cover_jpeg: bytes | None,
-    ) -> None:
-        """Write the audiobook and see it on the disk.
-
-        The same frames, chapters and tags give the same bytes.
+    def write(self, out: Path, frames: Path, frame_bytes: array[int], labels: Labels) -> None:
+        """Write the audiobook and see it on the disk. The same frames and labels give the same bytes.
 
         Args:
             out: where to; an old file is replaced.
             frames: a file that holds all frames, one after the other.
             frame_bytes: the size of each.
-            chapters: in order; empty ones are left out.
-            metadata: becomes tags.
-            cover_jpeg: the cover.
+            labels: chapters, tags and cover.
 
         Raises:
             OSError: if it cannot be written, a full disk among others.

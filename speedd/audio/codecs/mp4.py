@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speedd.audio.codecs.base import ChapterMark
+from speedd.audio.codecs.base import ChapterMark, Labels
 from speedd.model import Metadata
 
 FRAMES_PER_CHUNK = 64
@@ -53,42 +53,20 @@ class AudioTrack:
         return len(self.frame_bytes) * self.frame - self.priming
 
 
-def write_m4b(
-    out: Path,
-    audio: AudioTrack,
-    frames: Path,
-    chapters: Sequence[ChapterMark],
-    metadata: Metadata,
-    cover_jpeg: bytes | None,
-) -> None:
-    """Write the file and see it on the disk.
-
-    Args:
-        out: where to; an old file is replaced.
-        audio: the index of the sound.
-        frames: a file that holds all frames, one after the other.
-        chapters: in order; empty ones are left out.
-        metadata: becomes tags.
-        cover_jpeg: the cover.
-
-    Raises:
-        OSError: if it cannot be written, a full disk among others.
-    """
-    marks = [mark for mark in chapters if mark.stop > mark.start]
-    labels = b"".join(_label(mark.title) for mark in marks)
+def write_m4b(out: Path, audio: AudioTrack, frames: Path, labels: Labels) -> None:
+    """Write the file as `Codec.write` says."""
+    marks = [mark for mark in labels.chapters if mark.stop > mark.start]
+    titles = b"".join(_label(mark.title) for mark in marks)
     size = sum(audio.frame_bytes)
     head = _box(b"ftyp", b"M4B ", struct.pack(">I", 0x200), b"M4B ", b"M4A ", b"mp42", b"isom", b"iso2")
     wide = size >= FIRST_64_BIT // 2
     # The index holds places in the file that lie behind it: its length does not depend on where exactly.
-    length = len(_moov(audio, 0, marks, metadata, cover_jpeg, wide=wide))
-    data_header = struct.pack(">I4sQ", 1, b"mdat", 16 + size + len(labels))
+    length = len(_moov(audio, 0, marks, labels, wide=wide))
+    data_header = struct.pack(">I4sQ", 1, b"mdat", 16 + size + len(titles))
     data_at = len(head) + length + len(data_header)
-    moov = _moov(audio, data_at, marks, metadata, cover_jpeg, wide=wide)
+    moov = _moov(audio, data_at, marks, labels, wide=wide)
     with out.open("wb") as file, frames.open("rb") as sound:
-        file.write(head)
-        file.write(moov)
-        file.write(data_header)
-        file.write(labels)
+        file.writelines((head, moov, data_header, titles))
         while part := sound.read(COPY_BYTES):
             file.write(part)
         file.flush()
@@ -117,15 +95,7 @@ def _cut(text: str, longest: int) -> bytes:
     return text.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore").encode()
 
 
-def _moov(
-    audio: AudioTrack,
-    data_at: int,
-    marks: Sequence[ChapterMark],
-    metadata: Metadata,
-    cover_jpeg: bytes | None,
-    *,
-    wide: bool,
-) -> bytes:
+def _moov(audio: AudioTrack, data_at: int, marks: Sequence[ChapterMark], labels: Labels, *, wide: bool) -> bytes:
     # One clock for all: the sample rate, so that every place is exact.
     rate, duration = audio.sample_rate_hz, audio.samples
     tracks = [_sound_track(audio, data_at + sum(len(_label(mark.title)) for mark in marks), bool(marks), wide=wide)]
@@ -141,7 +111,7 @@ def _moov(
         struct.pack(">24xI", CHAPTER_TRACK + 1),
     )
     extra = [_chapter_list(marks, rate)] if 0 < len(marks) <= NERO_CHAPTERS else []
-    return _box(b"moov", movie, *tracks, _box(b"udta", *extra, _tags(metadata, cover_jpeg)))
+    return _box(b"moov", movie, *tracks, _box(b"udta", *extra, _tags(labels.metadata, labels.cover_jpeg)))
 
 
 def _dated(kind: bytes, flags: int, between: bytes, duration: int, *rest: bytes) -> bytes:
