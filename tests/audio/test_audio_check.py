@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, SENTENCES, rms_dbfs
+from audio_measures import RATE, SENTENCES, rms_dbfs
 from hibari import Hibari
 
 from speedd.audio import fault_of

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, heard, true_peak_dbtp
+from audio_measures import RATE, heard, true_peak_dbtp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

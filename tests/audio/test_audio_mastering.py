@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, decoded, heard, rms_dbfs, true_peak_dbtp
+from audio_measures import RATE, decoded, heard, rms_dbfs, true_peak_dbtp
 
 from speedd.audio import Piece, TakeError, mastering, stretch
 from speedd.audio.codecs.aac_m4b import FRAME

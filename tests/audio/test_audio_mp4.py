@@ -5,7 +5,7 @@ import io
 import av
 import numpy as np
 import pytest
-from conftest import decoded
+from audio_measures import decoded
 from mutagen.mp4 import MP4
 from PIL import Image
 

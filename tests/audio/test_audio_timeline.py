@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import RATE
+from audio_measures import RATE
 from hypothesis import given
 from hypothesis import strategies as st
 

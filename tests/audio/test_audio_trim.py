@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE
+from audio_measures import RATE
 
 from speedd.audio.trim import MARGIN_MS, faded, speech_bounds
 
