@@ -20,6 +20,16 @@ sys.path.insert(0, str(ENGINES))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ENGINES), os.environ.get("PYTHONPATH"))))
 
 
+SLOW_FOLDERS = {"acceptance", "faults"}
+"""Whole books, and what is pulled out of the wall until a book comes through."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep out of the fast lane what takes long wherever it is: see `addopts` in pyproject.toml."""
+    if item.path.parent.name in SLOW_FOLDERS or any(item.iter_markers("asr")) or any(item.iter_markers("systemd")):
+        item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real books, beside the checkout or where SPEEDD_SHARED says."""
