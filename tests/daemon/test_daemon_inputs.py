@@ -64,7 +64,7 @@ def drop_all(sandbox: Sandbox) -> None:
     (sandbox.inbox / "link.txt").symlink_to("/etc/passwd")
     os.mkfifo(sandbox.inbox / "pipe.txt")
 
-    sandbox.drop("Flaky.epub", epub("Moody", "All is well here. This FLAKY sentence is not. All is well again."))
+    sandbox.drop("Flaky.epub", epub("Moody", "All is well here. This SILENT sentence is not. All is well again."))
     sandbox.drop("Flaky.toml", '[engine]\nname = "flaky"\n')
     sandbox.drop(f"{EMOJI}.txt", STORY)
     sandbox.drop("long title.epub", epub(LONG_TITLE))
@@ -82,7 +82,8 @@ def mixed(tmp_path_factory):
         if not shutil.which("setpriv"):
             pytest.skip("root may read every file, and there is no setpriv to give that right up")
         wrap = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"]
-    return sandbox, sandbox.once(wrap=wrap)
+    fault_folder = tmp_path_factory.mktemp("fault_folder")
+    return sandbox, sandbox.once(wrap=wrap, env={"SPEEDD_TEST_FAULTS": str(fault_folder)})
 
 
 @pytest.mark.parametrize("name", REASONS)
@@ -124,7 +125,7 @@ def test_a_take_that_is_turned_down_is_rendered_again_with_the_next_seed(mixed):
     sandbox, result = mixed
     book = sandbox.titled("Moody")
     attempts = {text: chunk["attempts"] for text, chunk in zip(book.texts, book.run["chunks"], strict=True)}
-    assert attempts.pop("This FLAKY sentence is not.") == 2
+    assert attempts.pop("This SILENT sentence is not.") == 2
     assert set(attempts.values()) == {1}
     told = [event for event in result.events if event["event"] == "chunk.retried" and event["attempt"] == 1]
     assert any("silent" in event["reason"] for event in told)

@@ -8,7 +8,7 @@ from speedd_sandbox import Sandbox, epub, long_story, wait_until
 
 STATUS = re.compile(
     r"STATUS=Long: narrating \d+%, chunk \d+/\d+, \d+ s left, \d+ × realtime;"
-    r" [0-4]/4 rows, 3\.0 GiB used, 1\.0 GiB free, \d+ tokens/s, 1 restart"
+    r" [0-4]/4 rows, 4\.0 GiB used, 1\.0 GiB free, \d+ tokens/s, 1 restart"
 )
 
 
@@ -29,7 +29,7 @@ def with_an_eta(sandbox):
 def test_how_full_how_fast_and_how_long_yet(sandbox: Sandbox, tmp_path):
     fault_folder = tmp_path / "fault_folder"
     fault_folder.mkdir()
-    sandbox.configure(engine={"name": "counting", "workers": 1})
+    sandbox.configure(engine={"name": "batching", "workers": 1})
     sandbox.drop("Long.txt", "It began with a KILL.\n\n" + long_story(160))
     messages = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
@@ -47,12 +47,12 @@ def test_how_full_how_fast_and_how_long_yet(sandbox: Sandbox, tmp_path):
             assert book["stage"] == "narrating"
             assert book["eta_s"] > 0
             assert book["realtime_factor"] > 0
-            (worker,) = found["engines"]["counting"]["workers"]
+            (worker,) = found["engines"]["batching"]["workers"]
             told = {name: worker[name] for name in ("rows_cap", "restarts", "free_bytes", "used_bytes")}
-            assert told == {"rows_cap": 4, "restarts": 1, "free_bytes": 1 << 30, "used_bytes": 3 << 30}
+            assert told == {"rows_cap": 4, "restarts": 1, "free_bytes": 1 << 30, "used_bytes": 4 << 30}
             assert 0 <= worker["rows"] <= 4
             assert worker["tokens_per_s"] > 0
-            logged = daemon.wait_for("job.progress", restarts=1, rows_cap=4, free_mb=1024, used_mb=3072)
+            logged = daemon.wait_for("job.progress", restarts=1, rows_cap=4, free_mb=1024, used_mb=4096)
             assert logged.keys() >= {"rows", "tokens_per_s", "realtime_factor", "eta_s"}
             assert daemon.stop() == 0
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:

@@ -12,7 +12,7 @@ import signal
 import time
 from pathlib import Path
 
-from speedd_test_engines import due, holds, note
+from speedd_test_engines import due_once, holds, note
 
 from speedd.engines.base import find
 
@@ -33,13 +33,13 @@ def out_of_memory():
 
 def go_wrong(where, utterance, x, rows):
     """Do what a text asks for; ``rows`` of ``x`` are its own."""
-    if due(f"{where}OOM", [utterance]):
+    if due_once(f"{where}OOM", utterance):
         raise out_of_memory()
-    if due(f"{where}KILL", [utterance]):
+    if due_once(f"{where}KILL", utterance):
         kill()
-    while due(f"{where}HANG", [utterance]):
+    while due_once(f"{where}HANG", utterance):
         time.sleep(3600)
-    if due(f"{where}NAN", [utterance]):
+    if due_once(f"{where}NAN", utterance):
         x = x.clone()
         x[rows] = float("nan")
     return x

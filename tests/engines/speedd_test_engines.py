@@ -1,57 +1,38 @@
-"""Engines that need no model and go wrong on demand. Workers find them through the dist-info folder beside this file.
+"""One engine without a model: it speaks, and goes wrong, as a script says. Each of `SCRIPTS` is an engine of that name.
 
-All speak like `tone`: a sine whose length follows the text and whose pitch follows the seed. A text that holds ``FAIL``
-is answered with `Failed` by every one of them. What else they do:
+It speaks a sine whose length follows the text and whose pitch follows the seed. Workers find it through the dist-info
+folder beside this file. These words in a text are faults, if the script has them:
 
-- ``polyglot``: speaks German and English; a text with ``Laterne`` must come to it as German, all others as English.
-- ``reader``: speaks several sentences in one go, each word as long as its letters, after half a second of silence; it
-  says when it speaks which word, and writes none of the punctuation.
-- ``silent``: takes of the right length with nothing in them.
-- ``flaky``: a silent take the first time it speaks a text that holds ``FLAKY``, a good one from then on.
-- ``gated``: waits in a text that holds ``GATE`` while the file that SPEEDD_TEST_GATE names is there; likewise while
-  loading, if the file says ``load``, and while it gets ready for a voice that the file names.
-- ``slow``: sleeps SPEEDD_TEST_SLOW_S seconds (0.05) over each utterance, in small naps.
-- ``crash_on_chunk``: the process ends at once on a text that holds ``CRASH``; ``RAISE`` raises out of `synthesize`.
-- ``hang``: never returns from a text that holds ``HANG``.
-- ``oom_at_rows``: claims 8 rows, has memory for 3: a larger batch runs out of it.
-- ``tight``: likewise; and a text that holds ``BIG``, ``LARGE`` or ``HUGE`` needs one, two or three fallbacks (it has
-  two: ``smaller``, which keeps the bits, and ``whisper``, which does not), the voice ``Cosine`` one.
-- ``cramped``: as ``tight``, and while SPEEDD_TEST_FAULTS holds ``full`` it cannot speak at all without both of them.
-  If it holds ``lacking``, the model turns out to be no good as soon as there is room for it.
-- ``fault``: takes 8 rows at once; on a text that holds one of these words it goes wrong once (a folder that
-  SPEEDD_TEST_FAULTS names remembers that): ``OOM`` and ``PART`` (all of the batch, or its end, is given back for lack
-  of memory), ``FULL`` (that is raised), ``NAN``, ``HANG``, ``KILL``. Its first load dies if the folder holds ``load``.
-- ``moving``: as ``tight`` on a card, with one fallback: what holds ``BIG`` is spoken on the CPU. It says of
-  each text how nice the thread was that spoke it.
-- ``card``: says on which graphics card it was told to speak. SPEEDD_TEST_CARD_FAULT names what is wrong with one of
-  them: ``load 1`` (it dies while loading on card 1), ``refuse 1`` (it says that it cannot be loaded), ``work 1``
-  (it loads, and dies in each text).
-- ``roomy``: on a card; speaks 8 at once in SPEEDD_TEST_SLOW_S seconds (0.05), and 4 after giving memory back because
-  others need it. A file ``released`` in SPEEDD_TEST_FAULTS says when that was (``shrink``, or ``all`` when it may have
-  all again) and how many it had in hand.
-- ``no_numbers``: a sample of every take is not a number.
-- ``clinging``: sleeps as ``slow`` does; ``FULL`` is raised each time. It does not end: SPEEDD_TEST_CLINGS says where it
-  stays, in ``close``, or at the process's ``exit``; with ``load`` it has no room while loading, and stays at the exit.
-- ``counting``: speaks 4 at once, a token for each character, in SPEEDD_TEST_SLOW_S seconds (0.05); dies once on a text
-  that holds ``KILL`` as ``fault`` does.
-- ``bulky``: 8 at once, a minute of samples each in no time, and a disk that takes SPEEDD_TEST_SLOW_S seconds (0.05)
-  over each take.
-- ``crash_in_batch``: takes 8 rows at once and dies if one of them holds ``CRASH``: which one, nobody can tell.
-- ``broken_load``: cannot be loaded, and says why. ``crash_at_load``: dies while loading.
+- ``OOM``: the batch is given back for lack of memory; ``PART``: this text is, and what comes after it in the batch.
+- ``FULL``: the device is said to be full. ``RAISE``: an error is raised that is none of ours.
+- ``CRASH``: the process ends before any of the batch is spoken. ``KILL``: it is killed. ``HANG``: it never answers.
+- ``SILENT``: a take of the right length with nothing in it. ``NAN``: a sample is not a number.
+- ``GATE``: it waits while the gate is there.
 
-With SPEEDD_TEST_TRACE set to a folder, each utterance an engine takes is noted there: a file per process, a key a line.
-With SPEEDD_TEST_WARMTH set to a file, each load and each voice that an engine gets ready for is.
+What tests tell it comes through the environment:
+
+- SPEEDD_TEST_TRACE, a folder: each utterance that it begins is noted there, a file per process, a key a line.
+- SPEEDD_TEST_WARMTH, a file: each load is noted there, and each voice that it gets ready for.
+- SPEEDD_TEST_SLOW_S: how long a slow one takes over a batch; 0.05 unless set.
+- SPEEDD_TEST_GATE, a file: ``GATE`` waits while it is there; loading while it says ``load``; a voice while it names it.
+- SPEEDD_TEST_FAULTS, a folder that remembers what went wrong once. Tests put files there: with ``load`` the next load
+  dies; with ``full`` there is no room unless all fallbacks hold; with ``lacking`` the model is no good once there is
+  room. The engine notes in ``released`` when it gave memory back and how many rows it had in hand.
+- SPEEDD_TEST_CARD_FAULT: ``load 1`` dies while loading on card 1, ``refuse 1`` cannot be loaded there, ``work 1`` dies
+  in each text.
 """
 
 import atexit
+import hashlib
 import os
 import re
 import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -61,6 +42,77 @@ from speedd.model import Failed, Take, TextLimits, Voice, Word
 
 RATE_HZ = 24_000
 S_PER_CHAR = 0.06
+LEAD_S = 0.5
+
+
+@dataclass(frozen=True)
+class Script:
+    """How an engine behaves. A text that holds ``FAIL`` fails in every one of them."""
+
+    rows: int = 1
+    """It takes so many at once,"""
+    memory_rows: int = 99
+    """and has memory for so many: a larger batch runs out of it."""
+    always: str = ""
+    """Words: a text that holds one goes wrong each time."""
+    once: str = ""
+    """Likewise, but the same text goes well afterwards, in whatever process."""
+    every: str = ""
+    """What befalls every text, whatever it holds."""
+    fallbacks: tuple = ()
+    """A text that holds a word of `NEEDS`, and the voice Cosine, need some of them. ``whisper`` halves the tone."""
+    load: str = ""
+    """``refuse``: it cannot be loaded, and says why; ``die``: its process ends."""
+    clings: str = ""
+    """It does not end, but stays in ``close``, or at the process's ``exit``; ``load``: there, without room to load."""
+    device: str = "cpu"
+    slow: bool = False
+    row_gib: int = 0
+    """What it says that a row uses on its device."""
+    gives_back: bool = False
+    """It gives memory back to others, and then takes half as many rows."""
+    languages: tuple = ("en",)
+    """With more than one, a text with ``Laterne`` must come to it as German, all others as English."""
+    tells_words: bool = False
+    """Speaks several sentences in one go after half a second of silence, and says when it speaks which word."""
+    tells: str = ""
+    """What its takes give as their stop reason: the ``card`` they were made on, how ``nice`` its thread was."""
+    bulky: bool = False
+    """A take is as long as it may be, nearly all of it silence; the disk is slow over each. It is made in no time."""
+
+
+TWO_FALLBACKS = (Fallback("smaller"), Fallback("whisper", {"gain": "half"}))
+SCRIPTS = {
+    "tone": Script(),
+    "slow": Script(slow=True),
+    "gated": Script(always="GATE"),
+    "polyglot": Script(languages=("de", "en")),
+    "reader": Script(tells_words=True),
+    "silent": Script(every="SILENT"),
+    "flaky": Script(once="SILENT"),
+    "no_numbers": Script(every="NAN"),
+    "hang": Script(always="HANG"),
+    "crash_on_chunk": Script(always="CRASH RAISE"),
+    "crash_in_batch": Script(rows=8, device="test", always="CRASH"),
+    "fault": Script(rows=8, device="test", once="OOM PART FULL NAN HANG KILL"),
+    "batching": Script(rows=4, device="test", once="KILL", slow=True, row_gib=1),
+    "oom_at_rows": Script(rows=8, device="test", memory_rows=3),
+    "tight": Script(rows=8, device="test", memory_rows=3, fallbacks=TWO_FALLBACKS),
+    "moving": Script(
+        rows=8, device="test", memory_rows=3, fallbacks=(Fallback("cpu", {"device": "cpu"}),), tells="nice"
+    ),
+    "card": Script(device="cuda", slow=True, row_gib=1, tells="card"),
+    "roomy": Script(rows=8, device="cuda", slow=True, row_gib=1, gives_back=True),
+    "bulky": Script(rows=8, device="test", bulky=True),
+    "clings_at_close": Script(slow=True, always="FULL", clings="close"),
+    "clings_at_exit": Script(slow=True, always="FULL", clings="exit"),
+    "clings_at_load": Script(slow=True, clings="load"),
+    "broken_load": Script(load="refuse"),
+    "crash_at_load": Script(load="die"),
+}
+
+NEEDS = {"BIG": 1, "LARGE": 2, "HUGE": 3}
+"""So many fallbacks an engine that has some must have taken for a text that holds the word."""
 
 
 def note(utterance):
@@ -80,287 +132,37 @@ def holds(utterance, word):
     return re.search(rf"\b{word}\b", utterance.text, re.IGNORECASE) is not None
 
 
-class Tone:
-    """A sine: deterministic, fast, audible."""
-
-    def __init__(self, info):
-        self.info = info
-
-    def prewarm(self, voice):
-        note_warmth(self.info.name, voice.name)
-        if voice.name == "unloadable":
-            raise VoiceError("This voice cannot be loaded.")
-
-    def budget(self):
-        return Budget(rows=1, free_bytes=1 << 30, row_bytes=1 << 20)
-
-    def synthesize(self, source):
-        while utterances := source.take(1, block=True):
-            for utterance in utterances:
-                note(utterance)
-                yield self.speak(utterance)
-
-    def speak(self, utterance):
-        if holds(utterance, "FAIL"):
-            return Failed(utterance.key, "it was asked to fail")
-        if not any(char.isalnum() for char in utterance.text):
-            return Take(utterance.key, np.zeros(0, np.float32), RATE_HZ, "nothing_to_speak")
-        return Take(utterance.key, self.wave(utterance), RATE_HZ)
-
-    def wave(self, utterance):
-        duration_s = S_PER_CHAR * len(utterance.text) / utterance.style.speed
-        times_s = np.arange(int(duration_s * RATE_HZ)) / RATE_HZ
-        pitch_hz = 200 + utterance.seed % 400
-        edges = np.minimum(1, np.minimum(times_s, times_s[::-1]) / 0.02)
-        return (0.1 * edges * np.sin(2 * np.pi * pitch_hz * times_s)).astype(np.float32)
-
-    def close(self):
-        pass
+def due_once(word, utterance):
+    """Whether this happens now: once for each text that holds the word, in whatever process."""
+    if not holds(utterance, word):
+        return False
+    try:
+        digest = hashlib.sha256(utterance.text.encode()).hexdigest()
+        (Path(os.environ["SPEEDD_TEST_FAULTS"]) / f"{word} {digest}").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
-class Polyglot(Tone):
-    def speak(self, utterance):
-        if utterance.language != ("de" if "Laterne" in utterance.text else "en"):
-            return Failed(utterance.key, f"this is not in the language {utterance.language}")
-        return super().speak(utterance)
-
-
-class Reader(Tone):
-    lead_s = 0.5
-
-    def speak(self, utterance):
-        take = super().speak(utterance)
-        if isinstance(take, Failed) or not len(take.wave):
-            return take
-        words, at_s = [], self.lead_s
-        for text in re.findall(r"\w+", utterance.text):
-            words.append(Word(text, at_s, at_s + S_PER_CHAR * len(text)))
-            at_s = words[-1].end_s
-        return replace(take, words=tuple(words))
-
-    def wave(self, utterance):
-        letters = sum(char.isalnum() for char in utterance.text)
-        sound = super().wave(replace(utterance, text="a" * letters))
-        return np.concatenate([np.zeros(int(self.lead_s * RATE_HZ), np.float32), sound])
-
-
-class Silent(Tone):
-    def wave(self, utterance):
-        return np.zeros_like(super().wave(utterance))
-
-
-class Flaky(Tone):
-    def __init__(self, info):
-        super().__init__(info)
-        self.spoken = set()
-
-    def wave(self, utterance):
-        first = utterance.text not in self.spoken
-        self.spoken.add(utterance.text)
-        return super().wave(utterance) * (0 if first and holds(utterance, "FLAKY") else 1)
-
-
-class Gated(Tone):
-    def __init__(self, info):
-        super().__init__(info)
-        self.wait_while("load")
-
-    def prewarm(self, voice):
-        super().prewarm(voice)
-        self.wait_while(voice.name)
-
-    def wave(self, utterance):
-        if holds(utterance, "GATE"):
-            self.wait_while("")
-        return super().wave(utterance)
-
-    def wait_while(self, word):
-        gate = Path(os.environ["SPEEDD_TEST_GATE"])
-        with suppress(FileNotFoundError):
-            while word in gate.read_text():
-                time.sleep(0.01)
-
-
-class Slow(Tone):
-    def speak(self, utterance):
-        until_s = time.monotonic() + float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05"))
-        while time.monotonic() < until_s:
-            time.sleep(0.005)
-        return super().speak(utterance)
-
-
-class CrashOnChunk(Tone):
-    def speak(self, utterance):
-        if holds(utterance, "CRASH"):
-            os._exit(3)
-        if holds(utterance, "RAISE"):
-            raise MemoryError(utterance.text)
-        return super().speak(utterance)
-
-
-class Hang(Tone):
-    def speak(self, utterance):
-        while holds(utterance, "HANG"):
-            time.sleep(3600)
-        return super().speak(utterance)
-
-
-class OomAtRows(Tone):
-    claimed_rows, has_rows = 8, 3
-
-    def budget(self):
-        return Budget(rows=self.claimed_rows, free_bytes=1 << 30, row_bytes=1 << 20)
-
-    def synthesize(self, source):
-        while rows := source.take(self.claimed_rows, block=True):
-            yield from self.batch(rows)
-
-    def batch(self, rows):
-        if len(rows) > self.has_rows:
-            yield OutOfMemory(tuple(utterance.key for utterance in rows))
-            return
-        for utterance in reversed(rows):
-            note(utterance)
-            yield self.speak(utterance)
-
-
-class Tight(OomAtRows):
-    """With the fallback ``whisper`` the tone is lower, as other numerics would make it."""
-
-    def __init__(self, info):
-        super().__init__(info)
-        self.holding = ()
-
-    def release_memory(self, *, shrink=False):
-        pass
-
-    def fall_back(self, names):
-        self.holding = names
-
-    def prewarm(self, voice):
-        super().prewarm(voice)
-        if voice.name == "Cosine" and not self.holding:
-            raise DeviceFullError("The voice takes too much memory.")
-
-    def batch(self, rows):
-        need = max(
-            3 if holds(utterance, "HUGE") else 2 if holds(utterance, "LARGE") else holds(utterance, "BIG")
-            for utterance in rows
-        )
-        if need > len(self.holding):
-            raise DeviceFullError("There is not enough memory.")
-        yield from super().batch(rows)
-
-    def wave(self, utterance):
-        return super().wave(utterance) * (0.5 if "whisper" in self.holding else 1)
-
-
-class Cramped(Tight):
-    def prewarm(self, voice):
-        if len(self.holding) < len(self.info.fallbacks) and (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "full").exists():
-            raise DeviceFullError("There is no room for the model.")
-        if (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "lacking").exists():
-            raise EngineError("The model holds no tensor speech_head.", hint="Get the file again.")
-        super().prewarm(voice)
-
-
-class Moving(Tight):
-    def speak(self, utterance):
-        return replace(super().speak(utterance), stop_reason=f"nice {os.getpriority(os.PRIO_PROCESS, 0)}")
-
-
-class OnCard(Slow):
-    def budget(self):
-        return replace(super().budget(), used_bytes=1 << 30)
-
-    def speak(self, utterance):
-        if card_fault() == "work":
-            os._exit(3)
-        return replace(super().speak(utterance), stop_reason=f"on card {os.environ['CUDA_VISIBLE_DEVICES']}")
-
-
-class Roomy(OomAtRows):
-    claimed_rows = has_rows = 8
-
-    def __init__(self, info):
-        super().__init__(info)
-        self.in_hand = 0
-
-    def budget(self):
-        return replace(super().budget(), used_bytes=self.claimed_rows << 30)
-
-    def batch(self, rows):
-        self.in_hand = len(rows)
-        time.sleep(float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05")))
-        for answer in super().batch(rows):
-            yield answer
-            self.in_hand -= 1
-
-    def release_memory(self, *, shrink=False):
-        self.claimed_rows = 4 if shrink else 8
-        with (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "released").open("a") as file:
-            file.write(f"{'shrink' if shrink else 'all'} {self.in_hand}\n")
+def in_fault_folder(name):
+    folder = os.environ.get("SPEEDD_TEST_FAULTS")
+    return folder is not None and (Path(folder) / name).exists()
 
 
 def card_fault():
     """What is wrong with the card of this process, if anything is."""
     fault, _, card = os.environ.get("SPEEDD_TEST_CARD_FAULT", "").partition(" ")
-    return fault if card == os.environ["CUDA_VISIBLE_DEVICES"] else ""
+    return fault if card == os.environ.get("CUDA_VISIBLE_DEVICES") else ""
 
 
-class NoNumbers(Tone):
-    def wave(self, utterance):
-        wave = super().wave(utterance)
-        wave[len(wave) // 2] = np.nan
-        return wave
+def slow_s():
+    return float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05"))
 
 
-class Mishap(OomAtRows):
-    has_rows = 8
-
-    def batch(self, rows):
-        for utterance in rows:
-            note(utterance)
-        if due("OOM", rows):
-            yield OutOfMemory(tuple(utterance.key for utterance in rows))
-            return
-        for done, utterance in enumerate(rows):
-            if due("FULL", [utterance]):
-                raise DeviceFullError("There is not enough memory.")
-            if due("PART", [utterance]):
-                yield OutOfMemory(tuple(late.key for late in rows[done:]))
-                return
-            if due("KILL", [utterance]):
-                os.kill(os.getpid(), signal.SIGKILL)
-            while due("HANG", [utterance]):
-                time.sleep(3600)
-            take = self.speak(utterance)
-            if due("NAN", [utterance]):
-                take.wave[len(take.wave) // 2] = np.nan
-            yield take
-
-
-def due(fault, rows):
-    """Whether this happens now: once for each text that holds its word, in whatever process."""
-    for utterance in rows:
-        if holds(utterance, fault):
-            try:
-                (Path(os.environ["SPEEDD_TEST_FAULTS"]) / f"{fault} {utterance.key}").touch(exist_ok=False)
-            except FileExistsError:
-                continue
-            return True
-    return False
-
-
-class Clinging(Slow):
-    def speak(self, utterance):
-        if holds(utterance, "FULL"):
-            raise DeviceFullError("There is not enough memory.")
-        return super().speak(utterance)
-
-    def close(self):
-        if os.environ["SPEEDD_TEST_CLINGS"] == "close":
-            sleep_for_ever()
+def nap(duration_s):
+    until_s = time.monotonic() + duration_s
+    while time.monotonic() < until_s:
+        time.sleep(0.005)
 
 
 def sleep_for_ever():
@@ -368,63 +170,164 @@ def sleep_for_ever():
         time.sleep(3600)
 
 
-class Counting(OomAtRows):
-    claimed_rows = has_rows = 4
+def wait_while_gate_says(word):
+    with suppress(FileNotFoundError):
+        while word in Path(os.environ["SPEEDD_TEST_GATE"]).read_text():
+            time.sleep(0.01)
 
-    def __init__(self, info):
-        super().__init__(info)
-        self.tokens = 0
+
+def slow_down_disk():
+    from speedd.execution.worker import take_writer  # noqa: PLC0415 - only a worker has one
+
+    write_take = take_writer.write_take
+
+    def slow_write_take(*take):
+        time.sleep(slow_s())
+        return write_take(*take)
+
+    take_writer.write_take = slow_write_take
+
+
+class ScriptedEngine:
+    def __init__(self, info, script):
+        self.info, self.script = info, script
+        self.rows = script.rows
+        self.holding = ()
+        self.in_hand = self.tokens = 0
+
+    def prewarm(self, voice):
+        if self.script.fallbacks:
+            if in_fault_folder("full") and len(self.holding) < len(self.script.fallbacks):
+                raise DeviceFullError("There is no room for the model.")
+            if in_fault_folder("lacking"):
+                raise EngineError("The model holds no tensor speech_head.", hint="Get the file again.")
+            if voice.name == "Cosine" and not self.holding:
+                raise DeviceFullError("The voice takes too much memory.")
+        note_warmth(self.info.name, voice.name)
+        if voice.name == "unloadable":
+            raise VoiceError("This voice cannot be loaded.")
+        if "GATE" in self.script.always:
+            wait_while_gate_says(voice.name)
 
     def budget(self):
-        return replace(super().budget(), tokens=self.tokens, used_bytes=3 << 30, held_bytes=0)
+        used_bytes = self.rows * self.script.row_gib << 30
+        return Budget(self.rows, free_bytes=1 << 30, row_bytes=1 << 20, tokens=self.tokens, used_bytes=used_bytes)
+
+    def synthesize(self, source):
+        while rows := source.take(self.rows, block=True):
+            yield from self.batch(rows[::-1])
 
     def batch(self, rows):
-        time.sleep(float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05")))
-        for utterance in rows:
-            if due("KILL", [utterance]):
-                os.kill(os.getpid(), signal.SIGKILL)
-            self.tokens += len(utterance.text)
-        yield from super().batch(rows)
+        if len(rows) > self.script.memory_rows or any(self.due("OOM", row) for row in rows):
+            yield OutOfMemory(tuple(row.key for row in rows))
+            return
+        if any(self.due("CRASH", row) for row in rows):
+            for row in rows:
+                note(row)
+            os._exit(3)
+        for number, row in enumerate(rows):
+            self.in_hand = len(rows) - number
+            note(row)
+            if self.script.slow:
+                nap(slow_s() / len(rows))
+            if self.due("PART", row):
+                yield OutOfMemory(tuple(late.key for late in rows[number:]))
+                return
+            self.go_wrong(row)
+            self.tokens += len(row.text)
+            yield self.answer(row)
+        self.in_hand = 0
 
+    def due(self, word, utterance):
+        if word in self.script.every.split():
+            return True
+        if word in self.script.once.split():
+            return due_once(word, utterance)
+        return word in self.script.always.split() and holds(utterance, word)
 
-class Bulky(OomAtRows):
-    """A take is as long as it may be for its text, nearly all of it silence: trimmed, it is quickly mastered."""
+    def go_wrong(self, utterance):
+        if card_fault() == "work":
+            os._exit(3)
+        if self.due("KILL", utterance):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.due("HANG", utterance):
+            sleep_for_ever()
+        if self.due("RAISE", utterance):
+            raise MemoryError(utterance.text)
+        needed = max((count for word, count in NEEDS.items() if holds(utterance, word)), default=0)
+        if self.due("FULL", utterance) or (self.script.fallbacks and needed > len(self.holding)):
+            raise DeviceFullError("There is not enough memory.")
+        if self.due("GATE", utterance):
+            wait_while_gate_says("")
 
-    has_rows = OomAtRows.claimed_rows
-
-    def __init__(self, info):
-        super().__init__(info)
-        from speedd.execution.worker import take_writer as store  # noqa: PLC0415 - only a worker has one
-
-        write_take, slow_s = store.write_take, float(os.environ.get("SPEEDD_TEST_SLOW_S", "0.05"))
-
-        def slow_disk(*take):
-            time.sleep(slow_s)
-            return write_take(*take)
-
-        store.write_take = slow_disk
+    def answer(self, utterance):
+        if holds(utterance, "FAIL"):
+            return Failed(utterance.key, "it was asked to fail")
+        if len(self.script.languages) > 1 and utterance.language != ("de" if "Laterne" in utterance.text else "en"):
+            return Failed(utterance.key, f"this is not in the language {utterance.language}")
+        if not any(map(str.isalnum, utterance.text)):
+            return Take(utterance.key, np.zeros(0, np.float32), RATE_HZ, "nothing_to_speak")
+        told = {
+            "": "end",
+            "card": f"on card {os.environ.get('CUDA_VISIBLE_DEVICES')}",
+            "nice": f"nice {os.getpriority(os.PRIO_PROCESS, 0)}",
+        }
+        words = tuple(spoken_words(utterance.text)) if self.script.tells_words else ()
+        return Take(utterance.key, self.wave(utterance), RATE_HZ, told[self.script.tells], words=words)
 
     def wave(self, utterance):
-        spoken = super().wave(utterance)[:RATE_HZ]
-        longest = np.zeros(int(0.18 * sum(map(str.islower, utterance.text)) * RATE_HZ), np.float32)
-        longest[: len(spoken)] = spoken[: len(longest)]
-        return longest
+        letters = sum(map(str.isalnum, utterance.text))
+        chars = letters if self.script.tells_words else len(utterance.text)
+        wave = tone(chars / utterance.style.speed, utterance.seed)
+        if self.script.tells_words:
+            wave = np.concatenate([np.zeros(int(LEAD_S * RATE_HZ), np.float32), wave])
+        if self.script.bulky:
+            longest = np.zeros(int(0.18 * sum(map(str.islower, utterance.text)) * RATE_HZ), np.float32)
+            spoken = wave[: min(RATE_HZ, len(longest))]
+            longest[: len(spoken)] = spoken
+            wave = longest
+        if self.due("NAN", utterance):
+            wave[len(wave) // 2] = np.nan
+        if self.due("SILENT", utterance):
+            wave *= 0
+        return wave * np.float32(0.5 if "whisper" in self.holding else 1)
+
+    def close(self):
+        if self.script.clings == "close":
+            sleep_for_ever()
 
 
-class CrashInBatch(OomAtRows):
-    def batch(self, rows):
-        for utterance in rows:
-            note(utterance)
-        if any(holds(utterance, "CRASH") for utterance in rows):
-            os._exit(3)
-        for utterance in rows:
-            yield self.speak(utterance)
+class YieldingEngine(ScriptedEngine):
+    """One that can give memory back, and take the fallbacks that its script has."""
+
+    def fall_back(self, names):
+        self.holding = names
+
+    def release_memory(self, *, shrink=False):
+        self.rows = self.script.rows // 2 if shrink else self.script.rows
+        if folder := os.environ.get("SPEEDD_TEST_FAULTS"):
+            with (Path(folder) / "released").open("a") as file:
+                file.write(f"{'shrink' if shrink else 'all'} {self.in_hand}\n")
 
 
+def tone(chars, seed):
+    times_s = np.arange(int(S_PER_CHAR * chars * RATE_HZ)) / RATE_HZ
+    edges = np.minimum(1, np.minimum(times_s, times_s[::-1]) / 0.02)
+    return (0.1 * edges * np.sin(2 * np.pi * (200 + seed % 400) * times_s)).astype(np.float32)
+
+
+def spoken_words(text):
+    """Each word as long as its letters; the punctuation is not written."""
+    at_s = LEAD_S
+    for word in re.findall(r"\w+", text):
+        yield Word(word, at_s, at_s + S_PER_CHAR * len(word))
+        at_s += S_PER_CHAR * len(word)
+
+
+@dataclass(frozen=True)
 class Factory:
-    def __init__(self, name, engine, device="cpu", languages=("en",), fallbacks=(), one_sentence=True):
-        self.name, self.engine, self.device, self.one_sentence = name, engine, device, one_sentence
-        self.languages, self.fallbacks = languages, fallbacks
+    name: str
+    script: Script
 
     def describe(self, options):
         return EngineInfo(
@@ -432,54 +335,35 @@ class Factory:
             version="1.0",
             model_digest="0" * 64,
             sample_rate_hz=RATE_HZ,
-            languages=self.languages,
+            languages=self.script.languages,
             style_fields=("speed",),
             clones_voices=False,
             voices=(Voice("sine", "1" * 64), Voice("Cosine", "2" * 64)),
-            limits=TextLimits(best_chars=200, max_chars=400, one_sentence=self.one_sentence),
-            device=self.device,
-            fallbacks=self.fallbacks,
+            limits=TextLimits(best_chars=200, max_chars=400, one_sentence=not self.script.tells_words),
+            device=self.script.device,
+            fallbacks=self.script.fallbacks,
         )
 
     def load(self, options):
         note_warmth(self.name, "load")
-        fault = card_fault() if self.engine is OnCard else ""
-        if self.engine is None or fault == "refuse":
+        fault = self.script.load or card_fault()
+        if fault == "refuse":
             raise EngineError("The model is not there.", hint="Fetch it.")
-        if self.engine is os._exit or fault == "load":
+        if fault in {"die", "load"} or in_fault_folder("load"):
+            with suppress(KeyError, FileNotFoundError):
+                (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "load").unlink()
             sys.stdout.flush()
             os._exit(4)
-        if self.engine is Mishap:
-            with suppress(FileNotFoundError):
-                (Path(os.environ["SPEEDD_TEST_FAULTS"]) / "load").unlink()
-                os._exit(4)
-        if self.engine is Clinging and (where := os.environ["SPEEDD_TEST_CLINGS"]) != "close":
+        if self.script.clings in {"exit", "load"}:
             atexit.register(sleep_for_ever)
-            if where == "load":
-                raise DeviceFullError("There is not enough memory.")
-        return self.engine(self.describe(options))
+        if self.script.clings == "load":
+            raise DeviceFullError("There is not enough memory.")
+        if "GATE" in self.script.always:
+            wait_while_gate_says("load")
+        if self.script.bulky:
+            slow_down_disk()
+        engine = YieldingEngine if self.script.fallbacks or self.script.gives_back else ScriptedEngine
+        return engine(self.describe(options), self.script)
 
 
-TONE = Factory("tone", Tone)
-POLYGLOT = Factory("polyglot", Polyglot, languages=("de", "en"))
-READER = Factory("reader", Reader, one_sentence=False)
-SILENT = Factory("silent", Silent)
-FLAKY = Factory("flaky", Flaky)
-GATED = Factory("gated", Gated)
-SLOW = Factory("slow", Slow)
-CRASH_ON_CHUNK = Factory("crash_on_chunk", CrashOnChunk)
-HANG = Factory("hang", Hang)
-OOM_AT_ROWS = Factory("oom_at_rows", OomAtRows, device="test")
-TIGHT = Factory("tight", Tight, device="test", fallbacks=(Fallback("smaller"), Fallback("whisper", {"gain": "half"})))
-CRAMPED = Factory("cramped", Cramped, device="test", fallbacks=TIGHT.fallbacks)
-MOVING = Factory("moving", Moving, device="test", fallbacks=(Fallback("cpu", {"device": "cpu"}),))
-CARD = Factory("card", OnCard, device="cuda")
-ROOMY = Factory("roomy", Roomy, device="cuda")
-NO_NUMBERS = Factory("no_numbers", NoNumbers)
-FAULT = Factory("fault", Mishap, device="test")
-CLINGING = Factory("clinging", Clinging)
-COUNTING = Factory("counting", Counting, device="test")
-BULKY = Factory("bulky", Bulky, device="test")
-CRASH_IN_BATCH = Factory("crash_in_batch", CrashInBatch, device="test")
-BROKEN_LOAD = Factory("broken_load", None)
-CRASH_AT_LOAD = Factory("crash_at_load", os._exit)
+ENGINES = SimpleNamespace(**{name: Factory(name, script) for name, script in SCRIPTS.items()})

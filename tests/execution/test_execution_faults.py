@@ -163,7 +163,7 @@ def test_without_room_for_the_model_one_fallback_after_the_other_is_taken_and_dr
     pool, fault_folder
 ):
     (fault_folder / "full").touch()
-    narrators = pool("cramped", limits=WorkerLimits(regrow_after_s=0.0))
+    narrators = pool("tight", limits=WorkerLimits(regrow_after_s=0.0))
     work = utterances(narrators.info, 12)
     for one in work[:2]:  # after the first it tries to do without them, in vain
         (answer,) = (answer for batch in narrators.run([one]) for answer in batch)
@@ -178,7 +178,7 @@ def test_without_room_for_the_model_one_fallback_after_the_other_is_taken_and_dr
 
 def test_without_room_for_the_model_and_without_fallbacks_the_book_waits(pool, fault_folder):
     (fault_folder / "full").touch()
-    narrators = pool("cramped", limits=WorkerLimits(fallbacks=()))
+    narrators = pool("tight", limits=WorkerLimits(fallbacks=()))
     with pytest.raises(TryAgainError, match="no room on its device: There is no room for the model"):
         list(narrators.run(utterances(narrators.info, 3)))
 
@@ -190,7 +190,7 @@ def test_a_model_that_turns_out_to_be_no_good_when_there_is_room_for_it_is_refus
     if full:
         (fault_folder / "full").touch()
     (fault_folder / "lacking").touch()
-    narrators = pool("cramped", workers=2)
+    narrators = pool("tight", workers=2)
     work = utterances(narrators.info, 6)
     answered = []
     with pytest.raises(EngineError, match=r"^The model holds no tensor speech_head\. Get the file again\.$") as refused:

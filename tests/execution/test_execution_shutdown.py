@@ -1,5 +1,6 @@
 """Workers that are to end and do not: they are ended, and their memory comes back."""
 
+import time
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,6 +11,7 @@ from speedd_sandbox import wait_until
 from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
 from speedd.execution.pool.deadlines import PoolTimes
+from speedd.execution.pool.supervisor import NO_ROOM_PAUSE_S
 from speedd.execution.pool.yield_policy import QuietHours, YieldPolicy
 from speedd.model import Voice
 
@@ -19,21 +21,20 @@ SOON = PoolTimes(end_s=0.2)
 
 
 @pytest.mark.parametrize("where", ["close", "exit"])
-def test_a_worker_that_has_no_room_and_hangs_at_its_end_is_ended(pool, monkeypatch, where):
-    monkeypatch.setenv("SPEEDD_TEST_CLINGS", where)
-    narrators = pool("clinging", workers=1, times=SOON)
+def test_a_worker_that_has_no_room_and_hangs_at_its_end_is_ended(pool, where):
+    later_s = 0.0
+    narrators = pool(f"clings_at_{where}", workers=1, times=SOON, clock=lambda: time.monotonic() + later_s)
     work = utterances(narrators.info, 6)
     with pytest.raises(TryAgainError, match="no room on its device"):
         results(narrators, [utterance(narrators.info, "FULL"), *work])
     (worker,) = narrators.status().workers
     assert (worker.pid, worker.restarts) == (None, 0)
-    narrators._supervisor._slots[0].start_at_s = 0.0
+    later_s = NO_ROOM_PAUSE_S
     assert len(results(narrators, work)) == len(work)
 
 
-def test_a_worker_that_has_no_room_at_load_and_hangs_at_its_end_is_ended(pool, monkeypatch):
-    monkeypatch.setenv("SPEEDD_TEST_CLINGS", "load")
-    narrators = pool("clinging", workers=1, times=SOON)
+def test_a_worker_that_has_no_room_at_load_and_hangs_at_its_end_is_ended(pool):
+    narrators = pool("clings_at_load", workers=1, times=SOON)
     with pytest.raises(TryAgainError, match="no room on its device"):
         results(narrators, utterances(narrators.info, 3))
     assert narrators.status().workers[0].pid is None
@@ -56,9 +57,8 @@ def yield_reason(pool, hour):
 
 
 @pytest.mark.parametrize("where", ["close", "exit"])
-def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(yield_reason, hour, monkeypatch, where):
-    monkeypatch.setenv("SPEEDD_TEST_CLINGS", where)
-    narrators = yield_reason("clinging")
+def test_a_worker_that_leaves_for_others_and_hangs_at_its_end_is_ended(yield_reason, hour, where):
+    narrators = yield_reason(f"clings_at_{where}")
     work = utterances(narrators.info, 40)
     run = narrators.run(work)
     answered = list(next(run))
