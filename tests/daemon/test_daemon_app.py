@@ -94,15 +94,16 @@ def test_without_a_state_there_is_nothing_to_look_at(config):
     assert not Path(config.paths.state).exists()
 
 
-def test_workers_that_nobody_looks_after_any_more_are_replaced(config):
+def test_workers_that_nobody_looks_after_any_more_are_replaced(config, monkeypatch):
     voice = find("tone").describe({}).voices[0]
     work = [Utterance("a" * 64, "He went on.", voice, Style(), 1)]
     with opened(config) as one:
         first = one.executor("tone")
         assert one.executor("tone") is first
-        first._supervisor._release_idle = None  # calling it ends the supervisor's thread
-        with pytest.raises(EngineError, match="worker pool failed: TypeError"):
-            list(first.run(work))
+        with monkeypatch.context() as patch:
+            patch.setattr("speedd.execution.pool.supervisor.WorkerProcess", None)  # the thread that calls it ends
+            with pytest.raises(EngineError, match="worker pool failed: TypeError"):
+                list(first.run(work))
         assert one.engines() == {}
         assert [answer.key for batch in one.executor("tone").run(work) for answer in batch] == ["a" * 64]
         assert one.engines()["tone"].healthy

@@ -1,5 +1,7 @@
 """What tests of pools share."""
 
+import time
+
 import pytest
 
 from speedd.execution.pool.pool import WorkerPool
@@ -11,9 +13,9 @@ def pool(tmp_path):
     """Makes pools, and closes them whatever happens."""
     made = []
 
-    def make(engine, options=None, *, yield_policy=None, **settings):
+    def make(engine, options=None, *, yield_policy=None, clock=time.monotonic, **settings):
         settings = {"takes": tmp_path / "takes", "options": options or {}, "workers": 2} | settings
-        made.append(WorkerPool(PoolSettings(engine, **settings), yield_policy))
+        made.append(WorkerPool(PoolSettings(engine, **settings), yield_policy, clock=clock))
         return made[-1]
 
     yield make

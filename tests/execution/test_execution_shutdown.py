@@ -8,10 +8,10 @@ import pytest
 from execution_pools import results, utterance, utterances
 from speedd_sandbox import wait_until
 
+from speedd.common.policies import NO_ROOM_PAUSE_S
 from speedd.config import GpuSettings
 from speedd.errors import TryAgainError
 from speedd.execution.pool.deadlines import PoolTimes
-from speedd.execution.pool.supervisor import NO_ROOM_PAUSE_S
 from speedd.execution.pool.yield_policy import QuietHours, YieldPolicy
 from speedd.model import Voice
 

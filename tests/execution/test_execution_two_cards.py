@@ -236,12 +236,12 @@ def test_two_cards_speak_almost_twice_as_fast_as_one(bench):
         st.tuples(st.floats(0, 60), st.integers(0, 1), st.sampled_from(["die", "leave", "give_back"])), max_size=12
     )
 )
-def test_whatever_befalls_two_workers_every_chunk_is_answered_once(bench, fault_folder):
+def test_whatever_befalls_two_workers_every_chunk_is_answered_once(bench, faults):
     two = bench(2)
-    for at_s, index, fault in fault_folder:
+    for at_s, index, fault in faults:
         two.plan(at_s, two.befall, index, fault)
     answers = two.run(300)
-    deaths = sum(fault == "die" for _, _, fault in fault_folder)
+    deaths = sum(fault == "die" for _, _, fault in faults)
     assert sorted(answer.key for answer in answers) == sorted({answer.key for answer in answers})
     assert deaths >= 3 or all(isinstance(answer, Rendered) for answer in answers)
     assert sum(slot.restarts.total for slot in two.slots) <= deaths
@@ -333,6 +333,35 @@ def test_only_when_every_card_was_given_up_on_the_book_fails_and_the_next_one_tr
     assert cards.clock < began_s + REST_S
 
 
+def test_what_was_not_in_the_engine_when_it_died_is_not_charged(bench):
+    one = bench(1)
+    one.load()
+    run = one.queue.open()
+    for number in range(3):
+        one.queue.add(run, utterance(one.info, f"Text {number}."))
+    one.supervisor.dispatch.send()
+    (slot,) = one.slots
+    first, *others = slot.outstanding
+    with one.queue.lock:
+        one.supervisor.dispatch.hear(slot, Started((first.utterance.key,)))
+    slot.child.die()
+    assert [len(task.died_on) for task in (first, *others)] == [1, 0, 0]
+    assert list(one.queue.suspects) == [first]
+    assert list(run.waiting) == others
+    assert (slot.uncommitted, slot.state, run.held) == (0, WorkerState.WAITING, 0)
+
+
+def test_the_worker_after_one_that_was_given_back_while_it_left_is_not_taken_to_leave(bench):
+    one = bench(1)
+    one.load()
+    one.slots[0].leaving = True
+    one.clock += PoolTimes().idle_release_s
+    one.supervisor._release_idle()
+    assert one.supervisor.status()[0].state is WorkerState.STOPPED
+    one.load()
+    assert one.slots[0].is_up
+
+
 def test_what_an_engine_gave_back_is_no_suspect_when_it_dies(bench):
     one = bench(1)
     one.load()
@@ -345,6 +374,6 @@ def test_what_an_engine_gave_back_is_no_suspect_when_it_dies(bench):
     with one.queue.lock:
         one.supervisor.dispatch.hear(slot, Started(keys))
         one.supervisor.dispatch.hear(slot, Returned(keys[:2], "the device ran out of memory", slot.gauge))
-        one.supervisor._reap(slot)
+        slot.child.die()
     assert [task.utterance.key for task in one.queue.suspects] == [keys[2]]
     assert [task.utterance.key for task in run.waiting] == list(keys[:2])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from execution_pools import results, utterance, utterances
 from speedd.errors import EngineError, TryAgainError
 from speedd.execution.base import WorkerState
 from speedd.execution.pool.deadlines import PoolTimes
+from speedd.execution.protocol import WorkerLimits
 from speedd.execution.scheduler import window
 from speedd.execution.takes import PARTIAL_FOLDER, take_path
 from speedd.model import Failed, Rendered, Voice
@@ -289,7 +291,21 @@ def test_a_voice_that_cannot_be_loaded_fails_its_utterances_alone(pool):
 def test_a_batching_engine_is_kept_fed_and_its_budget_followed(pool):
     narrators = pool("oom_at_rows", workers=1)
     results(narrators, utterances(narrators.info, 60))
-    assert narrators._supervisor.dispatch.places in {2 + 2, 3 + 2}  # of the 8 that it claimed, 4 are still too many
+    places = narrators.status().workers[0].rows_cap + WorkerLimits().ahead
+    assert places in {2 + 2, 3 + 2}  # of the 8 that it claimed, 4 are still too many
+    pulled, in_flight = count(), []
+
+    def source():
+        for one in utterances(narrators.info, 60, text="More"):
+            next(pulled)
+            in_flight.append(narrators.status().in_flight)
+            yield one
+
+    run = narrators.run(source())
+    answered = len(next(run))
+    assert places <= next(pulled) <= 2 * places  # as much as it may hold waits for it, beside what it holds
+    assert answered + sum(len(batch) for batch in run) == 60
+    assert max(in_flight) <= places
 
 
 @pytest.mark.fault

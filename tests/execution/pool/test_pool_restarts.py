@@ -1,9 +1,12 @@
 """When a dead worker is replaced, and when that is given up."""
 
 import errno
+import threading
+import time
 
 import pytest
 from execution_pools import results, utterances
+from speedd_sandbox import wait_until
 
 from speedd.errors import EngineError, TryAgainError
 from speedd.execution.pool.restarts import (
@@ -37,6 +40,17 @@ def test_it_is_vain_after_so_many_failed_starts_or_deaths_without_an_answer():
     assert not speaking.gave_up
 
 
+class FailingClock:
+    """Tells the time until it has a fault; then it raises that in the thread that looks after the workers."""
+
+    fault: BaseException | None = None
+
+    def __call__(self):
+        if self.fault is not None and threading.current_thread() is not threading.main_thread():
+            raise self.fault
+        return time.monotonic()
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
@@ -45,27 +59,22 @@ def test_it_is_vain_after_so_many_failed_starts_or_deaths_without_an_answer():
         (MemoryError(), (TryAgainError, "out of memory")),
     ],
 )
-def test_a_crew_that_fails_is_not_healthy_and_leaves_no_worker(pool, fault, told):
-    narrators = pool("tone")
+def test_a_supervisor_that_fails_is_not_healthy_and_leaves_no_worker(pool, fault, told):
+    clock = FailingClock()
+    narrators = pool("tone", clock=clock)
     results(narrators, utterances(narrators.info, 2))
     assert narrators.status().healthy
-
-    def fail():
-        raise fault
-
-    narrators._supervisor._end_overdue = fail
+    clock.fault = fault
     with pytest.raises(told[0], match=told[1]):
         list(narrators.run(utterances(narrators.info, 4)))
-    narrators._supervisor._thread.join()
-    status = narrators.status()
-    assert status.broken
-    assert not status.healthy
-    assert not any(worker.pid for worker in status.workers)
+    wait_until(lambda: not any(worker.pid for worker in narrators.status().workers))
+    assert narrators.status().broken
+    assert not narrators.status().healthy
     with pytest.raises(TryAgainError, match="were stopped"):
         list(narrators.run([]))
 
 
-def test_a_crew_that_was_told_to_stop_is_not_broken(pool):
+def test_a_supervisor_that_was_told_to_stop_is_not_broken(pool):
     narrators = pool("tone")
     results(narrators, utterances(narrators.info, 2))
     narrators.close()
@@ -74,13 +83,9 @@ def test_a_crew_that_was_told_to_stop_is_not_broken(pool):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_is_gone_without_a_word_is_noticed(pool):
-    narrators = pool("tone")
+    clock = FailingClock()
+    narrators = pool("tone", clock=clock)
     results(narrators, utterances(narrators.info, 2))
-
-    def vanish():
-        raise SystemExit
-
-    narrators._supervisor._end_overdue = vanish
-    narrators._supervisor.notify()
-    narrators._supervisor._thread.join()
-    assert not narrators.status().healthy
+    clock.fault = SystemExit()
+    narrators.warm()
+    wait_until(lambda: not narrators.status().healthy)
