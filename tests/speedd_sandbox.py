@@ -308,9 +308,9 @@ def group(leader: int) -> dict[int, str]:
     return alive
 
 
-def wait_until(true: Callable[[], Any]) -> Any:
+def wait_until(true: Callable[[], Any], *, within_s: float | None = None) -> Any:
     """Ask until the answer is yes, and return it."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + (within_s or PATIENCE_S)
     while time.monotonic() < deadline:
         if answer := true():
             return answer
