@@ -2,6 +2,8 @@
 them."""
 
 import heapq
+import math
+from collections import deque
 from itertools import count, pairwise
 
 import pytest
@@ -21,11 +23,12 @@ from speedd.engines.base import Budget
 from speedd.errors import EngineError
 from speedd.execution.base import WorkerState
 from speedd.execution.pool import supervisor
+from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.pool.settings import PoolSettings
 from speedd.execution.pool.supervisor import Supervisor
 from speedd.execution.pool.work_queue import WorkQueue
-from speedd.execution.pool.yield_policy import YieldPolicy
-from speedd.execution.protocol import Done, Gauge, Ready, Refused, Returned, Setup, Started, Stop, WorkerLimits
+from speedd.execution.pool.yield_policy import YieldLevel, YieldPolicy
+from speedd.execution.protocol import Done, Gauge, Ready, Refused, Returned, Speak, Started, Stop, WorkerLimits
 from speedd.model import Rendered
 
 ROWS, AHEAD = 16, 8
@@ -34,37 +37,64 @@ LOAD_S = 2.0
 
 
 class PretendedWorker:
-    """Speaks up to so many rows at once, each as long as its text takes, unless its card is at fault."""
+    """Speaks up to so many rows at once, each as long as its text takes, unless its card is at fault.
+
+    It is its own connection to the supervisor.
+    """
 
     pid = 1
-    connection = None
 
-    def __init__(self, bench, slot):
-        self.bench, self.slot = bench, slot
-        self.fault = bench.faults.get(slot.index)
+    def __init__(self, bench, index):
+        self.bench, self.index = bench, index
+        self.connection = self
+        self.fault = bench.faults.get(index)
+        self.reports = deque()
         self.waiting, self.running = [], []
-        self.alive = True
-        bench.starts[slot.index].append(bench.clock)
+        self.alive, self.is_loaded = True, False
+        bench.starts[index].append(bench.clock)
         if self.fault == "dies at load":
             bench.plan(LOAD_S / 2, self.die)
         elif self.fault == "refuses":
-            bench.plan(LOAD_S / 2, self.refuse)
+            bench.plan(LOAD_S / 2, self.report, Refused("There is no such card.", "Look at the cable."))
         else:
-            bench.plan(LOAD_S, bench.hear, self, Ready(bench.info, self.gauge(), LOAD_S, 1))
+            bench.plan(LOAD_S, self.load)
+
+    def load(self):
+        self.is_loaded = True
+        self.report(Ready(self.bench.info, self.gauge(), LOAD_S, 1))
 
     def send(self, order):
+        if self.fault == "stays":
+            return
         if isinstance(order, Stop):
             self.waiting.clear()
             self.leave()
-            return
-        self.waiting.append(order.utterance)
-        self.start()
-        if self.fault == "dies at work" and len(self.waiting) + len(self.running) == 1:
-            self.bench.plan(0.1, self.die)
+        elif isinstance(order, Speak):
+            self.waiting.append(order.utterance)
+            self.start()
+            if self.fault == "dies at work" and len(self.waiting) + len(self.running) == 1:
+                self.bench.plan(0.1, self.die)
+
+    def poll(self):
+        return bool(self.reports) or not self.alive
+
+    def recv(self):
+        if not self.reports:
+            raise EOFError
+        return self.reports.popleft()
+
+    def report(self, report):
+        if self.alive:
+            self.reports.append(report)
 
     def die(self):
-        if self.alive:
-            self.bench.supervisor._reap(self.slot)
+        self.alive = False
+
+    kill = die
+
+    def reap(self):
+        self.die()
+        return "it was killed"
 
     def leave(self):
         """End when what is being spoken is done."""
@@ -75,115 +105,129 @@ class PretendedWorker:
 
     def give_back(self):
         """Out of memory: all that is being spoken waits again."""
-        keys = tuple(utterance.key for utterance in self.running)
-        self.waiting = self.running + self.waiting
-        self.running = []
-        self.bench.say(self, Returned(keys, "the device ran out of memory", self.gauge()))
-        self.bench.plan(0.1, self.start)
-
-    def refuse(self):
-        self.bench.hear(self, Refused("There is no such card.", "Look at the cable."))
-        self.die()
+        if self.is_loaded:
+            keys = tuple(utterance.key for utterance in self.running)
+            self.waiting = self.running + self.waiting
+            self.running = []
+            self.report(Returned(keys, "the device ran out of memory", self.gauge()))
+            self.bench.plan(0.1, self.start)
 
     def start(self):
-        while self.waiting and len(self.running) < ROWS:
+        while self.waiting and len(self.running) < self.bench.rows:
             utterance = self.waiting.pop(0)
             self.running.append(utterance)
-            self.bench.say(self, Started((utterance.key,)))
+            self.report(Started((utterance.key,)))
             self.bench.plan(S_PER_CHAR * len(utterance.text), self.end, utterance)
 
     def end(self, utterance):
         if not self.alive or utterance not in self.running:
             return
         self.running.remove(utterance)
-        self.bench.spoken.append((utterance.key, self.slot.index))
+        self.bench.spoken.append((utterance.key, self.index))
         self.start()
-        facts = Rendered(utterance.key, 1, 1, 0.0, 0.0, True, 0.1, "end", 1, self.slot.index)
-        self.bench.say(self, Done(facts, self.gauge()))
+        facts = Rendered(utterance.key, 1, 1, 0.0, 0.0, True, 0.1, "end", 1, self.index)
+        self.report(Done(facts, self.gauge()))
 
     def gauge(self):
         return Gauge(len(self.running), ROWS, Budget(ROWS, 1 << 30, 1 << 20))
 
-    def reap(self):
-        self.alive = False
-        return "it was killed"
+
+class Levels(YieldPolicy):
+    """What the workers on each card may do, as the test says."""
+
+    def __init__(self):
+        super().__init__(GpuSettings())
+        self.of = {}
+
+    def is_needed(self, on_cards):
+        return True
+
+    def judge(self, card, workers, now_s):
+        level = self.of.get(card, YieldLevel.WORK)
+        return level, "others need the card" if level else ""
 
 
 class Bench:
-    """Runs a supervisor by hand: start workers, dispatch, let time pass, hear, commit."""
+    """Turns a supervisor by hand; where it would wait, the clock goes on to what happens next."""
 
-    def __init__(self, folder, workers):
+    def __init__(self, folder, workers, times):
         self.faults = {}
-        """What is wrong with a card: ``dies at load``, ``dies at work`` or ``refuses``."""
+        """What is wrong with a card: ``dies at load``, ``dies at work``, ``refuses``, or ``stays`` when told to end."""
+        self.rows = ROWS
+        self.workers = {}
         self.starts = [[] for _ in range(workers)]
         self.spoken = []
         self.clock = 0.0
         self.events, self.ties = [], count()
         self.queue = WorkQueue()
+        self.levels = Levels()
         self.info = find("card").describe({})
         cards = [str(number) for number in range(workers)]
         self.supervisor = Supervisor(
             self.queue,
             self.info,
-            PoolSettings("card", folder, workers=workers, cards=cards, limits=WorkerLimits(ahead=AHEAD)),
-            yield_policy=YieldPolicy(GpuSettings()),
+            PoolSettings("card", folder, workers=workers, cards=cards, times=times, limits=WorkerLimits(ahead=AHEAD)),
+            yield_policy=self.levels,
             clock=lambda: self.clock,
         )
-        self.slots = self.supervisor._slots
 
-    def load(self):
-        """Let all workers load their engines."""
-        self.supervisor._expected = len(self.slots)
-        self.supervisor._start_workers()
-        while any(slot.state is not WorkerState.IDLE for slot in self.slots):
-            self.step()
+    @property
+    def status(self):
+        with self.queue.lock:
+            return self.supervisor.status()
 
-    def child(self, setup, **_):
-        assert isinstance(setup, Setup)
-        return PretendedWorker(self, self.slots[setup.index])
+    def worker(self, setup, **_):
+        self.workers[setup.index] = PretendedWorker(self, setup.index)
+        return self.workers[setup.index]
 
     def plan(self, after_s, event, *data):
         heapq.heappush(self.events, (self.clock + after_s, next(self.ties), event, data))
 
-    def say(self, worker, report):
-        if worker.alive:
-            self.plan(0.0, self.hear, worker, report)
-
-    def hear(self, worker, report):
-        if worker.alive:
-            self.supervisor.dispatch.hear(worker.slot, report)
-
     def break_card(self, index, fault):
         """From now on whatever works there dies."""
         self.faults[index] = fault
-        self.slots[index].child.die()
+        self.workers[index].die()
 
     def befall(self, index, fault):
         """Let something happen to the worker on a card, if there is one."""
-        slot = self.slots[index]
-        if slot.child is None or slot.leaving:
-            return
         if fault == "leave":
-            slot.leaving = True
-            slot.child.send(Stop())
-        elif slot.state is not WorkerState.LOADING or fault == "die":
-            getattr(slot.child, fault)()
+            self.levels.of[str(index)] = YieldLevel.LEAVE
+            self.plan(5.0, self.levels.of.clear)
+        elif index in self.workers:
+            getattr(self.workers[index], fault)()
+
+    def wait(self, lines, timeout_s):
+        """Let time pass until a worker has something to say, or for so long: `multiprocessing.connection.wait`."""
+        workers = [line for line in lines if isinstance(line, PretendedWorker)]
+        if not any(worker.poll() for worker in workers):
+            until_s = self.clock + (math.inf if timeout_s is None else timeout_s)
+            if self.events and self.events[0][0] <= until_s:
+                self.clock, _, event, data = heapq.heappop(self.events)
+                event(*data)
+            else:
+                self.clock = until_s
+            assert self.clock < math.inf, "nothing will ever happen any more"
+        return [worker for worker in workers if worker.poll()]
 
     def step(self):
-        """Let time pass until something happens, or a worker may be started."""
-        with self.queue.lock:
-            self.supervisor._start_workers()
-            self.supervisor.dispatch.send()
-            for slot in self.slots:
-                assert slot.uncommitted <= ROWS + AHEAD
-                assert len(slot.outstanding) <= slot.uncommitted
-            assert sum(slot.uncommitted for slot in self.slots) == sum(run.held for run in self.queue.runs)
-            awaited_s = self.supervisor._timeout_s()
-            if awaited_s is not None and (not self.events or self.clock + awaited_s < self.events[0][0]):
-                self.clock += awaited_s
-                return
-            self.clock, _, event, data = heapq.heappop(self.events)
-            event(*data)
+        """Let the supervisor do what can be done and wait until something happens."""
+        assert self.supervisor.step()
+        held = sum(run.held for run in self.queue.runs)
+        for worker in self.status:
+            assert worker.in_flight <= worker.uncommitted <= ROWS + AHEAD
+            held -= worker.uncommitted
+        assert held == 0
+
+    def put_up(self, *texts):
+        """Let texts wait, and the one worker start on as many as it takes."""
+        run = self.queue.open()
+        for text in texts:
+            self.queue.add(run, utterance(self.info, text))
+        while not (self.workers and len(self.workers[0].running) == min(self.rows, len(texts))):
+            self.step()
+        while self.workers[0].reports:
+            self.step()
+        return run
 
     def run(self, chunks):
         """Speak so many chunks; return who spoke what and how long it took."""
@@ -210,15 +254,14 @@ class Bench:
 def bench(tmp_path, monkeypatch):
     made = []
 
-    def make(workers):
-        made.append(Bench(tmp_path, workers))
-        monkeypatch.setattr(supervisor, "WorkerProcess", made[-1].child)
+    def make(workers, times=None):
+        made.append(Bench(tmp_path, workers, times or PoolTimes()))
+        monkeypatch.setattr(supervisor, "WorkerProcess", made[-1].worker)
+        monkeypatch.setattr(supervisor, "wait", made[-1].wait)
         return made[-1]
 
     yield make
     for one in made:
-        for slot in one.slots:
-            slot.child = None
         one.supervisor.stop()
 
 
@@ -244,8 +287,8 @@ def test_whatever_befalls_two_workers_every_chunk_is_answered_once(bench, faults
     deaths = sum(fault == "die" for _, _, fault in faults)
     assert sorted(answer.key for answer in answers) == sorted({answer.key for answer in answers})
     assert deaths >= 3 or all(isinstance(answer, Rendered) for answer in answers)
-    assert sum(slot.restarts.total for slot in two.slots) <= deaths
-    assert {slot.uncommitted for slot in two.slots} == {0}
+    assert sum(worker.restarts for worker in two.status) <= deaths
+    assert {worker.uncommitted for worker in two.status} == {0}
     assert not two.queue.suspects
 
 
@@ -260,8 +303,8 @@ def test_a_card_that_dies_in_mid_work_and_at_each_load_from_then_on_leaves_all_t
     assert len(two.starts[0]) == 1
     assert len(two.starts[1]) == 1 + FAILED_STARTS_TO_GIVE_UP
     assert not two.queue.suspects
-    assert two.slots[0].uncommitted == two.slots[1].uncommitted == 0
-    status = two.supervisor.status()[1]
+    assert [worker.uncommitted for worker in two.status] == [0, 0]
+    status = two.status[1]
     assert (status.state, status.note) == (WorkerState.WAITING, "left alone for a while: it was killed")
 
 
@@ -277,7 +320,7 @@ def test_a_card_that_loads_and_dies_at_each_chunk_fails_none_of_them(bench):
     assert len(starts_s) in {FRUITLESS_DEATHS_TO_GIVE_UP, FRUITLESS_DEATHS_TO_GIVE_UP + 1}
     waits_s = [after_s - before_s for before_s, after_s in pairwise(starts_s[:FRUITLESS_DEATHS_TO_GIVE_UP])]
     assert waits_s[-1] >= LONGEST_BACK_OFF_S > 10 > waits_s[0]
-    assert two.supervisor.status()[1].note
+    assert two.status[1].note
 
 
 def test_it_costs_the_card_that_is_well_next_to_nothing(bench):
@@ -299,7 +342,7 @@ def test_a_card_that_was_given_up_on_is_tried_again_later_and_works_if_it_is_wel
     two.clock += REST_S
     two.run(2000)
     assert {index for _, index in two.spoken} == {0, 1}
-    assert two.supervisor.status()[1].note == ""
+    assert two.status[1].note == ""
 
 
 def test_a_card_whose_engine_refuses_is_set_aside_and_no_book_fails(bench):
@@ -308,7 +351,7 @@ def test_a_card_whose_engine_refuses_is_set_aside_and_no_book_fails(bench):
     answers = two.run(600)
     assert {answer.worker for answer in answers} == {0}
     assert len(two.starts[1]) == 1
-    assert two.supervisor.status()[1].note == "left alone for a while: There is no such card."
+    assert two.status[1].note == "left alone for a while: There is no such card."
 
 
 @pytest.mark.parametrize(
@@ -335,45 +378,34 @@ def test_only_when_every_card_was_given_up_on_the_book_fails_and_the_next_one_tr
 
 def test_what_was_not_in_the_engine_when_it_died_is_not_charged(bench):
     one = bench(1)
-    one.load()
-    run = one.queue.open()
-    for number in range(3):
-        one.queue.add(run, utterance(one.info, f"Text {number}."))
-    one.supervisor.dispatch.send()
-    (slot,) = one.slots
-    first, *others = slot.outstanding
-    with one.queue.lock:
-        one.supervisor.dispatch.hear(slot, Started((first.utterance.key,)))
-    slot.child.die()
-    assert [len(task.died_on) for task in (first, *others)] == [1, 0, 0]
-    assert list(one.queue.suspects) == [first]
-    assert list(run.waiting) == others
-    assert (slot.uncommitted, slot.state, run.held) == (0, WorkerState.WAITING, 0)
-
-
-def test_the_worker_after_one_that_was_given_back_while_it_left_is_not_taken_to_leave(bench):
-    one = bench(1)
-    one.load()
-    one.slots[0].leaving = True
-    one.clock += PoolTimes().idle_release_s
-    one.supervisor._release_idle()
-    assert one.supervisor.status()[0].state is WorkerState.STOPPED
-    one.load()
-    assert one.slots[0].is_up
+    one.rows = 1
+    run = one.put_up("First.", "Second.", "Third.")
+    one.workers[0].die()
+    one.step()
+    assert [task.utterance.text for task in one.queue.suspects] == ["First."]
+    assert [task.utterance.text for task in run.waiting] == ["Second.", "Third."]
+    (worker,) = one.status
+    assert (worker.uncommitted, worker.in_flight, worker.state) == (0, 0, WorkerState.WAITING)
 
 
 def test_what_an_engine_gave_back_is_no_suspect_when_it_dies(bench):
     one = bench(1)
-    one.load()
-    run = one.queue.open()
-    for number in range(3):
-        one.queue.add(run, utterance(one.info, f"Text {number}."))
-    one.supervisor.dispatch.send()
-    (slot,) = one.slots
-    keys = tuple(task.utterance.key for task in slot.outstanding)
-    with one.queue.lock:
-        one.supervisor.dispatch.hear(slot, Started(keys))
-        one.supervisor.dispatch.hear(slot, Returned(keys[:2], "the device ran out of memory", slot.gauge))
-        slot.child.die()
-    assert [task.utterance.key for task in one.queue.suspects] == [keys[2]]
-    assert [task.utterance.key for task in run.waiting] == list(keys[:2])
+    run = one.put_up("First.", "Second.", "Third.")
+    worker = one.workers[0]
+    keys = tuple(utterance.key for utterance in worker.running)
+    worker.report(Returned(keys[:2], "the device ran out of memory", worker.gauge()))
+    worker.die()
+    one.step()
+    assert [task.utterance.text for task in one.queue.suspects] == ["Third."]
+    assert [task.utterance.text for task in run.waiting] == ["First.", "Second."]
+
+
+def test_the_worker_after_one_that_was_given_back_while_it_left_is_not_taken_to_leave(bench):
+    one = bench(1, PoolTimes(end_s=600.0, idle_release_s=1.0))
+    one.run(1)
+    one.workers[0].fault = "stays"
+    one.levels.of["0"] = YieldLevel.LEAVE
+    while one.status[0].state is not WorkerState.STOPPED:
+        one.step()
+    one.levels.of.clear()
+    assert len(one.run(10)) == 10

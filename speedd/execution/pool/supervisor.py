@@ -36,7 +36,7 @@ log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Supervisor:
-    """Engine workers. Its public methods expect the queue's lock to be held, except `notify` and `stop`.
+    """Engine workers. Its public methods expect the queue's lock to be held, except `notify`, `stop` and `step`.
 
     Args:
         queue: where the work is.
@@ -133,7 +133,7 @@ class Supervisor:
         # Children inherit the mask. Without it a Ctrl-C would kill one that does not ignore the signal yet.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
-            while self._step():
+            while self.step():
                 pass
         except Exception as error:  # the boundary of the thread. Callers must not wait for ever
             with self._queue.lock:
@@ -143,7 +143,7 @@ class Supervisor:
         finally:
             self._stop_all()
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
         """Do what can be done, then wait until something happens. Return False at the end."""
         with self._queue.lock:
             if self.closing:
