@@ -177,6 +177,7 @@ def test_another_bit_rate_in_a_books_own_settings_renders_nothing(home):
     assert sandbox.spoken == spoken
 
 
+@pytest.mark.slow
 def test_a_retry_takes_the_settings_of_now_and_renders_nothing_that_is_there(sandbox: Sandbox):
     sandbox.drop("The Clock.epub", epub("The Clock"))
     sandbox.drop("Silent.toml", '[engine]\nvoice = "nobody"\n')
@@ -412,6 +413,7 @@ def test_an_inbox_that_cannot_be_looked_into_is_no_success(sandbox: Sandbox):
         sandbox.inbox.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_without_room_the_book_waits_and_nothing_is_lost(sandbox: Sandbox):
     sandbox.configure(limits={"disk_reserve_mb": 10**9})
     sandbox.drop("The Clock.epub", epub("The Clock"))

@@ -5,6 +5,8 @@ import sqlite3
 import pytest
 from speedd_sandbox import STORY, Sandbox, epub, long_story, wait_until
 
+pytestmark = pytest.mark.slow
+
 LONG = epub("The Long Story", long_story(24))
 STUCK = {"SPEEDD_TEST_SLOW_S": "600"}
 
