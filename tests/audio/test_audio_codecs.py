@@ -6,7 +6,7 @@ from typing import get_args
 import av
 import numpy as np
 import pytest
-from conftest import RATE, decoded
+from audio_measures import RATE, decoded
 
 from speedd.audio import Piece, mastering
 from speedd.audio.codecs import CODECS, ChapterMark, Codec, Labels

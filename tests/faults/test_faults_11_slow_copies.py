@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from speedd_sandbox import long_story
 
-from speedd.inbox import digest_of
+from speedd.inbox.identity import digest_of
 from speedd.model import Part, Role
 
 pytestmark = pytest.mark.fault
