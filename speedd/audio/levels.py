@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from speedd.audio.loudness import amplitude, block_true_peaks
+from speedd.audio.loudness import block_true_peaks
+from speedd.common.levels import amplitude
 
 if TYPE_CHECKING:
     from speedd.model import Waveform

@@ -40,16 +40,6 @@ BLOCK_RISE = 0.6
 """Between samples the wave may rise to 1 / 0.6 of the highest sample of its block (measured: 1 / 0.64)."""
 
 
-def decibels(amplitude: float) -> float:
-    """Return 20 log10 of an amplitude, -inf for zero."""
-    return 20.0 * math.log10(amplitude) if amplitude > 0 else -math.inf
-
-
-def amplitude(level_db: float) -> float:
-    """Return the factor that a level in dB stands for."""
-    return float(10.0 ** (level_db / 20.0))
-
-
 def _biquad_power(b: tuple[float, ...], a: tuple[float, ...], z: npt.NDArray[np.complex128]) -> npt.NDArray[np.float64]:
     return np.asarray(np.abs(np.polyval(b[::-1], z) / np.polyval(a[::-1], z)) ** 2)
 

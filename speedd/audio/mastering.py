@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speedd.audio.codecs import CODECS, ChapterMark, Labels
-from speedd.audio.loudness import decibels, integrated_lufs
+from speedd.audio.loudness import integrated_lufs
 from speedd.audio.stretch import Made, Sound, Stretch, counted, level_stretch, make
 from speedd.audio.timeline import (
     Placed,
@@ -35,6 +35,7 @@ from speedd.audio.timeline import (
     silence_after,
     survey,
 )
+from speedd.common.levels import decibels
 from speedd.config import OutputSettings
 from speedd.errors import InputError
 from speedd.model import Metadata

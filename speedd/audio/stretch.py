@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from speedd.audio import levels
 from speedd.audio.codecs import Codec
-from speedd.audio.loudness import CELLS_PER_S, amplitude, block_true_peaks, cell_energies
+from speedd.audio.loudness import CELLS_PER_S, block_true_peaks, cell_energies
 from speedd.audio.timeline import Placed, render
+from speedd.common.levels import amplitude
 
 if TYPE_CHECKING:
     from speedd.model import Waveform

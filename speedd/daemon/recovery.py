@@ -6,7 +6,6 @@ run log of a published folder names its job. A book at work is accepted again fr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from speedd import inbox
+from speedd.common.levels import peak_dbfs, rms_dbfs
 from speedd.errors import TryAgainError
 from speedd.execution.takes import take_files
 from speedd.ledger import DamagedLedgerError, Ledger, State
@@ -95,33 +95,26 @@ def _rebuild(ledger: Ledger, context: RunContext) -> tuple[int, int]:
 
 def _stored_takes(takes: Path) -> Iterator[Rendered]:
     """Measure every take on disk. Damaged ones are removed, to be rendered again."""
-    import numpy as np  # noqa: PLC0415 - only where a ledger is rebuilt
-    import soundfile  # noqa: PLC0415
+    import soundfile  # noqa: PLC0415 - only where a ledger is rebuilt
 
     for path in sorted(take_files(takes)):
         try:
-            wave, rate_hz = soundfile.read(path, dtype="float32")
+            wave, rate_hz = soundfile.read(path, dtype="int16")
         except (soundfile.LibsndfileError, OSError):
             path.unlink(missing_ok=True)
             continue
-        peak = float(np.max(np.abs(wave), initial=0.0))
-        rms = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if len(wave) else 0.0
         yield Rendered(
             key=path.stem,
             samples=len(wave),
             sample_rate_hz=rate_hz,
-            peak_dbfs=_dbfs(peak),
-            rms_dbfs=_dbfs(rms),
+            peak_dbfs=peak_dbfs(wave),
+            rms_dbfs=rms_dbfs(wave),
             finite=True,
             render_s=0.0,
             stop_reason="end",
             size_bytes=path.stat().st_size,
             worker=-1,
         )
-
-
-def _dbfs(amplitude: float) -> float:
-    return 20 * math.log10(amplitude) if amplitude else -math.inf
 
 
 def _published(place: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

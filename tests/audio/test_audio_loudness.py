@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speedd.audio.levels import block_length, level, limiter_gains
-from speedd.audio.loudness import amplitude, block_true_peaks, cell_energies, decibels, integrated_lufs
+from speedd.audio.loudness import block_true_peaks, cell_energies, integrated_lufs
+from speedd.common.levels import amplitude, decibels
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000, 44_100, 48_000])

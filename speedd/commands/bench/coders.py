@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from speedd.audio import levels
 from speedd.audio.codecs.aac_m4b import AacM4b
-from speedd.audio.loudness import amplitude
+from speedd.common.levels import amplitude
 from speedd.config.settings import Coder
 
 if TYPE_CHECKING:

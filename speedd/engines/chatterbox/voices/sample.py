@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from speedd.common.levels import amplitude
 from speedd.errors import VoiceError
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ def _voice_in(path: Path, least_s: float) -> tuple[Waveform, int]:
     if not np.isfinite(wave).all():
         raise VoiceError(f"{name} holds values that are no numbers.", hint="Export it again.")
     peak = float(np.abs(wave).max(initial=0.0))
-    if peak < _level(SILENT_DBFS):
+    if peak < amplitude(SILENT_DBFS):
         raise VoiceError(f"{name} is silent.", hint="Record it again, nearer to the microphone.")
     if float(np.mean(np.abs(wave) >= CLIPPED_LEVEL)) > CLIPPED_SHARE:
         raise VoiceError(f"{name} is clipped: it was recorded too loud.", hint="Record it again at a lower level.")
-    wave = _without_silent_edges(wave, rate_hz, floor=peak * _level(EDGE_DBFS))
+    wave = _without_silent_edges(wave, rate_hz, floor=peak * amplitude(EDGE_DBFS))
     if len(wave) < least_s * rate_hz:
         seconds = len(wave) / rate_hz
         raise VoiceError(
@@ -132,9 +133,5 @@ def _levelled(wave: Waveform, target_lufs: float | None) -> Waveform:
     loudness = float(Meter(RATE_HZ).integrated_loudness(wave)) if len(wave) > 0.4 * RATE_HZ else -np.inf
     if target_lufs is None and QUIET_LUFS <= loudness <= LOUD_LUFS:
         return wave
-    gain = _level((SET_LUFS if target_lufs is None else target_lufs) - loudness)
+    gain = amplitude((SET_LUFS if target_lufs is None else target_lufs) - loudness)
     return (wave * np.float32(gain)).astype(np.float32) if np.isfinite(gain) else wave
-
-
-def _level(dbfs: float) -> float:
-    return float(10 ** (dbfs / 20))
