@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from speedd.common.durable import sync_folder
+from speedd.common.durable import sync_file, sync_folder
 from speedd.errors import TryAgainError
 from speedd.inbox import names
 from speedd.inbox.grouping import Candidate, Kind, Member, candidates_at
@@ -200,8 +200,7 @@ def _write_reason(folder: Path, candidate: Candidate, reason: str, hint: str, wh
         stem, tail = _split(names.REASON_FILE)
         with _free(folder, stem, tail).open("x", encoding="utf-8", errors="replace") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            sync_file(file)
         _fsync(folder)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from speedd.common.durable import sync_folder
+from speedd.common.durable import write_whole
 from speedd.common.state_directory import JobFolder
 from speedd.errors import TryAgainError
 from speedd.inbox.grouping import Candidate, Kind, Member
@@ -176,14 +176,8 @@ def _job_of(manifest: _Manifest, content: _Content, folder: Path) -> Job:
 
 def _write(folder: Path, manifest: _Manifest) -> None:
     # JSON escapes the lone surrogates that stand for bytes outside UTF-8, so a source's path survives as it is.
-    path = JobFolder(folder).manifest
-    unfinished = path.with_name(f"{path.name}.tmp")
-    with unfinished.open("w", encoding="ascii") as file:
-        file.write(json.dumps(_codec().dump_python(manifest, mode="json"), indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
-    sync_folder(folder)
+    text = json.dumps(_codec().dump_python(manifest, mode="json"), indent=1)
+    write_whole(JobFolder(folder).manifest, text.encode("ascii"))
 
 
 def _read(folder: Path) -> _Manifest:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from speedd.common.durable import sync_folder
+from speedd.common.durable import sync_file, sync_folder
 from speedd.errors import InputError, TryAgainError
 from speedd.inbox import names
 from speedd.inbox.grouping import Candidate, Member
@@ -113,8 +113,7 @@ def _voice_noted(voice: str, folder: Path) -> Part:
     copy = folder / "voice-before.log"
     with writing(folder.parent), copy.open("xb") as out:
         out.write(said)
-        out.flush()
-        os.fsync(out.fileno())
+        sync_file(out)
     return Part(Role.LOG, copy.name, copy, hashlib.sha256(said).hexdigest(), len(said))
 
 
@@ -142,8 +141,7 @@ def _copy(source: Path, member: Member, copy: Path) -> str:
                 with writing(copy.parent.parent):
                     target.write(piece)
             with writing(copy.parent.parent):
-                target.flush()
-                os.fsync(target.fileno())
+                sync_file(target)
         # Few copiers sync: after a power cut their file would be empty, and look like a newer book than the one taken.
         with suppress(OSError):
             os.fsync(descriptor)

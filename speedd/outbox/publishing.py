@@ -21,6 +21,7 @@ from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from speedd.common.durable import make_folder, sync_folder, sync_tree
 from speedd.errors import PASSING, PublishError, TryAgainError
 from speedd.outbox.layout import RUN_LOG_NAME
 from speedd.outbox.runlog import read_header
@@ -34,7 +35,6 @@ _AT_FDCWD = -100  # linux/fcntl.h
 _NO_RENAMEAT2 = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 """An old kernel, or a file system (NFS, CIFS, FUSE) that cannot promise not to replace."""
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
-_NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES})
 
 
 @contextlib.contextmanager
@@ -107,12 +107,12 @@ def publish(staged: Path, outbox: Path, folder: PurePosixPath) -> Path:
         return published
     with plain_errors(f"put the audiobook into {outbox / folder}"):
         _set_modes(staged)
-        _sync_tree(staged)
+        sync_tree(staged)
         parent = _make_folders(outbox, folder.parent)
         names = chain((folder.name,), (f"{folder.name} ({number})" for number in count(2)))
         target = next(target for name in names if _rename_to_new(staged, target := parent / name))
-        _sync_directory(parent)
-        _sync_directory(outbox)
+        sync_folder(parent)
+        sync_folder(outbox)
     return target
 
 
@@ -136,7 +136,7 @@ def find_published(outbox: Path, folder: PurePosixPath, job_id: str, *, edition:
             head = read_header(candidate / RUN_LOG_NAME)
             if head and (head.get("job_id"), head.get("edition")) == (job_id, edition):
                 for above in folder.parents:
-                    _sync_directory(outbox / above)
+                    sync_folder(outbox / above)
                 return candidate
     return None
 
@@ -188,14 +188,11 @@ def _make_folders(outbox: Path, folder: PurePosixPath) -> Path:
     """Make the folders above a title, durably."""
     path = outbox
     for part in folder.parts:
-        above, path = path, path / part
+        path /= part
         try:
-            path.mkdir()
+            make_folder(path)
         except FileExistsError:
-            if not path.is_dir():
-                raise PublishError(f"Cannot make the folder {path}: a file of that name is in the way.") from None
-        else:
-            _sync_directory(above)
+            raise PublishError(f"Cannot make the folder {path}: a file of that name is in the way.") from None
     return path
 
 
@@ -238,34 +235,6 @@ def _renameat2() -> Any | None:
         return None
     function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
     return function
-
-
-def _sync_tree(folder: Path) -> None:
-    """Make a folder and all that is in it durable, the content before the names."""
-    for path in folder.rglob("*"):
-        if path.is_symlink():
-            continue
-        if path.is_dir():
-            _sync_directory(path)
-        else:
-            _sync(path, os.O_RDONLY)
-    _sync_directory(folder)
-
-
-def _sync_directory(path: Path) -> None:
-    try:
-        _sync(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:  # CIFS and some FUSE file systems cannot sync folders: there is nothing more to do
-        if error.errno not in _NO_DIRECTORY_SYNC:
-            raise
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -10,9 +10,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speedd.common.levels import peak_dbfs, rms_dbfs
 from speedd.engines.base import EngineInfo
 from speedd.execution.takes import PARTIAL_FOLDER, chunk_seed, discard_partial_files, take_key, take_path
-from speedd.execution.worker.take_writer import peak_dbfs, rms_dbfs, to_pcm16, write_take
+from speedd.execution.worker.take_writer import to_pcm16, write_take
 from speedd.model import Style, TextLimits, Voice
 
 INFO = EngineInfo(

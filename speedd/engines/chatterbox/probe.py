@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from speedd.engines.chatterbox.weights.files import write_whole
+from speedd.engines.chatterbox.weights.files import keep
 from speedd.errors import EngineError
 
 PROBE_S = 300.0
@@ -75,7 +75,7 @@ def probe(wanted: str, state: Path | None) -> Machine:
     if wanted not in {"auto", machine.device}:
         raise EngineError(f"torch finds no {wanted} device that works here.", hint="Set [chatterbox] device to auto.")
     if kept is not None:
-        write_whole(kept, json.dumps({"occasion": occasion, "machine": asdict(machine)}).encode())
+        keep(kept, json.dumps({"occasion": occasion, "machine": asdict(machine)}).encode())
     return machine
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
+from speedd.common.durable import make_folder, write_whole
+from speedd.common.levels import peak_dbfs, rms_dbfs
 from speedd.execution.protocol import Done, Gauge, NotStored, Setup
 from speedd.execution.takes import PARTIAL_FOLDER, fallback_key, take_path
 from speedd.model import Rendered, Take
@@ -114,50 +114,8 @@ def write_take(root: Path, key: str, pcm: npt.NDArray[np.int16], rate_hz: int) -
     encoded = io.BytesIO()
     soundfile.write(encoded, pcm, rate_hz, format="FLAC", subtype="PCM_16")
     final = take_path(root, key)
-    _make_folder(final.parent)
-    with _partial(root, key) as partial:
-        with partial.open("wb") as file:
-            file.write(encoded.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(final)
-    _sync_folder(final.parent)
+    partial = root / PARTIAL_FOLDER / f"{key}.{os.getpid()}"
+    for folder in (final.parent, partial.parent):
+        make_folder(folder)
+    write_whole(final, encoded.getbuffer(), partial=partial)
     return encoded.getbuffer().nbytes
-
-
-def peak_dbfs(pcm: npt.NDArray[np.int16]) -> float:
-    """Sample peak of 16-bit samples, -inf for silence."""
-    peak = max(int(pcm.max()), -int(pcm.min())) if len(pcm) else 0
-    return 20.0 * math.log10(peak / 32768.0) if peak else -math.inf
-
-
-def rms_dbfs(pcm: npt.NDArray[np.int16]) -> float:
-    """RMS level of 16-bit samples, -inf for silence."""
-    wave = pcm.astype(np.float32)
-    square_sum = float(wave @ wave)
-    return 10.0 * math.log10(square_sum / len(pcm) / 32768.0**2) if square_sum else -math.inf
-
-
-@contextmanager
-def _partial(root: Path, key: str) -> Iterator[Path]:
-    path = root / PARTIAL_FOLDER / f"{key}.{os.getpid()}"
-    _make_folder(path.parent)
-    try:
-        yield path
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

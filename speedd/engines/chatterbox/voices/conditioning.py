@@ -118,11 +118,11 @@ class Voices:
     def _keep(self, found: Conditioning) -> None:
         from safetensors.torch import save
 
-        from speedd.engines.chatterbox.weights.files import write_whole
+        from speedd.engines.chatterbox.weights.files import keep
 
         if (path := self._path(found.digest)) is not None:
             tensors = {"speaker": found.speaker, "prompt_tokens": found.prompt_tokens, **found.reference}
-            write_whole(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+            keep(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
 
 
 def read_conditioning(path: Path, digest: str) -> Conditioning:

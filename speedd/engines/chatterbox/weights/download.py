@@ -17,7 +17,7 @@ from speedd.engines.chatterbox.weights.files import (
     fault_of,
     file_digests,
     find_weights,
-    write_whole,
+    keep,
 )
 from speedd.errors import EngineError, UsageError
 
@@ -72,7 +72,7 @@ def download(options: Mapping[str, Any]) -> str:
             "revision": weights.revision,
             "sha256": digests,
         }
-        write_whole(record_path(state, read.family), json.dumps(record, indent=1).encode())
+        keep(record_path(state, read.family), json.dumps(record, indent=1).encode())
     told = f"{read.family.repository} at {weights.revision}, {len(digests)} files"
     return told + (_fetch_segmenter() if "zh" in read.family.languages else "")
 

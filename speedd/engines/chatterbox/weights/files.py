@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from speedd.common.durable import make_folder, write_whole
 from speedd.engines.chatterbox.families import Family
 from speedd.errors import EngineError
 
@@ -125,7 +125,7 @@ def file_digests(weights: Weights, notes: Path | None, *, anew: bool = False) ->
         digests[path.name] = noted[1] if noted[0] == stamp and not anew else _digest(real)
         fresh[str(real)] = [stamp, digests[path.name]]
     if notes is not None and any(known.get(key) != value for key, value in fresh.items()):
-        write_whole(notes, json.dumps({**known, **fresh}, indent=1).encode())
+        keep(notes, json.dumps({**known, **fresh}, indent=1).encode())
     return digests
 
 
@@ -136,13 +136,11 @@ def declaration(weights: Weights) -> Mapping[str, object]:
     return said
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that readers see all of it or nothing. That it cannot be written is nobody's fault here."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+def keep(path: Path, data: bytes) -> None:
+    """Keep what can be found out again; a disk that does not take it is no fault here."""
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
+        make_folder(path.parent)
+        write_whole(path, data)
 
 
 def cached(family: Family, revision: str, environment: Mapping[str, str]) -> tuple[Path, str]:
