@@ -2,7 +2,7 @@
 
 resvg reads the files that a drawing links to, needs minutes for a few nested copies, and aborts the whole process when
 a canvas is too large (all seen with 0.48). So links out of the drawing are cut first, and it is rendered in a
-child process with bounds on memory and time: this module, run as ``python -P -m speedd.outbox.svg``.
+child process with bounds on memory and time: this module.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import base64
 import binascii
 import copy
 import resource
-import subprocess
 import sys
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from lxml import etree
 
+from speedd.common.processes import run_child
 from speedd.errors import InputError
 
 RENDER_TIMEOUT_S = 60.0
@@ -80,19 +80,22 @@ def render(drawing: Drawing, max_px: int) -> bytes:
         InputError: if it cannot be rendered within bounds, or nothing is to be seen.
     """
     try:
-        child = subprocess.run(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-P", "-m", "speedd.outbox.svg", str(max_px)],
-            input=etree.tostring(drawing.root),
-            capture_output=True,
-            timeout=RENDER_TIMEOUT_S,
-            check=False,
+        child = run_child(
+            "speedd.outbox.svg",
+            max_px,
+            data=etree.tostring(drawing.root),
+            timeout_s=RENDER_TIMEOUT_S,
+            limits={
+                resource.RLIMIT_AS: RENDER_MEMORY_BYTES,
+                resource.RLIMIT_CPU: RENDER_CPU_S,
+                resource.RLIMIT_CORE: 0,
+            },
         )
-    except subprocess.TimeoutExpired as error:
+    except TimeoutError as error:
         raise InputError("The cover is a drawing that takes too long to render.") from error
     if child.returncode != 0 or not child.stdout:
         raise InputError("The cover is a drawing that cannot be rendered.")
-    png: bytes = child.stdout
-    return png
+    return child.stdout
 
 
 def lettering_is_missing(drawing: Drawing, png: bytes, max_px: int) -> bool:
@@ -118,17 +121,7 @@ def _decoded(link: str) -> list[bytes]:
         return []
 
 
-def _limit(kind: int, most: int) -> None:
-    """Set a limit of this process, unless it already has a lower one."""
-    _, hard = resource.getrlimit(kind)
-    if hard == resource.RLIM_INFINITY or most < hard:
-        resource.setrlimit(kind, (most, most))
-
-
 def _main() -> int:
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, RENDER_CPU_S)
-    _limit(resource.RLIMIT_AS, RENDER_MEMORY_BYTES)
     import resvg_py  # noqa: PLC0415 - only here, where it is bounded
 
     max_px = int(sys.argv[1])

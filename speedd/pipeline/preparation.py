@@ -7,36 +7,29 @@ folder and ends.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import pickle
 import resource
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from subprocess import DEVNULL
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
-from speedd.common.durable import sync_folder
-from speedd.common.processes import die_with_parent
+from speedd.common.durable import sync_folder, write_whole
+from speedd.common.processes import run_child
 from speedd.common.state_directory import JobFolder
 from speedd.config import Config
 from speedd.errors import PASSING, DamagedInputError, EngineError, InputError, SpeeddError, TryAgainError, UsageError
-from speedd.execution.pool.process import child_environment
 from speedd.model import Chunk, Job, Metadata, Skipped, Voice
 from speedd.pipeline.plan_source import Prepared, read_and_plan
 from speedd.pipeline.run_context import NO_REQUEST, NarrationRequest
-
-POLL_S = 0.2
-"""How often the wait for the child checks whether to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +82,25 @@ def prepare(
     folder = JobFolder(job.spool)
     shutil.rmtree(folder.prepared, ignore_errors=True)
     folder.prepared.mkdir(parents=True)
-    order = pickle.dumps((os.getpid(), job, config, request))
-    with _signals_held():
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "speedd.pipeline.preparation"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=child_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+    memory_bytes = config.limits.reader_memory_mb * 1024 * 1024
+    timeout_s = config.limits.reader_timeout_s
     try:
-        _wait_for(child, order, config.limits.reader_timeout_s, should_stop)
-    finally:
-        child.kill()
-        child.wait()
+        child = run_child(
+            "speedd.pipeline.preparation",
+            data=pickle.dumps((job, config, request)),
+            timeout_s=timeout_s,
+            should_stop=should_stop,
+            output=DEVNULL,
+            environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            limits={resource.RLIMIT_AS: memory_bytes, resource.RLIMIT_CORE: 0},
+        )
+    except InterruptedError:
+        raise TryAgainError("Reading was interrupted.") from None
+    except TimeoutError:
+        raise InputError(
+            f"Reading it took longer than {timeout_s:.0f} s.",
+            hint="If the book is sound, raise limits.reader_timeout_s.",
+        ) from None
     if child.returncode == TryAgainError.exit_code:
         raise TryAgainError(f"It cannot be read now: the disk of {folder.root} is full or fails.")
     if folder.fault.exists():
@@ -115,44 +113,9 @@ def prepare(
     return load_summary(json.loads(folder.summary.read_text(encoding="utf-8")))
 
 
-@contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """Start a child with these signals blocked. Sent to the whole group they would end it before it ignores them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _wait_for(child: subprocess.Popen[bytes], order: bytes, timeout_s: float, should_stop: Callable[[], bool]) -> None:
-    assert child.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # the child is dead, and its exit code says why
-        child.stdin.write(order)
-        child.stdin.close()
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            child.wait(POLL_S)
-        except subprocess.TimeoutExpired:
-            if should_stop():
-                raise TryAgainError("Reading was interrupted.") from None
-            if time.monotonic() > deadline:
-                raise InputError(
-                    f"Reading it took longer than {timeout_s:.0f} s.",
-                    hint="If the book is sound, raise limits.reader_timeout_s.",
-                ) from None
-        else:
-            return
-
-
 def main() -> None:
     """Run the child: read the order from stdin, leave the result or the fault in the job's folder."""
-    parent, job, config, request = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
-    die_with_parent(parent)
-    memory = config.limits.reader_memory_mb * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    job, config, request = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     try:
         _answer(partial(read_and_plan, job, config, request), JobFolder(job.spool))
     except OSError as error:  # the answer cannot be written, but the exit code needs no disk
@@ -222,12 +185,8 @@ def _draw_cover(prepared: Prepared, folder: JobFolder) -> bool:
         return False
     if warning:
         prepared.warnings.append(warning)
-    with folder.cover.open("wb") as out:
-        out.write(jpeg)
-        out.flush()
-        os.fsync(out.fileno())
-    for place in (folder.prepared, folder.root):
-        sync_folder(place)
+    write_whole(folder.cover, jpeg)
+    sync_folder(folder.root)
     return True
 
 

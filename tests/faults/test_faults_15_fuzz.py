@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import re
+import resource
 import select
 import shutil
 import signal
@@ -84,11 +85,12 @@ def _read(case, folder, config, *, here=False):
     if here:  # so that what is forked from us has its libraries loaded
         prepare._write(partial(read_and_plan, job, config), left)
         return None
-    order = pickle.dumps((os.getpid(), job, config, NO_REQUEST))
     child = os.fork()
     if child == 0:
         try:
-            sys.stdin = io.TextIOWrapper(io.BytesIO(order))
+            most_bytes = config.limits.reader_memory_mb * 2**20
+            resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+            sys.stdin = io.TextIOWrapper(io.BytesIO(pickle.dumps((job, config, NO_REQUEST))))
             prepare.main()
             os._exit(0)
         finally:
@@ -224,10 +226,6 @@ def daemon_ends(sandbox):
         yield os.fsdecode(name), {"published": "narrated"}.get(state, state)
 
 
-READER = "from speedd.pipeline import preparation as prepare; prepare.die_with_parent = lambda _: None; prepare.main()"
-"""The reader's child; strace stands between it and us."""
-
-
 def test_a_reader_opens_nothing_but_its_source_and_its_libraries(canary, tmp_path, strace):
     """What the reader's process opens, connects to and makes, besides Python's own and the folder of its job."""
     paths = {name: str(tmp_path / name) for name in ("inbox", "outbox", "state", "voices")}
@@ -244,8 +242,8 @@ def test_a_reader_opens_nothing_but_its_source_and_its_libraries(canary, tmp_pat
         trace = folder / "trace"
         calls = "trace=openat,open,creat,connect,rename,mkdir,unlink,symlink,link"
         subprocess.run(
-            [strace, "-f", "-qq", "-e", calls, "-o", trace, sys.executable, "-P", "-c", READER],
-            input=pickle.dumps((os.getpid(), job, config, NO_REQUEST)),
+            [strace, "-f", "-qq", "-e", calls, "-o", trace, sys.executable, "-P", "-m", prepare.__name__],
+            input=pickle.dumps((job, config, NO_REQUEST)),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             check=True,
         )

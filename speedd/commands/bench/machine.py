@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from speedd import inbox
+from speedd.common.processes import start_child
 from speedd.errors import SpeeddError
-from speedd.execution.pool.process import ONE_HEAP, child_environment
+from speedd.execution.pool.process import ONE_HEAP
 
 IDLE_SETTLE_S = 3.0
 """How long a daemon has been up when its idling begins to be measured."""
@@ -48,13 +46,7 @@ def run_alone(module: str, order: dict[str, Any], folder: Path) -> Ran:
     result, complaint = file.with_suffix(".result"), file.with_suffix(".err")
     with complaint.open("wb") as stderr:
         began, idle_s = time.perf_counter(), _idle_core_s()
-        child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", module, str(file), str(result)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            env=child_environment() | ONE_THREAD | ONE_HEAP,
-        )
+        child = start_child(module, file, result, stderr=stderr, environment=ONE_THREAD | ONE_HEAP)
         try:
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:
@@ -121,15 +113,8 @@ def measure_idle(seconds: float, folder: Path) -> dict[str, float]:
         SpeeddError: if the daemon does not stay up.
     """
     places = [word for name in ("inbox", "outbox", "state") for word in (f"--{name}", str(folder / name))]
-    environment = {key: value for key, value in child_environment().items() if key != "NOTIFY_SOCKET"}
     (folder / "speedd.toml").touch()
-    daemon = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-P", "-m", "speedd", "run", "--config", str(folder / "speedd.toml"), *places],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-    )
+    daemon = start_child("speedd", "run", "--config", folder / "speedd.toml", *places)
     try:
         time.sleep(IDLE_SETTLE_S)
         if daemon.poll() is not None:
@@ -141,7 +126,7 @@ def measure_idle(seconds: float, folder: Path) -> dict[str, float]:
         watched_s = time.monotonic() - began
         rss_mb = sum(memory_mb(pid)["rss_mb"] for pid in processes)
     finally:
-        daemon.send_signal(signal.SIGTERM)
+        daemon.kill()
         daemon.wait()
     return {
         "seconds": round(watched_s, 1),

@@ -1,19 +1,18 @@
 """What this machine offers torch: asked in a process of its own, because whoever asks must not import torch.
 
-Run as ``python -m speedd.engines.chatterbox.probe`` it prints what it found as JSON.
+The child is this module: it prints what it found as JSON.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from speedd.common.processes import run_child
 from speedd.engines.chatterbox.weights.files import keep
 from speedd.errors import EngineError
 
@@ -60,16 +59,12 @@ def probe(wanted: str, state: Path | None) -> Machine:
     kept = state / f"device-{wanted}.json" if state else None
     if kept is not None and (known := _known(kept, occasion)):
         return known
-    asked = [sys.executable, "-P", "-m", "speedd.engines.chatterbox.probe", wanted]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     try:
-        answer = subprocess.run(  # noqa: S603
-            asked, capture_output=True, text=True, timeout=PROBE_S, check=False, env=environment
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        answer = run_child("speedd.engines.chatterbox.probe", wanted, timeout_s=PROBE_S)
+    except OSError as error:
         raise EngineError(f"torch cannot be tried out: {error}.") from error
     if answer.returncode:
-        reason = (answer.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        reason = (answer.stderr.decode(errors="replace").strip().splitlines() or ["it ended without a word"])[-1]
         raise EngineError(f"torch does not work here: {reason}", hint="Install it again as the README says.")
     machine = Machine(**json.loads(answer.stdout))
     if wanted not in {"auto", machine.device}:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 from multiprocessing.connection import Connection
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
+
+from speedd.common.processes import start_child
 
 if TYPE_CHECKING:
     from speedd.execution.protocol import Order, Setup
@@ -18,7 +19,7 @@ ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
 
 
 class WorkerProcess:
-    """A worker process. It must be started by a thread that outlives it: PDEATHSIG watches the thread, not the process.
+    """A worker process. It must be started by a thread that outlives it, as any child.
 
     Args:
         setup: its first order.
@@ -31,22 +32,22 @@ class WorkerProcess:
 
     def __init__(self, setup: Setup, *, single_threaded: bool, card: str = "") -> None:
         ours, theirs = socket.socketpair()
-        environment = child_environment() | ONE_HEAP
+        environment = dict(ONE_HEAP)
         if single_threaded:
             environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         if card:
-            if "CUDA_VISIBLE_DEVICES" not in environment:  # the numbers are ours, and NVML's: places on the bus
-                environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+            if "CUDA_VISIBLE_DEVICES" not in os.environ:  # the numbers are ours, and NVML's: places on the bus
+                environment["CUDA_DEVICE_ORDER"] = os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
             environment["CUDA_VISIBLE_DEVICES"] = card
         descriptor = theirs.fileno()
         with theirs, contextlib.ExitStack() as if_it_fails:
             if_it_fails.callback(ours.close)
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "speedd.execution.worker.main", str(descriptor), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+            self._process = start_child(
+                "speedd.execution.worker.main",
+                descriptor,
+                stderr=None,
                 pass_fds=(descriptor,),
-                env=environment,
+                environment=environment,
             )
             if_it_fails.pop_all()
         self.connection = Connection(ours.detach())
@@ -64,7 +65,7 @@ class WorkerProcess:
         """Wait a while for it to end by itself."""
         try:
             self._process.wait(within_s)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             return False
         return True
 
@@ -80,11 +81,3 @@ class WorkerProcess:
         if status == -9:  # noqa: PLR2004
             return "it was killed; if nobody did that, the machine ran out of memory"
         return f"it was ended by signal {-status}" if status < 0 else f"it ended with status {status}"
-
-
-def child_environment() -> dict[str, str]:
-    """Return an environment in which a child finds the same packages as we.
-
-    Start it with ``-P``, so that it finds nothing that lies in the working directory by chance.
-    """
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speedd.common.processes import die_with_parent
 from speedd.engines.base import OutOfMemory, find
 from speedd.errors import DeviceFullError, EngineError, VoiceError
 from speedd.execution.protocol import Done, Heartbeat, NoRoom, Ready, Refused, Release, Setup, Speak, Stop, Warming
@@ -42,12 +41,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run a worker.
 
     Args:
-        arguments: the file descriptor of the connection to the parent, and the parent's pid.
+        arguments: the file descriptor of the connection to the parent.
     Returns:
         An exit status.
     """
-    descriptor, parent = (int(argument) for argument in arguments)
-    die_with_parent(parent)
+    (descriptor,) = map(int, arguments)
     os.set_inheritable(descriptor, False)
     connection = ParentConnection(Connection(descriptor))
     try:
