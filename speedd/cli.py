@@ -258,7 +258,7 @@ def check(
 
 
 @cli.command()
-def bench(
+def bench(  # noqa: PLR0913 - typer makes an option of each
     book: Annotated[
         Path | None, typer.Argument(help="By default a text of our own.", metavar="[BOOK]", show_default=False)
     ] = None,

@@ -90,7 +90,7 @@ class Mastered:
         return self.samples / self.sample_rate_hz
 
 
-def master(
+def master(  # noqa: PLR0913 - what a book needs, by keyword
     tracks: Sequence[Track],
     out: Path,
     *,

@@ -30,7 +30,7 @@ _MOST_LINE_CHARS = 4096
 _SAMPLE_CHARS = 20_000
 
 
-def read_chunk_json(
+def read_chunk_json(  # noqa: PLR0913 - facts of the engine, one by one: planning imports no engine
     path: Path,
     *,
     book: Book | None,

@@ -23,7 +23,7 @@ _PAUSE = re.compile(r"(~[12])(?!\w|[.,:]\d)|\[pause:(\d{1,6}(?:\.\d{1,6})?)s\]",
 _LINE_END = re.compile(r"(?<=\w)[ \t]*\n(?=\s*[\"'“‘(]?[^\W\d_a-zà-öø-ÿ])")
 
 
-def segments_of(
+def segments_of(  # noqa: PLR0913 - facts of the engine, one by one: planning imports no engine
     text: str,
     *,
     boundary: Boundary,

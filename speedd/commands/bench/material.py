@@ -11,6 +11,7 @@ from typing import Any
 
 from speedd import inbox, planning
 from speedd.commands.book import the_candidate
+from speedd.common.state_directory import StateDirectory
 from speedd.config import Config, load_config
 from speedd.errors import InputError
 from speedd.execution.takes import chunk_seed
@@ -104,7 +105,7 @@ def gather(book: Path | None, minutes: float, folder: Path, *, engine: str = "hi
     if book is None:
         book = folder / "Sentences of Our Own.md"
         book.write_text(own_text(minutes), encoding="utf-8")
-    job = inbox.accept(the_candidate(book), folder / "spool")
+    job = inbox.accept(the_candidate(book), StateDirectory(folder).spool)
     prepared = read_and_plan(job, config)
     chunks = list(first_minutes(prepared, minutes))
     seen: Counter[str] = Counter()
