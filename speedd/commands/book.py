@@ -32,7 +32,7 @@ NAMES_TOLD = 10
 
 
 def narrate_one(book: Path, file: Path | None, overrides: Mapping[str, Any], *, chapters: str | None) -> int:
-    """Narrate one book into the outbox and say where it is; return the exit code.
+    """Narrate one book into the outbox and print where it is. Return the exit code.
 
     It has a state directory of its own below the daemon's. So both can run at once, and a second try is quick.
     """

@@ -45,7 +45,7 @@ def gather_status(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
 
 
 def _live_status(state: StateDirectory) -> dict[str, Any] | None:
-    """What a running daemon last said of itself; None if none runs."""
+    """What a running daemon last wrote about itself. None if none runs."""
     try:
         with state.lock.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -25,7 +25,7 @@ REBUILD_S = 60.0
 
 
 def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -> int:
-    """Run the daemon in the foreground; return its exit code.
+    """Run the daemon in the foreground. Return its exit code.
 
     Raises:
         UsageError: if the voice that the command line names cannot speak.

@@ -64,7 +64,7 @@ class App:
         os.close(self._lock)
 
     def narrator(self, context: RunContext | None = None) -> Narrator:
-        """Return a narrator on this state directory; it tells its progress to this context, or else to the app's."""
+        """Return a narrator on this state directory. It works in the app's context unless another is given."""
         return Narrator(context or self.context, self.ledger, executor=self.executor)
 
     def executor(self, engine: str) -> Executor:
@@ -164,7 +164,7 @@ def make_folders(config: Config, *, inbox: bool) -> None:
 
 
 def _locked(path: Path, wait_s: float) -> int:
-    """Lock a file for this process alone; children do not inherit it (PEP 446)."""
+    """Lock a file for this process alone. Children do not inherit the lock (PEP 446)."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:

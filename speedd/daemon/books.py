@@ -136,7 +136,7 @@ class OpenBooks:
     def start(self) -> None:
         """Start the jobs that are due while there is room. Where there is none, see that each gets a turn."""
         now = time.monotonic()
-        records = self._ledger.jobs.unfinished()  # running: its end was not recorded
+        records = self._ledger.jobs.unfinished()  # one in state running ended without a record of it
         self._turns = {record.job.id: turns for record in records if (turns := self._turns.get(record.job.id))}
         for record in sorted(records, key=lambda record: self._turns.get(record.job.id, 0)):
             if record.job.id in self._threads or self._not_before.get(record.job.id, 0) > now:

@@ -89,7 +89,7 @@ def _rebuild(ledger: Ledger, context: RunContext) -> tuple[int, int]:
         elif not job.source.exists():  # it has ended, or somebody removed its source
             ledger.jobs.add(job, state=State.FAILED, reason="The ledger was damaged. `speedd retry` narrates it again.")
             jobs += 1
-        # else the inbox still has it: the next scan accepts it, and it adopts its takes
+        # The inbox still has the others. The next scan accepts them, and they adopt their takes.
     return takes, jobs
 
 

@@ -30,7 +30,7 @@ class WorkerStatus:
     pid: int | None
     state: WorkerState
     rss_bytes: int
-    """Resident memory as the worker last reported it; 0 if it is not running."""
+    """Resident memory as the worker last reported it. 0 if it is not running."""
     restarts: int
     """How often it died."""
     in_flight: int

@@ -1,4 +1,4 @@
-"""What a pool and its workers tell each other. Everything is small, frozen and picklable; audio never crosses."""
+"""The messages between a pool and its workers. All are small, frozen and picklable. Audio is never sent."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class WorkerLimits:
     reserve_bytes: int = 0
     """Free memory of its device that stays free."""
     regrow_after_s: float = 30.0
-    """How long it must have had enough memory before it tries more."""
+    """How long it must have had enough memory before it tries more rows."""
     fallbacks: tuple[str, ...] | None = None
-    """Which of the engine's fallbacks may be used; None for all of them."""
+    """Which of the engine's fallbacks may be used. None for all of them."""
     store_takes: int = 2
     """Takes spoken and not yet on disk before the engine waits."""
     ahead: int = 2
@@ -47,17 +47,17 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Speak this too."""
+    """Speak this utterance."""
 
     utterance: Utterance
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Finish what is in the engine, and give back the memory that it keeps; what rows need is taken anew for them."""
+    """Finish what is in the engine, then give back the memory that it keeps. Rows to come take theirs anew."""
 
     shrink: bool
-    """Whether others need memory: then room for half as many rows is taken, else for as many as fit."""
+    """Whether others need memory. Then the engine takes room for half as many rows, else for as many as fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Gauge:
     rows: int
     """Utterances in it."""
     rows_cap: int
-    """How many could be, by its memory and by what went wrong so far; at least 1."""
+    """How many could be, by its memory and by what went wrong so far. At least 1."""
     budget: Budget
     fallbacks: tuple[str, ...] = ()
     """Those that hold."""
@@ -95,14 +95,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Warming:
-    """The engine gets ready for a voice; ``voice`` is empty when it is."""
+    """The engine gets ready for a voice. ``voice`` is empty when it is ready."""
 
     voice: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The engine cannot be loaded, at first or later; the worker ends."""
+    """The engine cannot be loaded, at first or later. The worker ends."""
 
     message: str
     hint: str
@@ -110,7 +110,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The engine has taken these on. If the worker dies now, they are the suspects."""
+    """The engine has taken these utterances. If the worker dies now, they are the suspects."""
 
     keys: tuple[str, ...]
 
@@ -125,7 +125,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The engine gave these back: out of memory, or a glitch that is nobody's fault. They will be started again."""
+    """The engine gave these back, out of memory or after a glitch. They will be started again."""
 
     keys: tuple[str, ...]
     why: str
@@ -134,7 +134,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class NoRoom:
-    """The device has no room for a single row, whatever was tried; the worker ends."""
+    """The device has no room for a single row, even with all fallbacks. The worker ends."""
 
     reason: str
 
@@ -150,7 +150,7 @@ class NotStored:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Something failed that is nobody's text's fault; the worker ends."""
+    """The worker itself failed, not because of a text. It ends."""
 
     reason: str
     """In words, without any book text."""

@@ -1,8 +1,8 @@
 """What an engine may take on, and in which order. Pure: no clock, no queue, no engine.
 
-Admission keeps three promises. What starts fits into what is free beside the reserve, with what the rows in hand will
-still take set aside. Texts of like length start together, because a batch is as slow as its longest row. And nobody
-waits for ever: an utterance is overtaken at most `MAX_TIMES_PASSED_OVER` times, then memory is kept back until it fits.
+Admission keeps three promises. What starts fits into the free memory beside the reserve and beside what the running
+rows will still take. Texts of similar length start together, because a batch is as slow as its longest row. No text
+waits for ever: it is overtaken at most `MAX_TIMES_PASSED_OVER` times, then memory is kept free until it fits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from speedd.model import TextLimits
 
 MAX_TIMES_PASSED_OVER = 16
-"""How many that came later may start before an utterance. More would pack no better (the simulation's occupancy is
+"""How many later utterances may start before an utterance. More would pack no better (in simulation the occupancy is
 within 1 % from 8 on), and early chapters should be finished early."""
 
 
@@ -30,13 +30,13 @@ class QueuedRow:
 
 
 def row_cost_bytes(chars: int, budget: Budget, limits: TextLimits) -> int:
-    """Say what a row comes to hold: a base and a part by its text, at least a quarter of a row of the best length."""
+    """Return what a row comes to hold: a base and a part by its text, at least a quarter of a best-length row."""
     by_length = (budget.row_bytes - budget.row_base_bytes) * chars // limits.best_chars
     return max(budget.row_base_bytes + by_length, budget.row_bytes // 4)
 
 
 def room_bytes(running_chars: Sequence[int], budget: Budget, limits: TextLimits, reserve_bytes: int) -> int:
-    """Say what new rows may come to hold; negative if the rows in hand will take more than there is.
+    """Return what new rows may come to hold. Negative if the running rows will take more than there is.
 
     Args:
         running_chars: lengths of the texts in the engine.
@@ -63,7 +63,7 @@ def choose(
     """Choose what starts now, and count for the others how often they were overtaken.
 
     Args:
-        waiting: in the order in which they came; their counts are brought up to date.
+        waiting: in the order in which they came. Their counts are updated.
         running_chars: lengths of the texts in the engine.
         max_rows: what the engine asked for.
         rows_cap: rows that may be in the engine at all.
@@ -71,8 +71,8 @@ def choose(
         limits: the engine's text limits.
         reserve_bytes: what stays free on the device.
     Returns:
-        Indices into ``waiting``. An empty engine is always given the oldest, however long it is: nothing would become
-        free by waiting.
+        Indices into ``waiting``. An empty engine always gets the oldest, however long it is, since waiting would free
+        nothing.
     """
     places = min(max_rows, min(rows_cap, budget.rows) - len(running_chars))
     room = room_bytes(running_chars, budget, limits, reserve_bytes)
@@ -86,7 +86,7 @@ def choose(
             break
         else:
             like = max(running_chars, default=waiting[chosen[0]].chars if chosen else oldest.chars)
-            # Nobody who came after one that was overtaken often enough; one that was given back may stand before it.
+            # None that came after one that was overtaken often enough. One that was given back may stand before it.
             last = next(
                 (place for place, index in enumerate(left) if waiting[index].overtaken >= MAX_TIMES_PASSED_OVER),
                 len(left),
@@ -109,9 +109,9 @@ def choose(
 
 
 def window(rows: int, device: str, *, ahead: int = 2) -> int:
-    """Say how many utterances a worker may hold that are not committed yet.
+    """Return how many utterances a worker may hold that are not committed yet.
 
-    On a CPU one is spoken while the one before is stored: rows + 1, the bound that is stated for a crash. A GPU's batch
-    must never run dry, and choosing texts of like length needs a choice: it gets ``ahead`` more.
+    On a CPU one is spoken while the one before is stored. That is rows + 1, the bound that is stated for a crash. A
+    GPU's batch must never run dry, and needs texts of similar length to choose from, so it gets ``ahead`` more.
     """
     return rows + (1 if device == "cpu" else ahead)

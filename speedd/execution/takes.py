@@ -20,7 +20,7 @@ TAKE_BYTES_PER_SECOND = 26_000
 """What a second of a take needs on disk, for estimates: hibari's speech at 24 kHz, 16 bits, in FLAC."""
 
 PARTIAL_FOLDER = ".partial"
-"""Folder below the root for files being written; their names end in the pid of the writer."""
+"""Folder below the root for files being written. Their names end in the pid of the writer."""
 
 
 def take_key(info: EngineInfo, *, text: str, voice: Voice, style: Style, seed: int, language: str) -> str:
@@ -75,7 +75,7 @@ def chunk_seed(configured_seed: int, text: str, occurrence: int, attempt: int) -
 
 
 def take_path(root: Path, key: str) -> Path:
-    """Say where a take lies: ``root/ab/abcd….flac``."""
+    """Return the path of a take: ``root/ab/abcd….flac``."""
     return root / key[:2] / f"{key}.flac"
 
 

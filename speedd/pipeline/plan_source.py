@@ -139,7 +139,7 @@ def read_and_plan(job: Job, config: Config, request: NarrationRequest = NO_REQUE
 
 
 def read_book_settings(job: Job) -> BookSettings:
-    """Read a book's own settings; the defaults if it brings none.
+    """Read a book's own settings. The defaults if it has none.
 
     Raises:
         InputError: naming every fault.

@@ -56,7 +56,7 @@ class Cards(Protocol):
 
 
 class NvmlGpus:
-    """Asks NVML, if the extra ``gpu`` is installed and there is a driver; else nothing can be told, which is logged.
+    """Asks NVML. Without the extra ``gpu`` or a driver nothing is known, which is logged.
 
     NVML numbers cards by their place on the bus. Where ``CUDA_VISIBLE_DEVICES`` numbers them otherwise (CUDA's own
     order begins with the fastest), name them by UUID, or set ``CUDA_DEVICE_ORDER=PCI_BUS_ID``.
@@ -77,7 +77,7 @@ class NvmlGpus:
         self._nvml = pynvml
 
     def look(self, card: str, workers: Mapping[int, int]) -> CardUse | None:
-        """Say how a card is used; see `Cards`."""
+        """Return how a card is used. See `Cards`."""
         nvml = self._nvml
         if nvml is None:
             return None

@@ -68,7 +68,7 @@ def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) ->
 
 
 class WorkerPool:
-    """Runs utterances through engine workers; implements `Executor`.
+    """Runs utterances through engine workers. Implements `Executor`.
 
     Workers start when there is work. Of what a CPU worker has been sent, the caller of `run` has at most one utterance
     more not committed than the engine speaks at once. A kill of everything costs that: with hibari two a worker.
@@ -109,13 +109,13 @@ class WorkerPool:
         return self._supervisor.dispatch.info
 
     def warm(self) -> None:
-        """Start the workers; see `Executor.warm`."""
+        """Start the workers. See `Executor.warm`."""
         with self._queue.lock:
             self._supervisor.warm()
         self._supervisor.notify()
 
     def run(self, utterances: Iterable[Utterance]) -> Iterator[list[Rendered | Failed]]:
-        """Render utterances; see `Executor.run`."""
+        """Render utterances. See `Executor.run`."""
         source = iter(utterances)
         with self._queue.lock:
             if self._supervisor.closing:

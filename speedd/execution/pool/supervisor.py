@@ -118,7 +118,7 @@ class Supervisor:
                 os.eventfd_write(self._wake, 1)
 
     def stop(self) -> None:
-        """End the workers and the thread; runs must have been failed before."""
+        """End the workers and the thread. All runs must have been failed before."""
         self.notify()
         if self._thread is not None:
             self._thread.join()

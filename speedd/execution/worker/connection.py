@@ -24,7 +24,7 @@ class ParentConnection:
         self._lock = threading.Lock()
 
     def send(self, report: Report) -> None:
-        """Send a report; without a parent there is nobody to work for."""
+        """Send a report. End if the parent is gone."""
         try:
             with self._lock:
                 self._connection.send(report)
