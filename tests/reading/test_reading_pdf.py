@@ -3,7 +3,7 @@
 import pytest
 from reading_books import skipped, texts, titles, words
 from reading_jobs import job_of
-from reading_pdf import LEFT, TOP, Sheet, write_pdf
+from reading_pdf import HEIGHT, LEFT, TOP, WIDTH, Sheet, write_pdf
 
 from speedd.errors import DamagedInputError, InputError
 from speedd.model import Book
@@ -170,6 +170,14 @@ def test_columns_of_a_table_stay_rows(read_sheets):
         sheet.at(LEFT + 200, sheet.y, age)
         sheet.y -= 12
     assert "Bo, twelve" in " ".join(texts(read_sheets(sheet)))
+
+
+@pytest.mark.parametrize("matrix", [f"0 1 -1 0 {WIDTH} 0", f"-1 0 0 -1 {WIDTH} {HEIGHT}", f"0 -1 1 0 0 {HEIGHT}"])
+def test_a_turned_page_is_read_upright(read_sheets, matrix):
+    sheet = Sheet()
+    sheet.paragraph(LANTERN)
+    sheet.paragraph(HARBOUR)
+    assert texts(read_sheets(Sheet(drawn=[f"q {matrix} cm", *sheet.drawn, "Q"]))) == [LANTERN, HARBOUR]
 
 
 # --- refusals

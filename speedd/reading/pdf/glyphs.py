@@ -1,4 +1,8 @@
-"""From the glyphs of a PDF page to lines: where each stands, how large it is, and what it says."""
+"""From the glyphs of a PDF page to lines: where each stands, how large it is, and what it says.
+
+Not pdftext 0.7.1: it reads pages that are set turned from the last line to the first, puts the cells of a table into
+one line, takes 0.4 s to import and wants one pypdfium2 and no other.
+"""
 
 from __future__ import annotations
 
