@@ -11,6 +11,8 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
+from speedd.common.formats import READABLE
+from speedd.common.numerals import NUMBER_WORDS
 from speedd.model import Role
 
 DONE: Final = "_done"
@@ -26,9 +28,6 @@ DOCUMENTS: Final = ("docx", "odt", "rtf", "doc", "pdf", "djvu", "zip")
 PLAIN: Final = ("xhtml", "html", "htm", "md", "markdown", "txt")
 """Formats in which a book may lie in several files."""
 _TEXTS: Final = (*EBOOKS, *DOCUMENTS, *PLAIN)
-READABLE: Final = ("epub", "fb2", "docx", "xhtml", "html", "htm", "md", "markdown", "txt", "pdf", "zip")
-"""What can be read, the best first and before all else: a book that lies there twice is narrated, not refused. Reading
-chooses by the same order."""
 
 # Lazy stem, so that the longest tail wins: "Book.chunks_info.json" is "Book" and ".chunks_info.json".
 # ASCII, so that case is folded for a-z only: "K" (the Kelvin sign) is no "k".
@@ -40,8 +39,8 @@ _GROUPED: Final = re.compile(
 )
 _CHUNKS: Final = re.compile(r"(?:.*[._])?chunks(?:_info)?\.json\Z", re.IGNORECASE | re.ASCII | re.DOTALL)
 _CHAPTER: Final = re.compile(
-    r"(?:\d{1,3}\W{0,3})?(?:ch(?:apter|ap|pt)?[\s._-]*(?:\d|[ivxl]+\b|one|two|three|four|five|six|seven|eight|nine|ten|"
-    r"eleven|twelve|thir|twen|for)|prologue|epilogue|preface|foreword|introduction|afterword|interlude|appendix)",
+    rf"(?:\d{{1,3}}\W{{0,3}})?(?:ch(?:apter|ap|pt)?[\s._-]*(?:\d|[ivxl]+\b|{'|'.join(NUMBER_WORDS)})"
+    r"|prologue|epilogue|preface|foreword|introduction|afterword|interlude|appendix)",
     re.IGNORECASE | re.ASCII,
 )
 _OUTPUT: Final = re.compile(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from speedd import engines
+from speedd.common.languages import primary_subtag
 from speedd.config import (
     BookSettings,
     Config,
@@ -266,7 +267,7 @@ def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
     Raises:
         InputError: if there is none, naming those that speak it.
     """
-    primary = language.replace("_", "-").split("-")[0].lower()
+    primary = primary_subtag(language)
     if not primary or primary in chosen.info.languages:
         return chosen
     others = engines.speaking(primary, engine_options(config))

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from speedd import audio
+from speedd.common.languages import primary_subtag
 from speedd.common.policies import AUDIBLE_DBFS, MAX_ATTEMPTS
 from speedd.config import Config
 from speedd.engines.base import EngineInfo
@@ -46,7 +47,7 @@ class TakeKeys:
         self._info = info
         self._voice = summary.voice
         self._seed = config.engine.seed
-        self._language = summary.metadata.language.replace("_", "-").split("-")[0].lower() or info.languages[0]
+        self._language = primary_subtag(summary.metadata.language) or info.languages[0]
         shape = [asdict(info), summary.voice.digest, self._seed, self._language]
         self.fingerprint = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from speedd.common.numerals import NUMBER_WORDS
 from speedd.model import Book, Boundary, Chapter, ParagraphKind
 from speedd.planning.chunk_entries import Entry
 from speedd.planning.spoken import looks_like_heading
@@ -26,8 +27,7 @@ _MOST_TITLE_WORDS = 12
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\u00ad’'")
 _HEADING_WORDS = re.compile(
-    r"chapter|part|book|volume|section|canto|stave|\d{1,4}|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten"
-    r"|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty|thirty|forty|fifty|first|the"
+    rf"chapter|part|book|volume|section|canto|stave|\d{{1,4}}|[ivxlc]+|the|{'|'.join(NUMBER_WORDS)}"
 )
 
 

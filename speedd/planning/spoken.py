@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 
+from speedd.common.languages import primary_subtag
+from speedd.common.numerals import cardinal, roman
 from speedd.model import Boundary, Notation
 from speedd.planning.lexicon import Lexicon
 from speedd.planning.normalising import normalised
-from speedd.planning.normalising.numerals import cardinal, roman
 
 # What stands in for a word that has a pronunciation: a private character, which no book has a use for.
 _FIRST_STAND_IN = 0xF0000
@@ -88,7 +89,7 @@ def _in_words(text: str, speaks: frozenset[Notation]) -> str:
 
 def is_english(language: str) -> bool:
     """Whether a text in this language (BCP 47; empty: unknown) is put into English words."""
-    return language.replace("_", "-").split("-")[0].lower() in ("", "en", "eng", "und")
+    return primary_subtag(language) in ("", "en", "eng", "und")
 
 
 def _set_aside(text: str, pronunciations: Lexicon, speaks: frozenset[Notation]) -> tuple[str, list[str]]:

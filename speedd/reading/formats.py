@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from speedd.common.formats import READABLE
 from speedd.errors import InputError
 from speedd.reading.input_file import InputFile
 from speedd.reading.structure.manuscript import Manuscript
 from speedd.reading.text.decoding import MAX_TEXT_BYTES, decode_text
 
-PREFERENCE = (".epub", ".fb2", ".docx", ".xhtml", ".html", ".htm", ".md", ".markdown", ".txt", ".pdf", ".zip")
-"""Every format that is read, the one that says most about its structure first. The inbox ranks by the same order."""
 READ = ".epub, .fb2, .docx, .pdf, .html, .md, .txt, a zip of these and chunk JSONs"
 _KINDS = {".xhtml": ".html", ".htm": ".html", ".markdown": ".md"}
 _IN_PIECES = frozenset({".html", ".md", ".txt"})
@@ -26,7 +25,7 @@ _BESIDE_A_BOOK = re.compile(r"(?:read[-_ ]?me|licen[cs]e|copying|changelog|about
 def kind_of(name: str) -> str:
     """The format of a file by its name, in one spelling: ``.htm`` is ``.html``; empty if it is none that is read."""
     suffix = PurePosixPath(name).suffix.lower()
-    return _KINDS.get(suffix, suffix) if suffix in PREFERENCE else ""
+    return _KINDS.get(suffix, suffix) if suffix[1:] in READABLE else ""
 
 
 def choose(names: Sequence[str], whole: str) -> tuple[str, ...]:
@@ -40,8 +39,7 @@ def choose(names: Sequence[str], whole: str) -> tuple[str, ...]:
     Raises:
         InputError: if none can be read, or if it cannot be told which is meant.
     """
-    order = [_KINDS.get(suffix, suffix) for suffix in PREFERENCE]
-    kinds = sorted({kind for name in names if (kind := kind_of(name))}, key=order.index)
+    kinds = sorted({kind for name in names if (kind := kind_of(name))}, key=lambda kind: READABLE.index(kind[1:]))
     if not kinds:
         raise InputError(_unreadable(names, whole))
     by_kind = {kind: [name for name in names if kind_of(name) == kind] for kind in kinds}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from speedd.planning.normalising.numerals import roman
+from speedd.common.numerals import roman
 from speedd.planning.normalising.rules import Rule, Trait
 from speedd.planning.normalising.shouted import ACRONYMS, COMMON_WORDS
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from speedd.model import Notation
-from speedd.planning.normalising.numerals import (
+from speedd.common.numerals import (
     cardinal,
     digits,
     in_pairs,
@@ -15,6 +14,7 @@ from speedd.planning.normalising.numerals import (
     two_digits,
     year,
 )
+from speedd.model import Notation
 from speedd.planning.normalising.rules import Rule, Trait, cased, words
 
 # --- figures that are read one by one ------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from speedd.common.numerals import cardinal, ordinal, two_digits, year
 from speedd.model import Notation
-from speedd.planning.normalising.numerals import cardinal, ordinal, two_digits, year
 from speedd.planning.normalising.rules import STARTERS, Rule, Trait, alternatives, cased, stop_after, words
 
 _MONTHS = words("January February March April May June July August September October November December")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from speedd.planning.normalising.numerals import NUMBER, cardinal, is_one, number, ordinal
+from speedd.common.numerals import NUMBER, cardinal, is_one, number, ordinal
 from speedd.planning.normalising.rules import Rule, Trait, alternatives, cased, stop_after
 
 # --- money ---------------------------------------------------------------------------------------------------------

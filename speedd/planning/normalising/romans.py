@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from speedd.planning.normalising.numerals import cardinal, ordinal, roman, year
+from speedd.common.numerals import cardinal, ordinal, roman, year
 from speedd.planning.normalising.rules import Rule, Trait, words
 
 _NUMERAL = r"[MDCLXVI]{1,9}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from speedd.common.numerals import cardinal, digits, in_pairs
 from speedd.model import Notation
-from speedd.planning.normalising.numerals import cardinal, digits, in_pairs
 from speedd.planning.normalising.rules import Rule, Trait, cased
 
 # --- addresses -----------------------------------------------------------------------------------------------------

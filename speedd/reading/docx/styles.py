@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from speedd.common.numerals import cardinal
 from speedd.reading.html.markup import Element, attribute, children, descendants
+from speedd.reading.html.numbering import shown
 
 _BODY_LEVEL = 9
 _DEEPEST_HEADING = 6
 _MOST_STEPS = 20
 _LEVELS = 9
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-          (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
-_WORDS = (
-    *("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"),
-    *("Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen", "Twenty"),
-)
+_KINDS = {"lowerRoman": "i", "upperRoman": "I", "lowerLetter": "a", "upperLetter": "A"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,28 +126,16 @@ class Numbers:
         if level.kind in {"bullet", "none"}:
             return ""
 
-        def shown(match: re.Match[str]) -> str:
+        def counted(match: re.Match[str]) -> str:
             at = int(match[1]) - 1
             kind = levels[at].kind if at in levels else "decimal"
             return _shown(max(counts[at], levels[at].start if at in levels else 1), kind)
 
-        return re.sub(r"%([1-9])", shown, level.text).strip()
+        return re.sub(r"%([1-9])", counted, level.text).strip()
 
 
 def _shown(number: int, kind: str) -> str:
-    if kind in {"lowerRoman", "upperRoman"}:
-        roman = ""
-        left = min(number, 3999)
-        for value, sign in _ROMAN:
-            roman += sign * (left // value)
-            left %= value
-        return roman.upper() if kind == "upperRoman" else roman
-    if kind in {"lowerLetter", "upperLetter"} and number > 0:
-        letter = chr(ord("a") + (number - 1) % 26)
-        return letter.upper() if kind == "upperLetter" else letter
-    if kind == "cardinalText" and 0 <= number < len(_WORDS):
-        return _WORDS[number]
-    return str(number)
+    return cardinal(number).capitalize() if kind == "cardinalText" else shown(number, _KINDS.get(kind, "1"))
 
 
 def _value(element: Element | None, name: str) -> str:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from speedd.common.languages import primary_subtag
 from speedd.errors import InputError
 from speedd.model import ParagraphKind
 from speedd.reading.archive import Archive
@@ -202,9 +203,9 @@ def _read_pronunciations(archive: Archive, package: Package, text: _Text) -> dic
     """Collect what the book says of its words: in its lexicons, and over them in its pages."""
     language = package.metadata.language
     paths = dict.fromkeys(item.path for item in package.items if item.media_type == PLS_TYPE)
-    primary = language.lower().split("-")[0]
+    primary = primary_subtag(language)
     for path, of in text.lexicons.items():
-        if not (of and primary and of.split("-")[0] != primary):
+        if not (of and primary and primary_subtag(of) != primary):
             paths.setdefault(path)
         else:
             paths.pop(path, None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from speedd.common.languages import primary_subtag
 from speedd.reading.archive import Archive, resolve
 from speedd.reading.html.markup import Element, attribute, children, descendants, local_name, parse_xml, text_of
 from speedd.reading.structure.wording import fold
@@ -75,8 +76,8 @@ def read_lexicon(archive: Archive, path: str, language: str) -> dict[str, str]:
         InputError: if it cannot be read.
     """
     root = parse_xml(archive.read(path), path)
-    own = attribute(root, "lang").lower()
-    if local_name(root) != "lexicon" or (own and language and own.split("-")[0] != language.lower().split("-")[0]):
+    own = primary_subtag(attribute(root, "lang"))
+    if local_name(root) != "lexicon" or (own and language and own != primary_subtag(language)):
         return {}
     alphabet = root.get("alphabet") or ""
     found: dict[str, str] = {}

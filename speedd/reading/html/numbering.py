@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+import string
 from itertools import islice
 
+from speedd.common.numerals import as_roman
 from speedd.reading.html.markup import Element, children
 
 _NUMBERED = re.compile(r"\W{0,2}(?:\d{1,4}|[ivxlc]{1,6}|[a-z])[.):](?:\s|$)", re.IGNORECASE)
 _COUNT = re.compile(r"[0-9]{1,9}")
 _UNNUMBERED_STYLE = re.compile(r"list-style(?:-type)?\s*:\s*none", re.IGNORECASE)
-_ROMAN = ((100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
-_MOST_ROMAN = 399
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_MOST_ROMAN = 3999
+_LETTERS = string.ascii_lowercase
 
 
 class Numbering:
@@ -31,7 +32,7 @@ class Numbering:
         value = (item.get("value") or "").strip()
         number = int(value) if _COUNT.fullmatch(value) else self._next
         self._next = number + 1
-        return f"{_shown(number, self._type)}." if self._counts else ""
+        return f"{shown(number, self._type)}." if self._counts else ""
 
 
 def is_numbered(text: str) -> bool:
@@ -39,14 +40,12 @@ def is_numbered(text: str) -> bool:
     return bool(_NUMBERED.match(text))
 
 
-def _shown(number: int, kind: str) -> str:
+def shown(number: int, kind: str) -> str:
+    """A number as a list of this kind shows it: HTML's "a", "A", "i", "I", or "1" for figures."""
     if kind in {"a", "A"} and 0 < number <= len(_LETTERS):
-        letter = _LETTERS[number - 1]
-        return letter if kind == "a" else letter.upper()
-    if kind in {"i", "I"} and 0 < number <= _MOST_ROMAN:
-        roman = ""
-        for value, sign in _ROMAN:
-            roman += sign * (number // value)
-            number %= value
-        return roman if kind == "i" else roman.upper()
-    return str(number)
+        numeral = _LETTERS[number - 1]
+    elif kind in {"i", "I"} and 0 < number <= _MOST_ROMAN:
+        numeral = as_roman(number).lower()
+    else:
+        return str(number)
+    return numeral.upper() if kind.isupper() else numeral

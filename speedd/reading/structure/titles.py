@@ -6,21 +6,10 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-_ONES = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-_ONES += " eighteen nineteen"
-_ORDINAL_ONES = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
-_ORDINAL_ONES += " fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_NUMBER_WORDS = {word: n for n, word in enumerate(_ONES.split(), 1)}
-_NUMBER_WORDS |= {word: n for n, word in enumerate(_ORDINAL_ONES.split(), 1)}
-_NUMBER_WORDS |= {word: n for n, word in zip(range(20, 100, 10), _TENS.split(), strict=True)}
-_NUMBER_WORDS |= {word[:-1] + "ieth": n for n, word in zip(range(20, 100, 10), _TENS.split(), strict=True)}
-_NUMBER_WORDS |= {"last": 0}
+from speedd.common.numerals import NUMBER_WORDS, roman
 
-_ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
-_ROMAN = re.compile(r"m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})", re.IGNORECASE)
-
-_WORD = "|".join(sorted(_NUMBER_WORDS, key=len, reverse=True))
+_VALUES = NUMBER_WORDS | {"last": 0}
+_WORD = "|".join(sorted(_VALUES, key=len, reverse=True))
 _NUMBER = rf"(?:\d{{1,4}}|(?:(?:{_WORD})(?:[-\s](?:{_WORD}))?)|[ivxlcdm]+)"
 _LABEL = re.compile(
     r"(?P<kind>chapter|part|book|volume|section|letter|stave|canto|act|scene|episode)\s+"
@@ -64,24 +53,15 @@ _MOST_DIGITS = 9
 """A longer row of digits counts nothing; Python refuses to read thousands of them."""
 
 
-def roman(text: str) -> int | None:
-    """Value of a roman numeral in canonical form, None if it is none."""
-    if not text or not _ROMAN.fullmatch(text):
-        return None
-    values = [_ROMAN_VALUES[letter] for letter in text.lower()]
-    following = [*values[1:], 0]
-    return sum(-value if value < after else value for value, after in zip(values, following, strict=True))
-
-
 def number(text: str) -> int | None:
     """Value of "12", "XII", "twelve" or "twenty-first"; None if it is no number."""
     if text.isascii() and text.isdigit():
         return int(text) if len(text) <= _MOST_DIGITS else None
-    if (value := roman(text)) is not None:
+    if value := roman(text):
         return value
     words = re.split(r"[-\s]+", text.lower())
-    if words and all(word in _NUMBER_WORDS for word in words):
-        return sum(_NUMBER_WORDS[word] for word in words)
+    if words and all(word in _VALUES for word in words):
+        return sum(_VALUES[word] for word in words)
     return None
 
 

@@ -1,19 +1,18 @@
-"""Numbers in English words, "two hundred and five", and numerals in their several forms."""
+"""Numbers in English words, "two hundred and five", and Roman numerals, both ways."""
 
 from __future__ import annotations
 
 import re
-
-from speedd.planning.normalising.rules import words as _words
+from typing import Final
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,6}|\d{1,15})(?:\.\d{1,12})?"
 """An unsigned number in figures."""
 
-_ONES = _words(
+_ONES = (  # noqa: SIM905 - easier to read than twenty literals
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen"
-)
-_TENS = _words("zero ten twenty thirty forty fifty sixty seventy eighty ninety")
+).split()
+_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
 _SCALES = ("", " thousand", " million", " billion", " trillion", " quadrillion")
 _MOST_DIGITS = 15
 _ORDINALS = {
@@ -27,7 +26,10 @@ _ORDINALS = {
 }
 _LAST_WORD = re.compile(r"[a-z]+$")
 _ROMAN = re.compile(r"(?=[MDCLXVI])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})", re.IGNORECASE)
-_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_ROMAN_VALUES = {
+    "M": 1000, "CM": 900, "D": 500, "CD": 400, "C": 100, "XC": 90, "L": 50, "XL": 40, "X": 10, "IX": 9, "V": 5, "IV": 4,
+    "I": 1,
+}  # fmt: skip
 
 
 def cardinal(number: int) -> str:
@@ -132,3 +134,18 @@ def roman(numeral: str) -> int:
         return 0
     values = [_ROMAN_VALUES[letter] for letter in numeral.upper()]
     return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
+
+
+def as_roman(number: int) -> str:
+    """A number from 1 to 3999 in Roman numerals, in capitals."""
+    numeral = ""
+    for sign, value in _ROMAN_VALUES.items():
+        numeral += sign * (number // value)
+        number %= value
+    return numeral
+
+
+NUMBER_WORDS: Final[dict[str, int]] = {
+    word: value for value in (*range(1, 20), *range(20, 100, 10)) for word in (cardinal(value), ordinal(value))
+}
+"""The value of every number below a hundred that is one word: "two", "second", "twenty", "twentieth"."""
