@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from speedd.model import TextLimits
+from speedd.planning.normalising.abbreviations import TITLES
+from speedd.planning.normalising.rules import alternatives
 from speedd.planning.sentences import split_sentences
 
 _SPACE = re.compile(r" ")
@@ -26,7 +28,7 @@ _LEADING = re.compile(
     r"|as|is|was|are|were|be|been|had|has|have|will|would|could|should|can|may|might|must|do|does|did|very|so|too|more)"
 )
 _STRONG = frozenset(";:—–…!?")
-_TITLE = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Capt|Col|Gen|Lt|Sgt|Rev|Messrs|Miss|Sir|Lady|Lord|No|Vol|[A-Z])\.?$")
+_TITLE = re.compile(rf"(?:{alternatives(TITLES)}|Messrs|Miss|Sir|Lady|Lord|No|Vol|[A-Z])\.?$")
 _NAME_PART = re.compile(r"[^\W\d_a-z][^\W\d_]*(?:[’'.-][^\W\d_]+)*\.?$")
 _AFTER_NAME = re.compile(r"(?:Jr|Sr|Esq|Ph\.D|M\.D)\b|(?:de|di|da|du|des|del|van|von|der|la|le|of the|of) [A-Z]")
 _NUMBER_WORD = re.compile(

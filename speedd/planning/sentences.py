@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from speedd.planning.normalising.abbreviations import OTHER_TITLES, TITLES
+from speedd.planning.normalising.rules import alternatives
+
 _LOOK = 64  # characters on either side of a cut that decide
 _OPENERS = "\"'“‘«‹„(\\[¿¡"
 _CLOSERS = "\"'”’»›)\\]"
@@ -21,9 +24,10 @@ def _words(line: str) -> frozenset[str]:
 
 
 # After these a full stop hardly ever ends a sentence, written like this or in capitals.
-_NEVER_ENDS = _words(
-    "Mr Mrs Ms Mx Dr Prof Rev Hon Messrs Mme Mlle Mdm Capt Col Gen Lt Sgt Maj Cpl Pte Pvt Cmdr Cdr Adm Gov Sen Rep "
-    "Pres Fr Bro Supt Insp Det Chas Thos Jas Geo Wm Robt Benj Edw Saml Alex Rs vs viz cf eg ie e.g i.e"
+_NEVER_ENDS = (
+    (TITLES.keys() - {"St", "Mt", "Ft"})
+    | OTHER_TITLES.keys()
+    | _words("Mx Mdm Cdr Chas Thos Jas Geo Wm Robt Benj Edw Saml Alex Rs vs viz cf eg ie e.g i.e")
 )
 # After these one may end: what follows decides.
 _SELDOM_ENDS = _words(
@@ -59,7 +63,7 @@ _ITEM = re.compile(rf"[{_OPENERS}*_]{{0,4}}(?:\d{{1,3}}|[IVXLC]{{2,6}}|[A-HJ-Za-
 _ELLIPSIS = re.compile(r"(?P<space> ?)(?:…|\.\s?\.\s?\.)\.?$")
 # “Why?” John asked. “But—” I began. “Why?” She asked, …
 _TAG = re.compile(
-    r"(?:I|(?P<name>(?:(?:Mr|Mrs|Ms|Dr|Prof|Capt|Col|Sgt|Lt|Rev)\. )?[A-Z][^\W\d_]*(?:[’'-][^\W\d_]+)*)"
+    rf"(?:I|(?P<name>(?:(?:{alternatives(TITLES)})\. )?[A-Z][^\W\d_]*(?:[’'-][^\W\d_]+)*)"
     rf"(?: [A-Z][^\W\d_]+){{0,2}}) (?:\w+ly )?(?:{SPEECH_VERBS})\b(?P<stop>[.,;:])?"
 )
 

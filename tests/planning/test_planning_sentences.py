@@ -14,6 +14,7 @@ from speedd.planning.sentences import split_sentences
         ("In Baker St. Watson waited. He left Baker St. Then it rained.",
          ["In Baker St. Watson waited.", "He left Baker St.", "Then it rained."]),
         ("St. Mary prayed. Mme. Bovary and Lt. Dan did not.", ["St. Mary prayed.", "Mme. Bovary and Lt. Dan did not."]),
+        ("Msgr. Ford left. “Why?” Gov. Lee asked.", ["Msgr. Ford left.", "“Why?” Gov. Lee asked."]),
         ("No. 5 was open. No. He left.", ["No. 5 was open.", "No.", "He left."]),
         ("No. I will not. No. “Why?” She did.", ["No.", "I will not.", "No.", "“Why?”", "She did."]),
         ("See Vol. II there. See Nos. 3 and 4.", ["See Vol. II there.", "See Nos. 3 and 4."]),

@@ -35,12 +35,13 @@ TITLES = {
     "Ft": "Fort",
     "Msgr": "Monsignor",
 }
-_WITHOUT_STOP = ("Mr", "Mrs", "Ms", "Dr", "St", "Prof", "Sgt", "Capt", "Lt")
+WITHOUT_STOP = ("Mr", "Mrs", "Ms", "Dr", "St", "Prof", "Sgt", "Capt", "Lt")
+FRENCH = ("Mme", "Mlle", "Messrs")
 _TITLE = re.compile(
-    rf"\b(?P<title>(?:{alternatives(TITLES)})\.|(?:MR|MRS|MS|DR|ST)\.|(?:{alternatives(_WITHOUT_STOP)}))"
+    rf"\b(?P<title>(?:{alternatives(TITLES)})\.|(?:MR|MRS|MS|DR|ST)\.|(?:{alternatives(WITHOUT_STOP)}))"
     rf"(?= (?:and (?:Mrs|Mr|Ms|Dr)\b|{CAPITAL}))"
 )
-_OTHER_TITLES = {
+OTHER_TITLES = {
     "Mme": "Madame",
     "Mlle": "Mademoiselle",
     "Messrs": "Messieurs",
@@ -55,7 +56,7 @@ _OTHER_TITLES = {
     "Sra": "Señora",
 }
 _OTHER_TITLE = re.compile(
-    rf"\b(?P<title>{alternatives(_OTHER_TITLES)})\.(?= {CAPITAL})|\b(?P<bare>Messrs|Mme|Mlle)(?= {CAPITAL})"
+    rf"\b(?P<title>{alternatives(OTHER_TITLES)})\.(?= {CAPITAL})|\b(?P<bare>{alternatives(FRENCH)})(?= {CAPITAL})"
 )
 _RANK = re.compile(r"\b(?P<first>Lt|Maj|Brig|Lieut)\. ?(?P<second>Col|Gen|Cmdr)\.")
 _RANKS = {"Lt": "Lieutenant", "Lieut": "Lieutenant", "Maj": "Major", "Brig": "Brigadier"}
@@ -177,7 +178,7 @@ RULES = (
     Rule(Trait.DOT, _RANK, lambda match: f"{_RANKS[match['first']]} {TITLES[match['second']]}"),
     Rule(Trait.DOT, _STREET, _street),
     Rule(Trait.DOT, _TITLE, _title, Notation.TITLES),
-    Rule(Trait.DOT, _OTHER_TITLE, lambda match: _OTHER_TITLES[match["title"] or match["bare"]]),
+    Rule(Trait.DOT, _OTHER_TITLE, lambda match: OTHER_TITLES[match["title"] or match["bare"]]),
     Rule(Trait.DOT, _BEFORE_NUMBER, _before_number),
     Rule(Trait.SIGN, _NUMERO, lambda match: cased(match, "number ")),
     Rule(Trait.DOT, _WORD, _word),

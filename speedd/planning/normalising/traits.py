@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from speedd.planning.normalising.abbreviations import LAST_WORDS
+from speedd.planning.normalising.abbreviations import FRENCH, LAST_WORDS, WITHOUT_STOP
 from speedd.planning.normalising.romans import THRONES
 from speedd.planning.normalising.rules import Trait, alternatives
 
@@ -14,7 +14,7 @@ _INNER_STOP = re.compile(r"\.(?=[^\s.\"'”’)\]…]|,| [a-z\d—])|[^\W\d_]\.(
 _SHORTENED = re.compile(rf"(?:\b[A-Za-z]|\b(?:{alternatives(LAST_WORDS)}))\.[\"'”’)\]!?,;:]*$")
 _LONGEST_SHORTENED = 16
 _TITLE = re.compile(
-    r"(?:Mr|Mrs|Ms|Dr|St|Prof|Sgt|Capt|Lt|Mme|Mlle|Messrs) [A-Z\U000f0000-\U000ffffda]|[ (]vs |[&]c|Xmas|[A-Za-z]/|–"
+    rf"(?:{alternatives((*WITHOUT_STOP, *FRENCH))}) [A-Z\U000f0000-\U000ffffda]|[ (]vs |[&]c|Xmas|[A-Za-z]/|–"
 )
 _CAPITALS = re.compile(r"[A-Z]['’]?[A-Z]")
 _ROMAN = re.compile(
