@@ -166,6 +166,7 @@ def start_every_module(folder):
 NO_CHILDREN = {"speedd.__main__", "speedd.common.processes", "speedd.outbox.runlog"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "child"),
     [

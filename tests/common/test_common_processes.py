@@ -122,12 +122,15 @@ time.sleep(600)
 """
 
 
-def test_it_dies_with_its_parent(module):
-    module("import time; time.sleep(600)")
+def test_it_dies_with_its_parent(module, tmp_path):
+    began = tmp_path / "began"
+    module(f"import time; open({str(began)!r}, 'w'); time.sleep(600)")
     path = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}) as parent:
         pid = int(parent.stdout.readline())
+        wait_until(began.exists)
+        assert running(pid)
         parent.kill()
     wait_until(lambda: not running(pid))
 

@@ -169,16 +169,6 @@ def test_a_drawing_is_known_by_its_content_too():
     assert opened(jpeg).size == (1400, 700)
 
 
-@pytest.mark.parametrize(
-    "module", ["resvg_py", "lxml", "speedd", "base64", "copy", "resource", "subprocess", "dataclasses", "urllib"]
-)
-def test_a_module_in_the_working_directory_is_not_run(tmp_path, monkeypatch, module):
-    (tmp_path / f"{module}.py").write_text("import pathlib\npathlib.Path('was run').touch()\n")
-    monkeypatch.chdir(tmp_path)
-    drawing(SVG + 'viewBox="0 0 2 1"><rect width="2" height="1" fill="#408020"/></svg>', max_px=60)
-    assert not (tmp_path / "was run").exists()
-
-
 @pytest.mark.parametrize("link", ["{path}", "file://{path}", "secret.png", "../x/secret.png", "http://127.0.0.1:9/a"])
 @pytest.mark.parametrize("attribute", ["href", "xlink:href"])
 def test_no_file_outside_the_drawing_is_read(tmp_path, monkeypatch, link, attribute):

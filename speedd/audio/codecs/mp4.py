@@ -9,7 +9,6 @@ players can start before the file has come, and reports a full disk as what it i
 
 from __future__ import annotations
 
-import os
 import struct
 from array import array
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speedd.audio.codecs.base import ChapterMark, Labels
+from speedd.common.durable import sync_file
 from speedd.model import Metadata
 
 FRAMES_PER_CHUNK = 64
@@ -69,8 +69,7 @@ def write_m4b(out: Path, audio: AudioTrack, frames: Path, labels: Labels) -> Non
         file.writelines((head, moov, data_header, titles))
         while part := sound.read(COPY_BYTES):
             file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
 
 
 # --- boxes ---------------------------------------------------------------------------------------------------------
