@@ -220,6 +220,7 @@ def test_chapters_meet_where_tracks_meet(publish, chapters):
     assert marks[2].start == made.spans[5, 0]
 
 
+@pytest.mark.slow
 def test_memory_is_flat_in_the_length_of_the_book(tmp_path):
     """Master 2 and 12 minutes of noise in a process of their own and compare their highest memory."""
     rng = np.random.default_rng(7)

@@ -4,6 +4,7 @@ import re
 import socket
 import threading
 
+import pytest
 from speedd_sandbox import Sandbox, epub, long_story, wait_until
 
 STATUS = re.compile(
@@ -64,6 +65,7 @@ SLOW_S = 0.2
 """What the engine takes over each sentence, at least."""
 
 
+@pytest.mark.slow
 def test_what_was_stored_already_makes_no_book_look_shorter_than_it_is(sandbox: Sandbox, tmp_path):
     """Three quarters of an edited book are there at once: that is no pace."""
     messages = []

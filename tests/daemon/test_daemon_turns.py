@@ -1,10 +1,12 @@
 """Books share the engine: whoever comes late with little to read does not wait behind those with much."""
 
+import pytest
 from speedd_sandbox import Sandbox, epub, long_story
 
 SLOW = {"SPEEDD_TEST_SLOW_S": "0.02"}
 
 
+@pytest.mark.slow
 def test_a_short_book_does_not_wait_behind_long_ones(tmp_path):
     sandbox = Sandbox(tmp_path / "sandbox")
     sandbox.configure(engine={"name": "slow"}, limits={"turn_s": 0.5})

@@ -4,6 +4,7 @@ import pytest
 from execution_device import MIB, Simulation, narrate
 
 
+@pytest.mark.slow
 def test_fifty_thousand_chunks_on_a_card_that_others_use_too():
     report = narrate(chunks=50_000, seed=1895, total=8 << 30)
     assert sorted(report.spoken) == list(range(50_000))
