@@ -234,8 +234,9 @@ def voices(
 def check(
     *,
     download: Annotated[
-        bool, typer.Option("--download", help="First fetch the weights of Chatterbox, which nothing else does.")
+        bool, typer.Option("--download", help="First fetch what the engine needs, which nothing else does.")
     ] = False,
+    engine: EngineOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     inbox: InboxOption = None,
@@ -243,11 +244,11 @@ def check(
     state: StateOption = None,
 ) -> None:
     """Say whether this machine and its configuration are fit to run."""
-    from speedd.commands.machine import check_machine, fetch_weights  # noqa: PLC0415
+    from speedd.commands.machine import check_machine, prepare_engine  # noqa: PLC0415
 
-    overrides = _overrides(paths={"inbox": inbox, "outbox": outbox, "state": state})
+    overrides = _overrides(paths={"inbox": inbox, "outbox": outbox, "state": state}, engine={"name": engine})
     if download:
-        typer.echo(fetch_weights(config, overrides), err=True)
+        typer.echo(prepare_engine(config, overrides), err=True)
     found = check_machine(config, overrides)
     if as_json:
         typer.echo(json.dumps(found, indent=2))

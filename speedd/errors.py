@@ -78,7 +78,17 @@ class DamagedInputError(InputError):
 
 
 class EngineError(SpeeddError):
-    """An engine cannot be found or loaded, or cannot speak a text."""
+    """An engine cannot be found or loaded, or cannot speak a text.
+
+    Args:
+        message: as of `SpeeddError`.
+        hint: likewise.
+        brief: the message in a few words that follow the engine's name: ``is not installed``.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", brief: str = "cannot be used") -> None:
+        super().__init__(message, hint=hint)
+        self.brief = brief
 
 
 class VoiceError(EngineError):

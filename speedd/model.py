@@ -332,6 +332,8 @@ class Take:
     """Why the engine stopped: ``end``; ``nothing_to_speak`` (no samples, no fault); or an engine's own word."""
     words: tuple[Word, ...] = ()
     """In order, for an engine that knows."""
+    fault: str = ""
+    """What the engine knows to be wrong with it, in words for people: it is spoken again with another seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +370,8 @@ class Rendered:
     """What of the numerics a fallback changed (``device=cpu, reference_s=3``); empty if they are the engine's own."""
     words: tuple[Word, ...] = ()
     """As `Take.words`."""
+    fault: str = ""
+    """As `Take.fault`."""
 
     @property
     def utterance_key(self) -> str:

@@ -8,7 +8,6 @@ pace a take lasts 0.6 s for "I", 0.05 to 0.08 s per letter in sentences (edges i
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,15 +26,6 @@ LONGEST_S_PER_DIGIT = 1.4
 LONGEST_S_PER_SIGN = 0.4
 """Signs may be read out ("percent") or become a pause."""
 NOTHING_TO_SPEAK = "nothing_to_speak"
-WENT_WRONG = MappingProxyType(
-    {
-        "cap": "it did not come to an end",
-        "stalled": "it did not get on in the text",
-        "repetition": "it said the text again",
-        "loop": "it repeated itself",
-    }
-)
-"""What engines say of takes that they had to stop."""
 
 
 def fault_of(rendered: Rendered, text: str, *, speed: float = 1.0) -> str | None:
@@ -49,12 +39,12 @@ def fault_of(rendered: Rendered, text: str, *, speed: float = 1.0) -> str | None
     letters = sum(character.isalnum() for character in text)
     if not rendered.finite:
         return "the audio holds values that are no numbers"
+    if rendered.fault:
+        return rendered.fault
     if rendered.samples == 0:
         return "there is no audio" if letters and rendered.stop_reason != NOTHING_TO_SPEAK else None
     if letters and (rendered.peak_dbfs < SILENT_PEAK_DBFS or rendered.rms_dbfs < SILENT_RMS_DBFS):
         return f"the audio is silent (its peak is {rendered.peak_dbfs:.0f} dBFS)"
-    if rendered.stop_reason in WENT_WRONG:
-        return f"the engine was stopped: {WENT_WRONG[rendered.stop_reason]}"
     longest_s = _longest_s(text) / speed
     shortest_s = max(SHORTEST_S, letters * SHORTEST_S_PER_LETTER) / speed if letters else 0.0
     if shortest_s <= rendered.duration_s <= longest_s:

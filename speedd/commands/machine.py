@@ -15,11 +15,10 @@ from speedd.daemon.app import open_ledger
 from speedd.errors import SpeeddError
 
 
-def fetch_weights(file: Path | None, overrides: Mapping[str, Any]) -> str:
-    """Fetch the weights of Chatterbox; return what to tell."""
-    from speedd.engines.chatterbox.weights.download import download  # noqa: PLC0415
-
-    return download(engine_options(load_config(file, overrides=overrides)))
+def prepare_engine(file: Path | None, overrides: Mapping[str, Any]) -> str:
+    """Fetch what the configured engine needs beside its package; return what to tell."""
+    config = load_config(file, overrides=overrides)
+    return engines.prepare(config.engine.name, engine_options(config))
 
 
 def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,13 +47,13 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
     reserve = config.limits.disk_reserve_mb * 2**20
     find("free space", f"{free / 2**30:.1f} GiB, of which {reserve / 2**30:.1f} stay free", ok=free > reserve)
     try:
-        engine, info, why = engines.choose(config.engine.name, engine_options(config))
+        chosen = engines.choose(config.engine.name, engine_options(config))
     except SpeeddError as error:
         find("engine", str(error), ok=False)
     else:
-        find("engine", f"{engine} {info.version}: {why}")
-        check = engines.sample_check(engine, engine_options(config))
-        voice, warning = engines.choose_voice(info, config.engine.voice, config.paths.voices, check)
+        find("engine", " ".join([f"{chosen.name} {chosen.info.version}: {chosen.why}.", *chosen.passed_over]))
+        check = engines.sample_check(chosen.name, engine_options(config))
+        voice, warning = engines.choose_voice(chosen.info, config.engine.voice, config.paths.voices, check)
         find("voice", warning or voice.name, ok=warning is None)
     words = config.paths.pronunciations
     try:

@@ -33,8 +33,9 @@ def run_daemon(file: Path | None, overrides: Mapping[str, Any], *, once: bool) -
     config = load_config(file, overrides=overrides)
     if "voice" in overrides.get("engine", {}):
         options = engine_options(config)
-        engine, info, _ = engines.choose(config.engine.name, options)
-        engines.named_voice(info, config.engine.voice, config.paths.voices, engines.sample_check(engine, options))
+        chosen = engines.choose(config.engine.name, options)
+        check = engines.sample_check(chosen.name, options)
+        engines.named_voice(chosen.info, config.engine.voice, config.paths.voices, check)
     wake = threading.Event()
     stop = Stop(wake)
     notifier = Notifier(os.environ)

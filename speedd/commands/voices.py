@@ -27,21 +27,22 @@ PREVIEW_PREFIX = "preview-"
 def list_voices(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """List the voices of the configured engine, and what lies in the voices folder: of use, or why not."""
     config = load_config(file, overrides=overrides)
-    engine, info, why = engines.choose(config.engine.name, engine_options(config))
+    options = engine_options(config)
+    chosen = engines.choose(config.engine.name, options)
     found = [
-        {"name": voice.name, "engine": engine, "origin": "default" if number == 0 else "its own", "fault": ""}
-        for number, voice in enumerate(info.voices)
+        {"name": voice.name, "engine": chosen.name, "origin": "default" if number == 0 else "its own", "fault": ""}
+        for number, voice in enumerate(chosen.info.voices)
     ]
-    if info.clones_voices:
-        check = engines.sample_check(engine, engine_options(config))
+    if chosen.info.clones_voices:
+        check = engines.sample_check(chosen.name, options)
         found += [
-            {"name": path.stem, "engine": engine, "origin": str(path), "fault": fault}
+            {"name": path.stem, "engine": chosen.name, "origin": str(path), "fault": fault}
             for path, fault in _samples(config.paths.voices, check)
         ]
     return {
-        "engine": engine,
-        "why": why,
-        "clones_voices": info.clones_voices,
+        "engine": chosen.name,
+        "why": chosen.why,
+        "clones_voices": chosen.info.clones_voices,
         "folder": str(config.paths.voices),
         "voices": found,
     }
@@ -94,13 +95,14 @@ def preview_voice(name: str, out: Path | None, file: Path | None, overrides: Map
     """
     config = load_config(file, overrides=overrides)
     options = engine_options(config)
-    engine, info, _ = engines.choose(config.engine.name, options)
-    voice = engines.named_voice(info, name, config.paths.voices, engines.sample_check(engine, options))
+    chosen = engines.choose(config.engine.name, options)
+    check = engines.sample_check(chosen.name, options)
+    voice = engines.named_voice(chosen.info, name, config.paths.voices, check)
     # Not by the voice's name alone: in the voices folder that would write over the sample.
     out = out or Path(f"{PREVIEW_PREFIX}{voice.name}.wav")
     log = config.log.model_copy(update={"level": "error", "target": "stderr"})
     with configure_logging(log, run_id="", environment=os.environ):
-        return _spoken(config, engine, info, voice, out.absolute())
+        return _spoken(config, chosen.name, chosen.info, voice, out.absolute())
 
 
 def _spoken(config: Config, engine: str, info: EngineInfo, voice: Voice, out: Path) -> Preview:

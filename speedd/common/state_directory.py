@@ -27,16 +27,14 @@ class StateDirectory:
         """The takes. `speedd.execution.takes` names the files in it."""
         self.spool: Final = root / "spool"
         """A `JobFolder` for each job, by its id."""
+        self.engines: Final = root / "engines"
+        """A folder for each engine, where the configuration names no other place."""
         self.narrate: Final = root / "narrate"
         """The state directory of ``speedd narrate``."""
 
     def damaged_ledger(self, when: str) -> Path:
         """Return where a damaged ledger is put aside."""
         return self.root / f"ledger.damaged-{when}.sqlite"
-
-    def engine(self, name: str) -> Path:
-        """Return the folder in which an engine keeps what it finds out."""
-        return self.root / name
 
 
 class JobFolder:

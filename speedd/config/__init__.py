@@ -1,10 +1,12 @@
 """The configuration: every setting with its type, range and default, and where its value comes from.
 
 Precedence: command line > environment > per-book settings > file > default. All faults are reported at once, each with
-its path. `settings` says what can be set, `book` what a book may set for itself, and `loading` where values come from.
+its path. `settings` says what can be set, `engines` what an engine adds, `book` what a book may set for itself, and
+`loading` where values come from.
 """
 
 from speedd.config.book import BookSettings, with_book_settings
+from speedd.config.engines import engine_options
 from speedd.config.loading import default_file, describe_faults, load_config, merge, pinned_values
 from speedd.config.settings import (
     Config,
@@ -14,7 +16,6 @@ from speedd.config.settings import (
     LogSettings,
     OutputSettings,
     SpeechSettings,
-    engine_options,
 )
 
 __all__ = [

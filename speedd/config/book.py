@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from speedd.config.loading import merge, validated
-from speedd.config.settings import Config, Section
+from speedd.config.section import Section
+from speedd.config.settings import Config
 
 
 class BookFields(Section):

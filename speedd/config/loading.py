@@ -10,7 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from speedd.config.settings import Config, expanded
+from speedd.config.engines import NO_ENGINE, with_absolute_paths
+from speedd.config.section import expanded
+from speedd.config.settings import Config
+from speedd.engines.base import available
 from speedd.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "SPEEDD_"
@@ -107,9 +110,8 @@ def read_file(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"The configuration {path} is no TOML: {error}.") from error
     base = path.resolve().parent
-    chatterbox = values.get("chatterbox")
-    if isinstance(chatterbox, dict) and isinstance(chatterbox.get("weights"), str) and chatterbox["weights"]:
-        chatterbox["weights"] = os.path.normpath(base / expanded(Path(chatterbox["weights"])))
+    if isinstance(engines := values.get("engines"), dict):
+        values["engines"] = {name: with_absolute_paths(name, table, base) for name, table in engines.items()}
     paths = values.get("paths")
     if isinstance(paths, dict):
         values["paths"] = {
@@ -149,6 +151,11 @@ def describe_faults(error: ValidationError, origin: str) -> str:
 
 def _plain(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
-        return "there is no such setting"
+        table, *inside = fault["loc"]
+        own = not inside and table in available()
+        return f"the settings of an engine stand in [engines.{table}]" if own else "there is no such setting"
+    if fault["type"] == "missing":
+        return "it has to be set"
     words = fault["msg"].removeprefix("Value error, ")  # pydantic's, before what our own checks say
-    return f"{words[0].lower()}{words[1:]} (it is {fault['input']!r})"
+    told = f"{words[0].lower()}{words[1:]}"
+    return told if fault["type"] == NO_ENGINE else f"{told} (it is {fault['input']!r})"

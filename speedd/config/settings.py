@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
+from pydantic import BaseModel, Field, SerializeAsAny, StrictInt, StrictStr, field_validator, model_validator
 
 from speedd.common.state_directory import StateDirectory
+from speedd.config.engines import read_tables
+from speedd.config.section import Section, expanded
 from speedd.model import Boundary
 
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
@@ -34,22 +35,9 @@ DEFAULT_PAUSES_MS: Mapping[Boundary, int] = {
 """Silence after a chunk, in ms, by boundary: the figures users of the older tools know."""
 
 
-def expanded(path: Path) -> Path:
-    """Expand a leading ``~``."""
-    with suppress(RuntimeError):  # no such user: it stays as it is, and cannot be made
-        return path.expanduser()
-    return path
-
-
 PauseMs: TypeAlias = Annotated[int, Field(ge=0, le=60_000)]
 Coder: TypeAlias = Literal["fast", "twoloop"]
 """How the AAC encoder searches."""
-
-
-class Section(BaseModel):
-    """A table of the configuration; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PathsSettings(Section):
@@ -60,6 +48,15 @@ class PathsSettings(Section):
     state: Path
     voices: Path
     pronunciations: Path
+    engines: Path
+    """A folder for each engine; unless it is set, in the state directory."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside_the_state(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and isinstance(state := given.get("state"), str | Path):
+            return {"engines": StateDirectory(Path(state)).engines, **given}
+        return given
 
     @field_validator("*")
     @classmethod
@@ -115,21 +112,6 @@ class SensitivitySettings(Section):
     min_p: Annotated[float, Field(ge=-1, le=1)] = 0.01
     top_p: Annotated[float, Field(ge=-1, le=1)] = 0.0
     repetition_penalty: Annotated[float, Field(ge=-1, le=1)] = 0.05
-
-
-class ChatterboxSettings(Section):
-    """The engine chatterbox."""
-
-    model: Literal["english", "multilingual", "multilingual-v3", "turbo", "nano"] = "english"
-    weights: str = ""
-    """A folder; empty: the Hugging Face cache."""
-    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,128}$")] = "main"
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    rows: Annotated[int, Field(ge=0, le=512)] = 0
-    finished_rows: Annotated[int, Field(ge=1, le=512)] = 32
-    reference_s: Annotated[float, Field(ge=1, le=10)] = 10.0
-    watermark: bool = True
 
 
 class SpeechSettings(Section):
@@ -248,7 +230,8 @@ class Config(Section):
     paths: PathsSettings
     inbox: InboxSettings = InboxSettings()
     engine: EngineSettings = EngineSettings()
-    chatterbox: ChatterboxSettings = ChatterboxSettings()
+    engines: dict[str, SerializeAsAny[BaseModel]] = Field(default_factory=dict)
+    """What installed engines are set to, by their names; one that is not here has its defaults."""
     speech: SpeechSettings = SpeechSettings()
     output: OutputSettings = OutputSettings()
     limits: LimitsSettings = LimitsSettings()
@@ -256,9 +239,7 @@ class Config(Section):
     gpu: GpuSettings = GpuSettings()
     log: LogSettings = LogSettings()
 
-
-def engine_options(config: Config) -> dict[str, Any]:
-    """Return what engines are given: plain values, the same in every process."""
-    folder = StateDirectory(config.paths.state).engine("chatterbox")
-    given = {"state": str(folder), "reserve_bytes": config.gpu.reserve_mb * 2**20}
-    return {"chatterbox": {**config.chatterbox.model_dump(), **given}}
+    @field_validator("engines", mode="before")
+    @classmethod
+    def _by_engine(cls, tables: object) -> object:
+        return read_tables(tables) if isinstance(tables, Mapping) else tables

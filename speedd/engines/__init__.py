@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-from speedd.engines.base import ClonesVoices, EngineInfo, available, find
+from speedd.engines.base import ClonesVoices, EngineFactory, EngineInfo, OptionsOf, Prepares, available, find
 from speedd.errors import EngineError, UsageError, VoiceError
 from speedd.model import Voice
 
@@ -19,6 +21,7 @@ SampleCheck: TypeAlias = Callable[[Path], None]
 __all__ = [
     "AUTO",
     "SAMPLE_SUFFIXES",
+    "Chosen",
     "SampleCheck",
     "available",
     "choose",
@@ -26,15 +29,16 @@ __all__ = [
     "find",
     "find_voice",
     "named_voice",
+    "prepare",
     "sample_check",
     "samples",
     "speaking",
 ]
 
 AUTO = "auto"
-PREFERRED = "chatterbox"
-FALLBACK = "hibari"
 DEFAULT_VOICE = "default"
+WHY_CHARS = 119
+"""A reason for a choice stands in the log of every book, so it is short."""
 SAMPLE_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".m4b", ".mp4", ".aac", ".aif", ".aiff", ".wma", ".webm"}
 )
@@ -44,44 +48,108 @@ def _anything(_: Path) -> None:
     """Take every sample."""
 
 
-def choose(name: str, options: Mapping[str, Any]) -> tuple[str, EngineInfo, str]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The engine that is to speak."""
+
+    name: str
+    info: EngineInfo
+    why: str
+    """In a few words."""
+    passed_over: tuple[str, ...] = ()
+    """In full: why each engine that ``auto`` would rather have does not speak."""
+
+
+def choose(name: str, options: OptionsOf) -> Chosen:
     """Decide which engine speaks.
 
     Args:
-        name: an engine's name, or ``auto`` for the best one that can run here.
-        options: passed to the engine.
-    Returns:
-        Its name, what it is, and in words why it was chosen.
+        name: an engine's name, or ``auto`` for the one of the highest rank that can run here.
+        options: of each engine.
     Raises:
-        EngineError: if an engine asked for by name cannot run here.
+        EngineError: if an engine asked for by name cannot run here, or none can.
     """
     if name != AUTO:
-        return name, find(name).describe(options), f"{name}, as configured"
-    try:
-        info = find(PREFERRED).describe(options)
-    except EngineError as error:
-        return FALLBACK, find(FALLBACK).describe(options), f"{FALLBACK}, because {PREFERRED} cannot be used: {error}"
-    if info.device == "cpu":
-        return FALLBACK, find(FALLBACK).describe(options), f"{FALLBACK}, because {PREFERRED} finds no GPU that works"
-    return PREFERRED, info, f"{PREFERRED}, because it can run here"
+        return Chosen(name, find(name).describe(options(name)), f"{name}, as configured")
+    brief: list[str] = []
+    full: list[str] = []
+    for candidate, factory in _by_rank():
+        try:
+            if isinstance(factory, EngineError):
+                raise factory
+            info = factory.describe(options(candidate))
+        except EngineError as error:
+            brief.append(f"{candidate} {error.brief}")
+            full.append(str(error))
+            continue
+        if not info.drawback:
+            why = f"{candidate}, because {' and '.join(brief) or 'it can run here'}"
+            return Chosen(candidate, info, textwrap.shorten(why, WHY_CHARS, placeholder=" …"), tuple(full))
+        brief.append(f"{candidate} {info.drawback}")
+        full.append(f"{candidate} {info.drawback}; [engine] name = {candidate!r} takes it all the same.")
+    raise EngineError(" ".join(["No engine can run here.", *full]))
 
 
-def speaking(language: str, options: Mapping[str, Any]) -> dict[str, EngineInfo]:
-    """Find the installed engines that can run here and speak a language.
+def _by_rank() -> Iterator[tuple[str, EngineFactory | EngineError]]:
+    """Yield the engines that ``auto`` may choose, the best first; before them, with the reason, those without a rank.
+
+    An engine that cannot be imported has none.
+    """
+    ranked: list[tuple[str, EngineFactory]] = []
+    for name in available():
+        try:
+            factory = find(name)
+        except EngineError as error:
+            yield name, error
+        else:
+            if factory.rank > 0:
+                ranked.append((name, factory))
+    yield from sorted(ranked, key=lambda each: (-each[1].rank, each[0]))
+
+
+def prepare(name: str, options: OptionsOf) -> str:
+    """Fetch what an engine needs beside its package; see `Prepares`.
+
+    Args:
+        name: an engine's name, or ``auto`` for the best that needs something and can fetch it.
+        options: of each engine.
+    Returns:
+        What to tell.
+
+    Raises:
+        EngineError: if nothing can be fetched.
+        UsageError: if the settings say that it is not to be fetched.
+    """
+    first: EngineError | None = None
+    for candidate, factory in _by_rank() if name == AUTO else [(name, find(name))]:
+        if not isinstance(factory, Prepares):
+            continue
+        try:
+            return factory.prepare(options(candidate))
+        except EngineError as error:
+            first = first or error
+    if first is not None:
+        raise first
+    return f"{'No engine here needs anything' if name == AUTO else f'{name} needs nothing'} but its package."
+
+
+def speaking(language: str, options: OptionsOf) -> dict[str, EngineInfo]:
+    """Find the installed engines that can run here and speak a language, the one that ``auto`` prefers first.
 
     Args:
         language: its primary subtag in lower case.
-        options: passed to the engines.
+        options: of each engine.
     """
-    found = {}
+    found: list[tuple[bool, int, str, EngineInfo]] = []
     for name in available():
         try:
-            info = find(name).describe(options)
+            factory = find(name)
+            info = factory.describe(options(name))
         except EngineError:
             continue
         if language in info.languages:
-            found[name] = info
-    return found
+            found.append((bool(info.drawback), -factory.rank, name, info))
+    return {name: info for *_, name, info in sorted(found, key=lambda each: each[:3])}
 
 
 def choose_voice(
@@ -163,10 +231,10 @@ def named_voice(info: EngineInfo, wanted: str, voices_dir: Path, check: SampleCh
         raise UsageError(error.message, hint=error.hint) from error
 
 
-def sample_check(engine: str, options: Mapping[str, Any]) -> SampleCheck:
+def sample_check(engine: str, options: OptionsOf) -> SampleCheck:
     """Return what says of a sample whether an engine could clone it, by raising a `VoiceError` if not."""
     factory = find(engine)
-    return partial(factory.check_sample, options=options) if isinstance(factory, ClonesVoices) else _anything
+    return partial(factory.check_sample, options=options(engine)) if isinstance(factory, ClonesVoices) else _anything
 
 
 def samples(folder: Path) -> dict[str, Path]:

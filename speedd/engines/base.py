@@ -1,25 +1,44 @@
 """The engine interface: what speedd asks of a text-to-speech model, and the facts it wants to know of it.
 
 An engine is found through the entry-point group ``speedd.engines``; the entry point names an `EngineFactory`. A worker
-process calls `EngineFactory.load` once and keeps the engine warm; the main process only ever calls
-`EngineFactory.describe`, which must be cheap and import no model library.
+process calls `EngineFactory.load` once and keeps the engine warm. The main process uses everything else of the factory,
+which must be cheap and import no model library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from speedd.errors import EngineError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic import BaseModel
+
     from speedd.model import Failed, Notation, Take, TextLimits, Utterance, Voice
 
 ENTRY_POINT_GROUP = "speedd.engines"
+SettingsT_co = TypeVar("SettingsT_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions(Generic[SettingsT_co]):
+    """What an engine is given. It travels to the workers, so it is picklable."""
+
+    settings: SettingsT_co
+    """The table ``[engines.NAME]``, read by `EngineFactory.settings`; None for an engine that has no settings."""
+    folder: Path | None = None
+    """The engine's own folder, for what it computes and fetches. It need not exist yet. None: nothing is kept."""
+    reserve_bytes: int = 512 << 20
+    """Memory of a GPU that stays free for others (``[gpu] reserve_mb``)."""
+
+
+OptionsOf: TypeAlias = Callable[[str], EngineOptions[Any]]
+"""Gives the options of an engine by its name, or raises an `EngineError` if they are not complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,8 @@ class EngineInfo:
     """The SHA-256 of each of the model's files, hex, by name, where `model_digest` comes from several."""
     patient_s_per_char: float = 0.025
     """Before anything is measured: what a text may take per character, with all that is spoken beside it."""
+    drawback: str = ""
+    """Why ``auto`` passes it over on this machine, in words that follow its name: ``finds no GPU that works``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +209,30 @@ class HasFallbacks(Protocol):
         """
 
 
+@runtime_checkable
 class EngineFactory(Protocol):
-    """What an entry point of the group ``speedd.engines`` names."""
+    """What an entry point of the group ``speedd.engines`` names. Importing it is cheap and imports no model library."""
 
-    def describe(self, options: Mapping[str, Any]) -> EngineInfo:
+    @property
+    def settings(self) -> type[BaseModel] | None:
+        """The table ``[engines.NAME]`` of the configuration; None: the engine has no settings.
+
+        Unknown keys are refused whatever the model says of them. A relative path in a field of type `Path` is relative
+        to the file that names it.
+        """
+
+    @property
+    def rank(self) -> int:
+        """Of the engines that can run here, that of the highest rank speaks under ``auto``; 0: only if it is named."""
+
+    def describe(self, options: EngineOptions[Any]) -> EngineInfo:
         """Describe the engine without loading it. `numerics` may be incomplete.
 
         Raises:
             EngineError: if the engine cannot run here, with the reason and what to install.
         """
 
-    def load(self, options: Mapping[str, Any]) -> Engine:
+    def load(self, options: EngineOptions[Any]) -> Engine:
         """Load the model. Called in a worker process only.
 
         Raises:
@@ -209,10 +243,26 @@ class EngineFactory(Protocol):
 
 
 @runtime_checkable
+class Prepares(Protocol):
+    """A factory whose engine needs files that do not come with its package."""
+
+    def prepare(self, options: EngineOptions[Any]) -> str:
+        """Fetch what is missing and what is damaged: ``speedd check --download``, and nothing else, calls this.
+
+        Returns:
+            What to tell: what was fetched, and which version of it.
+
+        Raises:
+            EngineError: if it cannot be fetched.
+            UsageError: if the settings say that it is not to be fetched.
+        """
+
+
+@runtime_checkable
 class ClonesVoices(Protocol):
     """A factory that can say of a voice sample whether its engine could clone it."""
 
-    def check_sample(self, sample: Path, options: Mapping[str, Any]) -> None:
+    def check_sample(self, sample: Path, options: EngineOptions[Any]) -> None:
         """See whether a sample will do. Cheap, and imports no model library.
 
         Raises:
@@ -239,8 +289,17 @@ def find(name: str) -> EngineFactory:
             hint="Set [engine] name to one of these, or to auto.",
         )
     try:
-        return cast("EngineFactory", entries[0].load())
+        factory = entries[0].load()
     except (ImportError, AttributeError) as error:
         raise EngineError(
-            f"The engine {name!r} is installed but cannot be imported: {error}.", hint="Install it again."
+            f"The engine {name!r} is installed but cannot be imported: {error}.",
+            hint="Install it again.",
+            brief="cannot be imported",
         ) from error
+    if not isinstance(factory, EngineFactory):
+        raise EngineError(
+            f"The engine {name!r} was made for another version of speedd.",
+            hint="Install a version of it that fits.",
+            brief="was made for another version of speedd",
+        )
+    return factory

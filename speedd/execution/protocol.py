@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from speedd.engines.base import Budget, EngineInfo
+from speedd.engines.base import Budget, EngineInfo, EngineOptions
 from speedd.model import Failed, Rendered, Utterance
 
 # --- to a worker ---------------------------------------------------------------------------------------------------
@@ -35,7 +34,7 @@ class Setup:
 
     index: int
     engine: str
-    options: Mapping[str, Any]
+    options: EngineOptions[Any]
     takes: Path
     device: str
     """Where the engine works, unless a fallback takes it elsewhere."""

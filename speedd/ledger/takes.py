@@ -16,7 +16,7 @@ from speedd.model import Rendered, Style, Word
 
 _FACTS = tuple(field.name for field in fields(Rendered) if field.name not in {"finite", "worker", "asked"})
 """Those facts of a take that are columns; the others are of one rendering, or the same for all that are stored."""
-_INTO_TAKES = into("takes", (*_FACTS, "fault", "job", "created_at"))
+_INTO_TAKES = into("takes", (*_FACTS, "job", "created_at"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class Narrator:
         """Load the engine that the book asks for while it is read. Its language may yet need another one."""
         try:
             config = with_book_settings(self._config, read_book_settings(job), pinned=self._context.request.pinned)
-            self._executor(engines.choose(config.engine.name, engine_options(config))[0]).warm()
+            self._executor(engines.choose(config.engine.name, engine_options(config)).name).warm()
         except (ConfigError, EngineError, InputError):  # it is reported where the engine is needed
             return
 

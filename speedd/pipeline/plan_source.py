@@ -241,18 +241,9 @@ def _lexicon(job: Job, config: Config, settings: BookSettings, book: Book | None
 # --- engine and language ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """An engine that is to speak."""
-
-    name: str
-    info: EngineInfo
-    why: str
-
-
-def _chosen(config: Config, settings: BookSettings) -> _Chosen:
+def _chosen(config: Config, settings: BookSettings) -> engines.Chosen:
     try:
-        return _Chosen(*engines.choose(config.engine.name, engine_options(config)))
+        return engines.choose(config.engine.name, engine_options(config))
     except EngineError as error:
         if settings.engine.name:
             raise InputError(
@@ -261,7 +252,7 @@ def _chosen(config: Config, settings: BookSettings) -> _Chosen:
         raise
 
 
-def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
+def _speaking(chosen: engines.Chosen, language: str, config: Config) -> engines.Chosen:
     """Return the chosen engine if it speaks the language. With ``auto`` return one that does.
 
     Raises:
@@ -273,7 +264,7 @@ def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
     others = engines.speaking(primary, engine_options(config))
     if others and config.engine.name == engines.AUTO:
         name, info = next(iter(others.items()))
-        return _Chosen(name, info, f"{name}, because it speaks {primary} and {chosen.name} does not")
+        return engines.Chosen(name, info, f"{name}, because it speaks {primary} and {chosen.name} does not")
     instead = "No engine that can run here speaks it."
     if others:
         first, *_ = others
@@ -285,13 +276,13 @@ def _speaking(chosen: _Chosen, language: str, config: Config) -> _Chosen:
     )
 
 
-def _named_voice(config: Config, chosen: _Chosen) -> Voice:
+def _named_voice(config: Config, chosen: engines.Chosen) -> Voice:
     check = engines.sample_check(chosen.name, engine_options(config))
     return engines.named_voice(chosen.info, config.engine.voice, config.paths.voices, check)
 
 
 def _voice(
-    job: Job, config: Config, settings: BookSettings, plan: Plan, chosen: _Chosen, pinned: Mapping[str, Any]
+    job: Job, config: Config, settings: BookSettings, plan: Plan, chosen: engines.Chosen, pinned: Mapping[str, Any]
 ) -> tuple[Voice, list[str]]:
     """The voice that speaks, and warnings about it."""
     info = chosen.info

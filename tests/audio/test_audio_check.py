@@ -12,7 +12,7 @@ from speedd.audio import fault_of
 from speedd.model import Rendered
 
 
-def facts(seconds: float = 5.0, *, peak=-10.0, rms=-26.0, finite=True, stop_reason="end") -> Rendered:
+def facts(seconds: float = 5.0, *, peak=-10.0, rms=-26.0, finite=True, stop_reason="end", fault="") -> Rendered:
     return Rendered(
         key="k",
         samples=round(seconds * RATE),
@@ -24,6 +24,7 @@ def facts(seconds: float = 5.0, *, peak=-10.0, rms=-26.0, finite=True, stop_reas
         stop_reason=stop_reason,
         size_bytes=1,
         worker=0,
+        fault=fault,
     )
 
 
@@ -38,7 +39,7 @@ TEXT = "He had waited, as his father had, for a letter that would never come; st
     ("rendered", "text", "words"),
     [
         (facts(finite=False), TEXT, "no numbers"),
-        (facts(stop_reason="cap"), TEXT, "did not come to an end"),
+        (facts(fault="it never came to an end"), TEXT, "it never came to an end"),
         (facts(0, peak=-math.inf, rms=-math.inf), TEXT, "no audio"),
         (facts(peak=-math.inf, rms=-math.inf), TEXT, "silent"),
         (facts(peak=-50.0, rms=-70.0), TEXT, "silent"),

@@ -14,16 +14,19 @@ from speedd.config import (
     OutputSettings,
     SpeechSettings,
     default_file,
+    engine_options,
     load_config,
     pinned_values,
     with_book_settings,
 )
 from speedd.config.loading import default_paths
-from speedd.errors import ConfigError
+from speedd.engines import choose, find
+from speedd.errors import ConfigError, EngineError
 
 COMMENTED = Path(__file__).resolve().parent.parent.parent / "config" / "speedd.toml"
 SETTING = re.compile(r"# ([a-z_]+ = .+)")
 HOME = {"HOME": "/home/ann"}
+OWN_ENGINES = ("chatterbox", "hibari")
 
 
 def load(tmp_path, text="", *, overrides=None, environment=None):
@@ -55,15 +58,20 @@ def dotted(values, above=""):
             yield f"{above}{key}", value
 
 
+def known(tmp_path):
+    """Every setting and its default; those of the engines that come with speedd too."""
+    own = {name: settings().model_dump(mode="json") for name in OWN_ENGINES if (settings := find(name).settings)}
+    return dict(dotted(load(tmp_path).model_dump(mode="json") | {"engines": own}))
+
+
 def test_the_commented_file_lists_every_setting_and_no_other(tmp_path):
-    known = load(tmp_path).model_dump(mode="json")
-    assert sorted(key for key, _ in dotted(documented())) == sorted(key for key, _ in dotted(known))
+    assert sorted(key for key, _ in dotted(documented())) == sorted(known(tmp_path))
 
 
 def test_the_commented_file_says_the_defaults(tmp_path):
-    said = dict(dotted(documented()))
-    defaults = dict(dotted(load(tmp_path).model_dump(mode="json")))
+    said, defaults = dict(dotted(documented())), known(tmp_path)
     assert (said.pop("speech.vader"), defaults.pop("speech.vader")) == (True, None)  # TOML knows no "as the preset"
+    assert (said.pop("engines.chatterbox.weights"), defaults.pop("engines.chatterbox.weights")) == ("", None)
     preset = {"exaggeration": 0.5, "cfg_weight": 0.5, "temperature": 0.85, "min_p": 0.05, "top_p": 1.0}
     for name, base in (preset | {"repetition_penalty": 1.2, "top_k": 0}).items():
         assert (said.pop(f"speech.style.{name}"), defaults.pop(f"speech.style.{name}")) == (base, None)
@@ -73,7 +81,9 @@ def test_the_commented_file_says_the_defaults(tmp_path):
 
 
 def test_the_commented_file_changes_nothing_as_it_is(tmp_path):
-    assert load_config(COMMENTED, environment=HOME) == load(tmp_path)
+    as_it_is, without = load_config(COMMENTED, environment=HOME), load(tmp_path)
+    assert engine_options(as_it_is)("chatterbox") == engine_options(without)("chatterbox")
+    assert as_it_is.model_dump(exclude={"engines"}) == without.model_dump(exclude={"engines"})
 
 
 def test_every_setting_has_a_sentence_above_it():
@@ -133,6 +143,86 @@ def test_a_file_that_is_no_toml_says_where(tmp_path):
 def test_a_file_that_is_not_there_is_a_fault():
     with pytest.raises(ConfigError, match=r"/nowhere/speedd\.toml cannot be read: No such file"):
         load_config(Path("/nowhere/speedd.toml"), environment=HOME)
+
+
+# --- the tables of engines -------------------------------------------------------------------------------------------
+
+
+class Demanding(BaseModel):
+    """Settings of an engine whose author forgot to forbid what is unknown, with one that has no default."""
+
+    key: str
+    tuning: Path | None = None
+    choir: dict[str, int] = {}
+
+
+@pytest.fixture
+def demanding(monkeypatch):
+    monkeypatch.setattr(type(find("tone")), "settings", Demanding)
+
+
+def test_an_engine_reads_its_own_table_and_the_environment_stands_above_it(tmp_path):
+    file = "[engines.chatterbox]\nrows = 4\nmodel = 'nano'\n"
+    config = load(tmp_path, file, environment={"SPEEDD_ENGINES__CHATTERBOX__ROWS": "7"})
+    settings = engine_options(config)("chatterbox").settings
+    assert (settings.rows, settings.model, settings.finished_rows) == (7, "nano", 32)
+    assert engine_options(load(tmp_path))("chatterbox").settings == find("chatterbox").settings()
+    assert engine_options(config)("hibari").settings is None
+
+
+def test_what_is_wrong_in_the_tables_of_engines_is_told_with_everything_else(tmp_path):
+    told = faults(
+        tmp_path,
+        "[inbox]\nsettle = 3\n[engines.chatterbox]\nrows = -1\nmodel = 'latin'\nroes = 3\n[engines.hibari]\nx = 1\n"
+        "[engines.festival]\npitch = 3\n",
+    )
+    assert told.startswith("6 settings are wrong in ")
+    assert "  engines.chatterbox.rows: input should be greater than or equal to 0 (it is -1)" in told
+    assert "  engines.chatterbox.model: there are english, multilingual, " in told
+    assert "  engines.chatterbox.roes: there is no such setting" in told
+    assert "  engines.hibari.x: there is no such setting" in told
+    assert re.search(
+        r"  engines\.festival: no engine of this name is installed \(there are .*hibari.*\): install the package that"
+        r" brings it, or remove its table$",
+        told,
+        re.MULTILINE,
+    )
+
+
+def test_a_table_that_moved_is_refused_with_its_new_name(tmp_path):
+    told = faults(tmp_path, "[chatterbox]\nrows = 4\n")
+    assert "  chatterbox: the settings of an engine stand in [engines.chatterbox]" in told
+    told = faults(tmp_path, "", environment={"SPEEDD_CHATTERBOX__ROWS": "4"})
+    assert "  chatterbox: the settings of an engine stand in [engines.chatterbox]" in told
+
+
+@pytest.mark.parametrize("text", ["engines = 3", "[engines]\nhibari = 3", "[engines]\nchatterbox = 'fast'"])
+def test_what_is_no_table_of_an_engine_is_refused(tmp_path, text):
+    assert "  engines" in faults(tmp_path, text)
+
+
+def test_unknown_settings_are_refused_and_paths_are_relative_to_the_file_whatever_the_engine_says(tmp_path, demanding):
+    file = "[engines.tone]\nkey = '{key}'\n"
+    assert "  engines.tone.kee: there is no such setting" in faults(tmp_path, file + "kee = 3\n")
+    assert "  engines.tone.choir.alto: input should be" in faults(tmp_path, file + "choir = {alto = '{many}'}\n")
+    assert "  engines.tone.key: it has to be set" in faults(tmp_path, "[engines.tone]\ntuning = 'a'\n")
+    settings = engine_options(load(tmp_path, file + "tuning = '../forks/a.toml'\n"))("tone").settings
+    assert (settings.tuning, settings.key) == (tmp_path.parent / "forks" / "a.toml", "{key}")
+    book = BookSettings.model_validate({"speech": {"speed": 1.3}})
+    of_book = with_book_settings(load(tmp_path, file), book)
+    assert engine_options(of_book)("tone").settings.key == "{key}"
+
+
+def test_an_engine_whose_settings_are_not_complete_cannot_run(tmp_path, demanding):
+    options = engine_options(load(tmp_path))
+    with pytest.raises(EngineError, match=r"needs settings that are not set: key\. Set them in \[engines\.tone\]"):
+        choose("tone", options)
+
+
+def test_each_engine_has_a_folder_of_its_own_in_the_state_directory(tmp_path):
+    options = engine_options(load(tmp_path, "[paths]\nstate = 'state'\n[gpu]\nreserve_mb = 100\n"))
+    assert {options(name).folder for name in OWN_ENGINES} == {tmp_path / "state" / "engines" / n for n in OWN_ENGINES}
+    assert options("chatterbox").reserve_bytes == 100 << 20
 
 
 # --- precedence ------------------------------------------------------------------------------------------------------

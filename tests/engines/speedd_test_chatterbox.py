@@ -15,6 +15,7 @@ from pathlib import Path
 from speedd_test_engines import due_once, holds, note
 
 from speedd.engines.base import find
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 
 TOKENS_BEFORE = 3
 """So many have been said when T3 goes wrong: what it began is lost."""
@@ -129,6 +130,9 @@ class ChatterboxWithMishaps:
 
 
 class Factory:
+    settings = ChatterboxSettings
+    rank = 0
+
     def describe(self, options):
         return find("chatterbox").describe(options)
 

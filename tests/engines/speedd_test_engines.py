@@ -328,6 +328,8 @@ def spoken_words(text):
 class Factory:
     name: str
     script: Script
+    settings = None
+    rank = 0
 
     def describe(self, options):
         return EngineInfo(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -12,10 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
+from speedd.config import load_config
 from speedd.engines import available, find
-from speedd.engines.base import Engine, HasFallbacks, OutOfMemory, ReleasesMemory
-from speedd.errors import VoiceError
+from speedd.engines.base import (
+    Engine,
+    EngineFactory,
+    EngineOptions,
+    HasFallbacks,
+    OutOfMemory,
+    Prepares,
+    ReleasesMemory,
+)
+from speedd.errors import ConfigError, VoiceError
 from speedd.model import Failed, Style, Take, Utterance, Voice
 
 ENGINES = (
@@ -30,6 +41,7 @@ ENGINES = (
     "tight",
     "crash_in_batch",
     "chatterbox",
+    "sample",
 )
 TEXTS = (
     "“I have thought since how particularly ill-equipped I was,” said the Time Traveller.",
@@ -89,15 +101,21 @@ def name(request):
 
 
 @pytest.fixture(scope="module")
-def factory(name):
+def factory(name, request):
+    if name == "sample":
+        request.getfixturevalue("sample_installed")
     return find(name)
 
 
 @pytest.fixture(scope="module")
-def options(name, tmp_path_factory):
-    """What the engine is given: nothing, but for Chatterbox, which speaks with tiny weights of random numbers."""
+def options(name, factory, tmp_path_factory):
+    """What the engine is given: its defaults, but Chatterbox speaks with tiny weights of random numbers."""
     if name != "chatterbox":
-        yield {}
+        given = EngineOptions(factory.settings and factory.settings(), tmp_path_factory.mktemp("state") / name)
+        if isinstance(factory, Prepares):
+            assert factory.prepare(given)
+            assert factory.prepare(given), "what is there already does not disturb it"
+        yield given
         return
     if any(find_spec(module) is None for module in ("torch", "chatterbox")):
         pytest.skip("the chatterbox extra is not installed")
@@ -108,13 +126,11 @@ def options(name, tmp_path_factory):
 
     weights = tmp_path_factory.mktemp("weights")
     generate(weights, "english", TINY, mean_tokens=12, reference_s=1.0)
-    state = tmp_path_factory.mktemp("state")
     # One core, here and in the processes that are started: the threads of tiny products only wait for each other.
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})
-    yield {
-        "chatterbox": {"weights": str(weights), "state": str(state), "device": "cpu", "precision": "fp32", "rows": 3}
-    }
+    settings = factory.settings(weights=weights, device="cpu", precision="fp32", rows=3)
+    yield EngineOptions(settings, tmp_path_factory.mktemp("state"))
     os.sched_setaffinity(0, cores)
 
 
@@ -125,8 +141,28 @@ def engine(factory, options):
     engine.close()
 
 
-def test_all_are_installed():
-    assert set(ENGINES) <= set(available())
+def test_all_are_installed(factory, name):
+    assert name in available()
+    assert isinstance(factory, EngineFactory)
+
+
+def given(options):
+    """What a program of its own writes to have the options."""
+    return f"__import__('pickle').loads(bytes.fromhex('{pickle.dumps(options).hex()}'))"
+
+
+def test_its_settings_have_defaults_and_refuse_what_they_do_not_know(name, factory):
+    assert isinstance(factory.rank, int)
+    assert factory.settings is None or issubclass(factory.settings, BaseModel)
+    if factory.settings is not None:
+        factory.settings()
+        assert all(field.alias is None for field in factory.settings.model_fields.values()), "a key is its field's name"
+    with pytest.raises(ConfigError, match=rf"  engines\.{name}\.no_such_key: there is no such setting"):
+        load_config(overrides={"engines": {name: {"no_such_key": 1}}}, environment={"HOME": "/home/ann"})
+
+
+def test_its_options_reach_a_worker_as_they_are(options):
+    assert pickle.loads(pickle.dumps(options)) == options
 
 
 def test_a_description_is_complete(factory, options):
@@ -142,11 +178,13 @@ def test_a_description_is_complete(factory, options):
     assert len({voice.name.casefold() for voice in info.voices}) == len(info.voices)
     assert all(len(voice.digest) == 64 for voice in info.voices)
     assert all(len(digest) == 64 for digest in info.files.values())
+    assert not info.drawback.endswith(".")
 
 
-def test_describing_imports_no_model_library(name, options):
+def test_describing_and_reading_settings_import_no_model_library(name, options):
     program = (
-        f"import sys; from speedd.engines import find; find({name!r}).describe({options!r})\n"
+        f"import sys; from speedd.engines import find; find({name!r}).describe({given(options)})\n"
+        f"from speedd.config import load_config; load_config(overrides={{'engines': {{{name!r}: {{}}}}}})\n"
         "print([m for m in ('torch', 'onnxruntime', 'tensorflow', 'jax') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -168,6 +206,7 @@ def test_a_take_has_the_promised_form(engine):
         assert np.isfinite(take.wave).all()
         assert np.abs(take.wave).max() <= 1.0
         assert take.stop_reason == "end"
+        assert take.fault == ""
 
 
 def test_the_same_bits_in_any_company_and_order(engine):
@@ -182,7 +221,7 @@ def test_the_same_bits_in_another_process(name, engine, options):
     program = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import json; from test_engine_contract import *\n"
-        f"engine = find({name!r}).load({options!r})\n"
+        f"engine = find({name!r}).load({given(options)})\n"
         "print(json.dumps(digests(spoken(engine, utterances(engine.info)))))"
     )
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from hibari import Hibari
 
+from speedd.engines.base import EngineOptions
 from speedd.engines.hibari import engine as ours
 from speedd.engines.hibari.engine import FACTORY, MAX_PHONEMES, NOISE_VALUES, SAMPLE_RATE_HZ, HibariEngine, StoredNoise
 from speedd.model import Style, Take, Utterance
@@ -23,7 +24,7 @@ UNASKED_PAUSE_S = 0.5
 
 @pytest.fixture(scope="module")
 def engine() -> HibariEngine:
-    return FACTORY.load({})
+    return FACTORY.load(EngineOptions(None))
 
 
 def spoken(engine: HibariEngine, seed: int, text: str = TEXT) -> npt.NDArray[np.float32]:
@@ -117,6 +118,6 @@ def test_sentences_are_joined_up_to_what_the_network_takes() -> None:
 
 
 def test_a_take_is_named_by_how_its_text_is_written_for_hibari(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = FACTORY.describe({}).numerics
+    before = FACTORY.describe(EngineOptions(None)).numerics
     monkeypatch.setattr(ours, "REVISION", ours.REVISION + 1)
-    assert FACTORY.describe({}).numerics != before
+    assert FACTORY.describe(EngineOptions(None)).numerics != before

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from speedd.engines.base import Budget, EngineInfo, OutOfMemory, UtteranceSource
+from speedd.engines.base import Budget, EngineInfo, EngineOptions, OutOfMemory, UtteranceSource
 from speedd.engines.chatterbox.families import SILENCE, SPEECH_TOKENS_PER_SECOND, START_SPEECH
 from speedd.engines.chatterbox.memory.budget import BEST_SPEECH_S
 from speedd.engines.chatterbox.memory.device import UnlessFull, card_memory, give_back, means_full
@@ -39,7 +39,7 @@ from speedd.errors import DeviceFullError, EngineError, VoiceError
 from speedd.model import Failed, Take, Utterance, Voice, Word
 
 if TYPE_CHECKING:
-    from speedd.engines.chatterbox.options import Options
+    from speedd.engines.chatterbox.settings import ChatterboxSettings
     from speedd.engines.chatterbox.weights.files import Weights
     from speedd.model import Waveform
 
@@ -68,12 +68,12 @@ class ChatterboxEngine:
     Args:
         info: what it is, as the factory described it.
         weights: its files.
-        options: its settings.
+        options: its settings, and where it may keep prepared voices.
     Raises:
         EngineError: if the weights cannot be loaded.
     """
 
-    def __init__(self, info: EngineInfo, weights: Weights, options: Options) -> None:
+    def __init__(self, info: EngineInfo, weights: Weights, options: EngineOptions[ChatterboxSettings]) -> None:
         self.info = info
         self._weights = weights
         self._family = weights.family
@@ -83,11 +83,11 @@ class ChatterboxEngine:
             weights,
             placed(info.device, info.numerics),
             reserve_bytes=self._reserve_bytes,
-            finished_rows=options.finished_rows,
+            finished_rows=options.settings.finished_rows,
         )
-        self._watermark = Watermark(enabled=options.watermark, sample_rate_hz=info.sample_rate_hz)
+        self._watermark = Watermark(enabled=options.settings.watermark, sample_rate_hz=info.sample_rate_hz)
         self._marking: deque[tuple[Spoken, Future[Waveform]]] = deque()
-        state = options.state_folder
+        state = options.folder
         self._voices = Voices(
             self._family,
             info.model_digest,
@@ -264,7 +264,8 @@ class ChatterboxEngine:
             wave = marking.result()
             in_hand = self._in_hand.pop(spoken.request.key)
             words = _words(spoken, in_hand.text, len(wave) / self.info.sample_rate_hz)
-            yield Take(spoken.request.key, wave, self.info.sample_rate_hz, spoken.reason, words)
+            fault = guards.FAULTS.get(spoken.reason, "")
+            yield Take(spoken.request.key, wave, self.info.sample_rate_hz, spoken.reason, words, fault)
 
     def _said_in_full(self, request: Request) -> Spoken:
         """Let T3 speak an utterance in fp32, alone: its numbers ran over twice."""

@@ -65,10 +65,18 @@ def probe(wanted: str, state: Path | None) -> Machine:
         raise EngineError(f"torch cannot be tried out: {error}.") from error
     if answer.returncode:
         reason = (answer.stderr.decode(errors="replace").strip().splitlines() or ["it ended without a word"])[-1]
-        raise EngineError(f"torch does not work here: {reason}", hint="Install it again as the README says.")
+        raise EngineError(
+            f"torch does not work here: {reason}",
+            hint="Install it again as the README says.",
+            brief="finds no torch that works",
+        )
     machine = Machine(**json.loads(answer.stdout))
     if wanted not in {"auto", machine.device}:
-        raise EngineError(f"torch finds no {wanted} device that works here.", hint="Set [chatterbox] device to auto.")
+        raise EngineError(
+            f"torch finds no {wanted} device that works here.",
+            hint="Set [engines.chatterbox] device to auto.",
+            brief=f"finds no {wanted} device that works",
+        )
     if kept is not None:
         keep(kept, json.dumps({"occasion": occasion, "machine": asdict(machine)}).encode())
     return machine

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from speedd.engines.base import Budget, EngineInfo, UtteranceSource
+from speedd.engines.base import Budget, EngineInfo, EngineOptions, UtteranceSource
 from speedd.engines.hibari.text import REVISION, before_numerals, readable
 from speedd.errors import EngineError, VoiceError
 from speedd.model import Failed, Notation, Take, TextLimits, Utterance, Voice
@@ -52,9 +52,12 @@ NOISE_VALUES = 1 << 22
 
 
 class HibariFactory:
-    """Describes and loads Hibari. It takes no options."""
+    """Describes and loads Hibari."""
 
-    def describe(self, options: Mapping[str, Any]) -> EngineInfo:  # noqa: ARG002
+    settings: Final = None
+    rank: Final = 10
+
+    def describe(self, options: EngineOptions[Any]) -> EngineInfo:  # noqa: ARG002
         """Describe Hibari without loading onnxruntime; complete, so takes can be named before a worker is up.
 
         Raises:
@@ -68,7 +71,9 @@ class HibariFactory:
             runtime = version("onnxruntime")
         except (ImportError, PackageNotFoundError) as error:
             raise EngineError(
-                f"The engine hibari is not completely installed: {error}.", hint="Try: pip install hibari-tts"
+                f"The engine hibari is not completely installed: {error}.",
+                hint="Try: pip install hibari-tts",
+                brief="is not completely installed",
             ) from error
         voices = []
         for name in sorted(VOICES, key=lambda name: (name != DEFAULT, name)):
@@ -102,7 +107,7 @@ class HibariFactory:
             },
         )
 
-    def load(self, options: Mapping[str, Any]) -> HibariEngine:
+    def load(self, options: EngineOptions[Any]) -> HibariEngine:
         """Load the default voice.
 
         Raises:

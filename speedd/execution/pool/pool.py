@@ -50,7 +50,7 @@ def configured_pool(engine: str, config: Config, *, takes: Path, waits: bool) ->
     pool = PoolSettings(
         engine,
         takes,
-        engine_options(config),
+        engine_options(config)(engine),
         workers=config.engine.workers,
         nice=settings.nice,
         times=PoolTimes(chunk_s=config.limits.chunk_deadline_s, idle_release_s=settings.idle_unload_s),

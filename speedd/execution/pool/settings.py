@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from speedd.engines.base import EngineOptions
 from speedd.execution.pool.deadlines import PoolTimes
 from speedd.execution.protocol import WorkerLimits
 
@@ -19,8 +20,8 @@ class PoolSettings:
     """Name of an installed engine."""
     takes: Path
     """Folder in which takes are stored."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Passed to the engine. Picklable."""
+    options: EngineOptions[Any] = field(default_factory=lambda: EngineOptions(None))
+    """Passed to the engine."""
     workers: int = 0
     """How many. 0: one for each core for an engine that wants one core each, one for each graphics card, or one."""
     nice: int = 0

@@ -61,7 +61,7 @@ class Supervisor:
         self._setup = Setup(
             0,
             settings.engine,
-            dict(settings.options),
+            settings.options,
             settings.takes,
             info.device,
             settings.nice,

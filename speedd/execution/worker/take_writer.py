@@ -83,6 +83,7 @@ class TakeWriter:
                 asked=take.key if fallback else "",
                 fallback=fallback,
                 words=take.words,
+                fault=take.fault,
             ),
             self._gauge(),
         )

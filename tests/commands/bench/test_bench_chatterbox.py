@@ -15,8 +15,8 @@ from speedd.commands.bench.chatterbox.report import lines, long_lines
 from speedd.commands.bench.machine import Ran, run_alone
 from speedd.engines.chatterbox import factory
 from speedd.engines.chatterbox.factory import rows_on_gpu
-from speedd.engines.chatterbox.options import Options
 from speedd.engines.chatterbox.probe import Machine
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.errors import DeviceFullError, EngineError
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -115,7 +115,7 @@ def test_every_part_is_swept_over_the_rows(report, part):
 
 def test_smaller_cards_are_tried_with_the_rows_that_they_hold(report):
     small, large = report["sweep"]["limited"]
-    rows = rows_on_gpu(6 * 2**30, Options())
+    rows = rows_on_gpu(6 * 2**30, ChatterboxSettings())
     assert 2 < rows < 16
     assert (small["memory_gb"], small["rows"]) == (6, rows)
     assert small["audio_s"] == pytest.approx(rows * TOKENS / 25)

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 import torch
 
-from speedd.engines.base import OutOfMemory
+from speedd.engines.base import EngineOptions, OutOfMemory
 from speedd.engines.chatterbox import ChatterboxFactory
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.model import Style, Utterance
 
 TEXTS = (
@@ -61,11 +63,15 @@ def digests(answers):
     return {key: hashlib.sha256(answer.wave.tobytes()).hexdigest() for key, answer in answers.items()}
 
 
-def load(folder, state="", **settings):
-    options = {"model": "english", "weights": str(folder), "rows": 3, "device": "cpu", "precision": "fp32"}
+def options(weights=None, state="", **settings):
+    """What the engine is given; its state is that of all tests, where the device has been tried already."""
+    folder = Path(state or os.environ["SPEEDD_TEST_CHATTERBOX_STATE"])
+    return EngineOptions(ChatterboxSettings(weights=weights, **settings), folder)
+
+
+def load(weights, state="", **settings):
+    given = options(weights, state, **{"rows": 3, "device": "cpu", "precision": "fp32", "watermark": False} | settings)
     factory = ChatterboxFactory()
-    state = str(state or os.environ["SPEEDD_TEST_CHATTERBOX_STATE"])
-    given = {"chatterbox": {**options, "state": state, "watermark": False, **settings}}
     engine = factory.load(given)
     assert engine.info == factory.describe(given)
     torch.set_num_threads(1)

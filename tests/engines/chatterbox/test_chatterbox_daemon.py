@@ -20,13 +20,15 @@ RATE_HZ = 24_000
 def sandbox(sandbox: Sandbox, checkpoint) -> Sandbox:
     sandbox.configure(
         engine={"name": "chatterbox"},
-        chatterbox={
-            "weights": str(checkpoint("english", mean_tokens=90)),
-            "precision": "fp32",
-            "device": "cpu",
-            "watermark": False,
-        },
         speech={"opening": False},
+        **{
+            "engines.chatterbox": {
+                "weights": str(checkpoint("english", mean_tokens=90)),
+                "precision": "fp32",
+                "device": "cpu",
+                "watermark": False,
+            }
+        },
     )
     voices = sandbox.root / "voices"
     voices.mkdir()
@@ -108,7 +110,7 @@ def test_weights_that_lack_something_are_named(sandbox: Sandbox, checkpoint, tmp
         (folder / "s3gen.safetensors").unlink()
         save_file(tensors, folder / "s3gen.safetensors")
         says = f"{folder}/s3gen.safetensors holds no tensor flow.encoder_proj.weight"
-    sandbox.configure(chatterbox={"weights": str(folder)})
+    sandbox.configure(**{"engines.chatterbox": {"weights": str(folder)}})
     sandbox.drop("Good.txt", SENTENCE)
     result = sandbox.once()
     assert result.code == 1

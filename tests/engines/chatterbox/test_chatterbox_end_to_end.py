@@ -22,11 +22,9 @@ The harbour lay so still that evening that the lamps along the quay seemed to st
 OTHER_CHAPTERS = [*["II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"], "Epilogue"]
 
 
-def configure(sandbox: Sandbox, weights, **chatterbox) -> None:
-    sandbox.configure(
-        engine={"name": "chatterbox", "workers": 1},
-        chatterbox={"weights": str(weights), "precision": "fp32", "device": "cpu", "rows": 4} | chatterbox,
-    )
+def configure(sandbox: Sandbox, weights, **settings) -> None:
+    given = {"weights": str(weights), "precision": "fp32", "device": "cpu", "rows": 4} | settings
+    sandbox.configure(engine={"name": "chatterbox", "workers": 1}, **{"engines.chatterbox": given})
 
 
 def chapters(book: Audiobook) -> list[tuple[str, float, float]]:

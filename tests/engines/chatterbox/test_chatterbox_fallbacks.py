@@ -1,6 +1,5 @@
 """A device without room: what the engine gives back, what it does without, and that its takes say so."""
 
-import os
 import weakref
 from dataclasses import replace
 
@@ -8,8 +7,8 @@ import pytest
 
 from speedd.engines.base import Fallback, HasFallbacks, OutOfMemory
 from speedd.engines.chatterbox.factory import _fallbacks
-from speedd.engines.chatterbox.options import Options
 from speedd.engines.chatterbox.probe import Machine
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.errors import DeviceFullError, TryAgainError
 from speedd.execution.pool.pool import WorkerPool
 from speedd.execution.pool.settings import PoolSettings
@@ -20,7 +19,7 @@ from speedd.model import Style, Utterance
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
-from chatterbox_tiny_engine import TEXTS, Company, digests, load, spoken, utterances  # noqa: E402
+from chatterbox_tiny_engine import TEXTS, Company, digests, load, options, spoken, utterances  # noqa: E402
 
 from speedd.engines.chatterbox.memory import placement  # noqa: E402
 from speedd.engines.chatterbox.memory.budget import CardMemory  # noqa: E402
@@ -195,12 +194,12 @@ def test_without_any_room_it_says_so_and_is_there_again_later(engine, monkeypatc
 
 def test_what_can_be_done_without_depends_on_what_there_is():
     card = Machine("cuda", "bf16", "a card", 8 << 30)
-    fallbacks = _fallbacks(card, Options(precision="fp32"), 27)
+    fallbacks = _fallbacks(card, ChatterboxSettings(precision="fp32"), 27)
     assert [fallback.name for fallback in fallbacks] == ["micro_batch", "short_reference", "cpu"]
     assert fallbacks[2].numerics["precision"] == "fp32"
     assert fallbacks[2].numerics["device"] == "cpu"
     cpu = Machine("cpu", "int8", "CPU")
-    assert _fallbacks(cpu, Options(reference_s=2.0), 1) == ()
+    assert _fallbacks(cpu, ChatterboxSettings(reference_s=2.0), 1) == ()
 
 
 @pytest.mark.parametrize(
@@ -234,15 +233,8 @@ def pool(folder, tmp_path, fault_folder):
     made = []
 
     def make(**limits):
-        state = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
-        options = {"model": "english", "weights": str(folder), "rows": 2, "device": "cpu", "precision": "fp32"}
-        settings = PoolSettings(
-            "chatterbox_with_faults",
-            tmp_path,
-            {"chatterbox": {**options, "watermark": False, "state": state}},
-            workers=1,
-            limits=WorkerLimits(**limits),
-        )
+        given = options(folder, rows=2, device="cpu", precision="fp32", watermark=False)
+        settings = PoolSettings("chatterbox_with_faults", tmp_path, given, workers=1, limits=WorkerLimits(**limits))
         made.append(WorkerPool(settings))
         return made[-1]
 

@@ -1,7 +1,6 @@
 """The real engine in a worker, with faults inside its forward passes: they cost time, and nothing else."""
 
 import importlib.util
-import os
 from contextlib import closing
 
 import pytest
@@ -16,6 +15,8 @@ from speedd.model import Rendered, Style, Utterance
 
 if any(importlib.util.find_spec(module) is None for module in ("torch", "chatterbox")):
     pytest.skip("the chatterbox extra is not installed", allow_module_level=True)
+
+from chatterbox_tiny_engine import options
 
 IN_THE_FORWARD_PASSES = ("OOM", "FLOWOOM", "NAN", "FLOWNAN", "HANG", "FLOWKILL")
 """What goes wrong, in this order; a hang comes when the engine's pace has been measured, and costs seconds."""
@@ -39,15 +40,13 @@ def utterance(info, text, index):
     )
 
 
-def settings(weights):
-    state = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
-    return {"weights": str(weights), "state": state, "device": "cpu", "precision": "fp32", "rows": 3}
+ON_CPU = {"device": "cpu", "precision": "fp32"}
 
 
 def render(engine, weights, takes):
     """Speak a page of a book; return the answers, how the worker is, and the takes as they lie on the disk."""
-    options = {"chatterbox": settings(weights)}
-    asked = PoolSettings(engine, takes, options, workers=1, times=PoolTimes(chunk_s=2), limits=EAGER)
+    given = options(weights, rows=3, **ON_CPU)
+    asked = PoolSettings(engine, takes, given, workers=1, times=PoolTimes(chunk_s=2), limits=EAGER)
     with closing(WorkerPool(asked)) as pool:
         texts = [f"He went on, and told the rest of it in the dark. {n}" for n in range(4 * len(IN_THE_FORWARD_PASSES))]
         texts[2::4] = [f"And then {fault} came over all of them." for fault in IN_THE_FORWARD_PASSES]
@@ -92,8 +91,8 @@ class Waiting:
 
 
 def test_numbers_out_of_range_leave_nothing_behind_for_whoever_has_the_row_next(checkpoint, fault_folder):
-    options = {"chatterbox": settings(checkpoint("english", mean_tokens=12)) | {"rows": 1, "watermark": False}}
-    engine = find("chatterbox_with_faults").load(options)
+    given = options(checkpoint("english", mean_tokens=12), rows=1, watermark=False, **ON_CPU)
+    engine = find("chatterbox_with_faults").load(given)
     texts = ["And then NAN came over all of them, and over those who had seen it before.", "Why?", "He went on. NAN"]
     work = [utterance(engine.info, text, index) for index, text in enumerate(texts)]
     disturbed, sound = ({take.key: take.wave.tobytes() for take in engine.synthesize(Waiting(work))} for _ in range(2))

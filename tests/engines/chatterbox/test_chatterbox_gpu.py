@@ -7,7 +7,6 @@ Full-size generated weights. `pytest -s -m gpu` prints the figures.
 
 import gc
 import importlib.util
-import os
 import random
 import shutil
 import subprocess
@@ -35,7 +34,7 @@ if any(importlib.util.find_spec(module) is None for module in ("torch", "chatter
 import torch
 from chatterbox_stock import requests_for
 from chatterbox_stock import spoken as said_by
-from chatterbox_tiny_engine import digests, load
+from chatterbox_tiny_engine import digests, load, options
 from chatterbox_tiny_engine import spoken as said_through
 from chatterbox_tiny_engine import utterances as texts_for
 from chatterbox_tiny_s3gen import snr_db, spoken, voice
@@ -111,17 +110,11 @@ def neighbour(log):
 
 
 def pool(weights, takes, *, idle_s=600.0):
-    settings = {
-        "weights": str(weights),
-        "state": os.environ["SPEEDD_TEST_CHATTERBOX_STATE"],
-        "device": "cuda",
-        "rows": ROWS,
-    }
     return WorkerPool(
         PoolSettings(
             "chatterbox",
             takes,
-            {"chatterbox": settings},
+            options(weights, device="cuda", rows=ROWS),
             workers=1,
             times=PoolTimes(idle_release_s=idle_s),
             limits=WorkerLimits(reserve_bytes=512 << 20, regrow_after_s=5.0, ahead=8),

@@ -82,7 +82,7 @@ def name_of_misfit(error):
     """The tensor that an error names as the one that does not fit, having looked at all that it says."""
     message = str(error)
     assert "\n" not in message
-    assert message.endswith("another model, or is damaged. Check [chatterbox] model, or get the file again.")
+    assert message.endswith("another model, or is damaged. Check [engines.chatterbox] model, or get the file again.")
     file, _, told = message.partition(" does not fit: its tensor ")
     assert Path(file).is_file()
     return told.split()[0]

@@ -8,11 +8,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
+from speedd.engines.base import EngineOptions  # noqa: E402
 from speedd.engines.chatterbox import ChatterboxFactory, factory, probe  # noqa: E402
 from speedd.engines.chatterbox.factory import _fallbacks  # noqa: E402
 from speedd.engines.chatterbox.memory.placement import placed  # noqa: E402
-from speedd.engines.chatterbox.options import Options  # noqa: E402
 from speedd.engines.chatterbox.probe import Machine, choose, cpu_precision, estimator_precision  # noqa: E402
+from speedd.engines.chatterbox.settings import ChatterboxSettings  # noqa: E402
 from speedd.errors import EngineError  # noqa: E402
 
 ALL = ("cuda", "mps", "cpu")
@@ -168,7 +169,7 @@ def described(checkpoint, monkeypatch):
 
     def describe(machine, **settings):
         monkeypatch.setattr(factory, "probe", lambda wanted, state: machine)
-        return ChatterboxFactory().describe({"chatterbox": {"weights": str(folder), **settings}})
+        return ChatterboxFactory().describe(EngineOptions(ChatterboxSettings(weights=folder, **settings)))
 
     return describe
 
@@ -199,5 +200,7 @@ def test_8_bit_integers_are_refused_where_there_is_no_product_of_them(described,
     with pytest.raises(EngineError, match="on a CPU alone") as refused:
         described(machine, precision="int8", device=device if wanted == "its own" else "auto")
     assert 'precision to "auto"' in refused.value.hint
-    assert _fallbacks(CARD, Options(), 1)[-1].numerics["precision"] == cpu_precision()  # there they are right
+    assert (
+        _fallbacks(CARD, ChatterboxSettings(), 1)[-1].numerics["precision"] == cpu_precision()
+    )  # there they are right
     assert described(Machine("cpu", "bf16", "CPU"), precision="int8").numerics["precision"] == "int8"

@@ -19,12 +19,12 @@ from speedd.engines.chatterbox.memory.budget import (
     Needs,
     s3gen_bytes,
 )
-from speedd.engines.chatterbox.options import Options, read_options
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.execution.scheduler import QueuedRow, choose
 
 GIB = 2**30
 PATHS = {name: f"/{name}" for name in ("inbox", "outbox", "state", "voices", "pronunciations")}
-RESERVE_BYTES = read_options(engine_options(Config.model_validate({"paths": PATHS}))).reserve_bytes
+RESERVE_BYTES = engine_options(Config.model_validate({"paths": PATHS}))("chatterbox").reserve_bytes
 REFERENCE_S = 10.0
 
 
@@ -38,7 +38,7 @@ class Card:
 
     def __post_init__(self):
         precision = "bf16" if self.numbers == 2 else "fp32"
-        self.width = rows_on_gpu(self.total_bytes, Options(reference_s=REFERENCE_S), precision)
+        self.width = rows_on_gpu(self.total_bytes, ChatterboxSettings(reference_s=REFERENCE_S), precision)
         weights = ENGLISH.weight_bytes * self.numbers // 2 + s3gen_bytes(self.numbers)
         self.free_at_load_bytes = self.total_bytes - CONTEXT_BYTES - weights - self.others_bytes
         self.needs = Needs(ENGLISH, REFERENCE_S, self.numbers)
@@ -148,14 +148,14 @@ def test_what_is_shared_out_fits_and_no_slot_more_would(t3, free_bytes, most, re
 
 def test_the_reserve_of_the_configuration_reaches_the_engine():
     config = Config.model_validate({"paths": PATHS, "gpu": {"reserve_mb": 100}})
-    assert read_options(engine_options(config)).reserve_bytes == 100 << 20
+    assert engine_options(config)("chatterbox").reserve_bytes == 100 << 20
     assert RESERVE_BYTES == 512 << 20
 
 
 @pytest.mark.parametrize("finished_rows", [1, 32, 100])
 def test_as_many_wait_to_be_rendered_together_as_the_configuration_allows(finished_rows):
-    config = Config.model_validate({"paths": PATHS, "chatterbox": {"finished_rows": finished_rows}})
-    assert read_options(engine_options(config)).finished_rows == finished_rows
+    config = Config.model_validate({"paths": PATHS, "engines": {"chatterbox": {"finished_rows": finished_rows}}})
+    assert engine_options(config)("chatterbox").settings.finished_rows == finished_rows
     needs = Needs(ENGLISH, REFERENCE_S, 2, finished_rows)
     many, half, one = (needs.share_out(free_gb * 10**9, most=64) for free_gb in (20, 10, 1))
     assert many.s3gen_rows > 1

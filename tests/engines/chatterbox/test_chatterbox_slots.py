@@ -1,16 +1,14 @@
 """A device without room for all slots: fewer are taken, and what they say sounds the same."""
 
-import os
 import shutil
 import weakref
 from dataclasses import replace
 
 import pytest
 
-from speedd.engines.chatterbox.factory import ChatterboxFactory
+from speedd.engines.base import EngineOptions
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.memory.budget import FINISHED_ROWS, MARGIN_BYTES, Needs, Share, t3_size
-from speedd.engines.chatterbox.options import Options
 from speedd.errors import DeviceFullError, EngineError, VoiceError
 
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -130,7 +128,7 @@ def test_on_a_card_s3gen_renders_as_many_together_as_there_is_room_for_now(folde
     engine = load(folder, model=model, rows=4)
     models = engine._models
     ready = models.set_up()
-    reserve_bytes, kept_bytes = Options().reserve_bytes, 100
+    reserve_bytes, kept_bytes = EngineOptions(None).reserve_bytes, 100
     rendered, real = [], ready[1].render
 
     def render(rows):
@@ -181,9 +179,7 @@ def test_the_sizes_in_the_arithmetic_are_those_of_the_cache():
 
 def test_the_slots_of_a_card_are_sized_by_what_is_free_there(folder, model, monkeypatch):
     """As on a GPU: what `_fitting` asks of the device, without one."""
-    options = {"model": model, "weights": str(folder), "rows": 64, "device": "cpu", "precision": "fp32"}
-    state = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
-    engine = ChatterboxFactory().load({"chatterbox": {**options, "state": state, "watermark": False}})
+    engine = load(folder, model=model, rows=64)
     want = placed("cuda", engine.info.numerics)
     needs = Needs(t3_size(FAMILIES[model]), 10.0, 4)
     for asked, said in (("memory_reserved", 0), ("memory_allocated", 0), ("get_per_process_memory_fraction", 1.0)):
@@ -194,4 +190,4 @@ def test_the_slots_of_a_card_are_sized_by_what_is_free_there(folder, model, monk
         assert 1 < share.slots <= 64
         assert share.s3gen_rows == 1  # in fp32
         work = needs.workspace_bytes(share.s3gen_rows)
-        assert needs.cache_bytes(share.slots) + work + MARGIN_BYTES + Options().reserve_bytes <= free_bytes
+        assert needs.cache_bytes(share.slots) + work + MARGIN_BYTES + EngineOptions(None).reserve_bytes <= free_bytes

@@ -1,6 +1,5 @@
 """What the multilingual model's tokenizer may ask, and that it fetches nothing in a job."""
 
-import os
 import sys
 
 import pytest
@@ -13,6 +12,8 @@ from speedd.engines.chatterbox.weights.files import find_weights
 
 pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
+
+from chatterbox_tiny_engine import options
 
 FAKE = """
 import os
@@ -75,9 +76,8 @@ def test_setting_up_fetches_the_segmenters_model_and_says_if_it_cannot(segmenter
 
 def test_what_is_there_for_chinese_and_japanese_is_part_of_the_numerics(checkpoint, segmenter):
     def numerics(model):
-        options = {"model": model, "weights": str(checkpoint(model, mean_tokens=40)), "device": "cpu"}
-        options["state"] = os.environ["SPEEDD_TEST_CHATTERBOX_STATE"]
-        return ChatterboxFactory().describe({"chatterbox": options}).numerics
+        weights = checkpoint(model, mean_tokens=40)
+        return ChatterboxFactory().describe(options(weights, model=model, device="cpu")).numerics
 
     before = numerics("multilingual")
     (segmenter / SEGMENTER_MODEL).touch()

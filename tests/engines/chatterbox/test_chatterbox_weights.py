@@ -17,6 +17,8 @@ from speedd.errors import EngineError, UsageError
 pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
+from chatterbox_tiny_engine import options
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -67,7 +69,7 @@ def hub(checkpoint, tmp_path, monkeypatch):
 
 @pytest.fixture
 def given(state):
-    return {"chatterbox": {"state": str(state), "device": "cpu"}}
+    return options(state=state, device="cpu")
 
 
 def test_what_is_fetched_is_written_down_and_found_offline(hub, given, state):
@@ -87,7 +89,7 @@ def test_what_is_fetched_is_written_down_and_found_offline(hub, given, state):
     record = json.loads((state / "weights-english.json").read_text())
     assert (record["asked_for"], record["revision"], record["sha256"]) == ("main", COMMIT, info.files)
     with pytest.raises(UsageError, match="are to lie in"):
-        download({"chatterbox": {"weights": "/somewhere"}})
+        download(options("/somewhere"))
 
 
 def test_what_is_no_longer_what_was_fetched_is_named_and_fetched_again(hub, given):
@@ -147,7 +149,7 @@ def test_files_in_a_folder_of_ones_own_are_read_once_and_what_changes_is_another
     checkpoint, state, tmp_path, monkeypatch
 ):
     folder = shutil.copytree(checkpoint("english", mean_tokens=40), tmp_path / "weights")
-    given = {"chatterbox": {"weights": str(folder), "device": "cpu", "state": str(state)}}
+    given = options(folder, state, device="cpu")
     first = ChatterboxFactory().describe(given)
     assert first.revision == ""
     assert first.files == {path.name: sha256(path) for path in folder.iterdir()}

@@ -11,11 +11,11 @@ from typing import Any
 from speedd.commands.bench.chatterbox.order import Order
 from speedd.commands.bench.chatterbox.program import obey, peak_mb, timed_s
 from speedd.commands.bench.chatterbox.t3 import STYLE, TEXT, never_stopped
-from speedd.engines.base import OutOfMemory
+from speedd.engines.base import EngineOptions, OutOfMemory
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.engines.chatterbox.engine import ChatterboxEngine
 from speedd.engines.chatterbox.memory.primitive_cache import keep_few_shapes
-from speedd.engines.chatterbox.options import read_options
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.errors import DeviceFullError, EngineError
 from speedd.model import Take, Utterance
@@ -80,9 +80,9 @@ def load(order: Order) -> ChatterboxEngine:
         "reference_s": order.reference_s,
     }
     keep_few_shapes(os.environ)
-    options = read_options({"chatterbox": given})
-    info = ChatterboxFactory().describe({"chatterbox": given})
-    weights = never_stopped(find_weights(options.family, order.folder, "", {}))
+    options = EngineOptions(ChatterboxSettings.model_validate(given))
+    info = ChatterboxFactory().describe(options)
+    weights = never_stopped(find_weights(options.settings.family, order.folder, "", {}))
     cut_off = replace(weights.family.guards, tokens_per_char=0.0, tokens_least=order.tokens)
     weights = replace(weights, family=replace(weights.family, guards=cut_off))
     return ChatterboxEngine(info, weights, options)

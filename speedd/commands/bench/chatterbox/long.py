@@ -19,8 +19,10 @@ import torch
 from speedd.commands.bench import machine
 from speedd.commands.bench.chatterbox.order import Order
 from speedd.commands.bench.chatterbox.program import obey
+from speedd.engines.base import EngineOptions
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.engines.chatterbox.engine import ChatterboxEngine
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.errors import EngineError
 from speedd.model import Style, Take, Utterance
 
@@ -72,7 +74,7 @@ def measure(order: Order) -> dict[str, Any]:
         "precision": order.what,
         "watermark": order.watermark,
     }
-    engine = ChatterboxFactory().load({"chatterbox": given})
+    engine = ChatterboxFactory().load(EngineOptions(ChatterboxSettings.model_validate(given)))
     torch.set_num_threads(order.threads)  # the engine took all cores, and tiny products only wait for each other
     window = max(1, order.chunks // WINDOWS)
     windows = list(_windows(engine, order.chunks, window))

@@ -12,8 +12,8 @@ from speedd.commands.bench.chatterbox.roofline import CARDS, s3gen_s, t3_step_s
 from speedd.engines.chatterbox.factory import rows_on_gpu
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.memory.budget import S3GenWork, t3_size
-from speedd.engines.chatterbox.options import Options
 from speedd.engines.chatterbox.probe import Machine
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.errors import SpeeddError
 
 ROWS = (1, 8, 32, 64)
@@ -104,7 +104,8 @@ def sweep(order: Order, beside: Beside, *, rows: Sequence[int], cards_gb: Sequen
             if memory_gb * GIB > beside.device.memory_bytes:
                 yield {"memory_gb": memory_gb, "left_out": True}
                 continue
-            fitting = rows_on_gpu(memory_gb * GIB, Options(model=order.model, reference_s=order.reference_s))
+            settings = ChatterboxSettings(model=order.model, reference_s=order.reference_s)
+            fitting = rows_on_gpu(memory_gb * GIB, settings)
             yield row("engine", replace(order, chunks=fitting, memory_gb=memory_gb))
 
     return {

@@ -38,7 +38,7 @@ ENCODED_AT_ONCE = 4
 BEST_SPEECH_S = 16.0
 """What a text of the best length becomes."""
 FINISHED_ROWS = 32
-"""So many utterances that T3 has finished wait at most for mates of their length (``[chatterbox] finished_rows``)."""
+"""So many utterances that T3 has finished wait at most for mates of their length: the setting ``finished_rows``."""
 GPU_S3GEN_ROWS = 16
 """Utterances that S3Gen renders together on a GPU, at most; a CPU is no faster with more than one. See
 `most_s3gen_rows`."""

@@ -88,7 +88,7 @@ def _load() -> Any:
     Raises:
         EngineError: if it is not usable, with what to install.
     """
-    hint = "Install it with pip install resemble-perth 'setuptools<81', or set [chatterbox] watermark = false."
+    hint = "Install it with pip install resemble-perth 'setuptools<81', or set [engines.chatterbox] watermark = false."
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:

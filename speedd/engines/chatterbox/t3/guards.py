@@ -6,8 +6,9 @@ All thresholds belong to the model's entry (`families.Guards`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from speedd.engines.chatterbox.families import Guards
 
@@ -18,6 +19,15 @@ REPETITION = "repetition"
 LOOP = "loop"
 STALL = "stalled"
 NOT_FINITE = "not_finite"
+FAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        CAP: "the engine was stopped: it did not come to an end",
+        STALL: "the engine was stopped: it did not get on in the text",
+        REPETITION: "the engine was stopped: it said the text again",
+        LOOP: "the engine was stopped: it repeated itself",
+    }
+)
+"""What is wrong with a take that ended so; with any other end it is good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class TextTokenizer:
         if not ids or unknown > UNKNOWN_SHARE * len(ids):
             raise EngineError(
                 f"Chatterbox {self._family.name} does not know {unknown} of the text's {len(ids)} characters.",
-                hint=f"Another [chatterbox] model may. {CHANGE}",
+                hint=f"Another [engines.chatterbox] model may. {CHANGE}",
             )
         words = tuple(plain.split())
         word_of = self._word_of(ids, words)

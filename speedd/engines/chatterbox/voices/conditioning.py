@@ -132,7 +132,7 @@ def read_conditioning(path: Path, digest: str) -> Conditioning:
         EngineError: if it cannot be read.
     """
     fault = f"The model's own voice in {path} cannot be read"
-    hint = "Get the file again: `speedd check --download` does, unless [chatterbox] weights names a folder."
+    hint = "Get the file again: `speedd check --download` does, unless [engines.chatterbox] weights names a folder."
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True)
         return _conditioning(digest, kept["t3"], kept["gen"])

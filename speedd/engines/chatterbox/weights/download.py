@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
+from speedd.engines.base import EngineOptions
 from speedd.engines.chatterbox.families import Family
-from speedd.engines.chatterbox.options import read_options
+from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.engines.chatterbox.weights.files import (
     DIGESTS,
     Weights,
@@ -22,7 +22,7 @@ from speedd.engines.chatterbox.weights.files import (
 from speedd.errors import EngineError, UsageError
 
 
-def download(options: Mapping[str, Any]) -> str:
+def download(options: EngineOptions[ChatterboxSettings]) -> str:
     """Fetch the model that the settings name, what of it is damaged once more, and write down what came.
 
     Args:
@@ -34,47 +34,46 @@ def download(options: Mapping[str, Any]) -> str:
         UsageError: if the settings name a folder.
         EngineError: if it cannot be fetched, or is not whole.
     """
-    read = read_options(options)
-    if read.weights:
+    settings, state = options.settings, options.folder
+    if settings.weights:
         raise UsageError(
-            f"The weights are to lie in {read.weights}.", hint="Without [chatterbox] weights they are fetched."
+            f"The weights are to lie in {settings.weights}.",
+            hint="Without [engines.chatterbox] weights they are fetched.",
         )
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
         raise EngineError(f"Nothing can be fetched: {error}.", hint="Install speedd[chatterbox] first.") from error
-    files, state = read.family.files, read.state_folder
+    family, revision, files = settings.family, settings.revision, settings.family.files
     notes = state / DIGESTS if state else None
 
     def fetch(names: Iterable[str], *, anew: bool) -> None:
-        snapshot_download(
-            read.family.repository, revision=read.revision, allow_patterns=list(names), force_download=anew
-        )
+        snapshot_download(family.repository, revision=revision, allow_patterns=list(names), force_download=anew)
 
     try:
         fetch([*files.needed, *files.more], anew=False)
-        there = Weights(read.family, *cached(read.family, read.revision, os.environ))
+        there = Weights(family, *cached(family, revision, os.environ))
         damaged = {path.name for path in there.present if fault_of(path)}
         damaged |= set(changed_since(noted(state, there), file_digests(there, notes, anew=True)))
         if damaged:  # what lies in the cache is not looked at when it is fetched once more
             fetch(damaged, anew=True)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         first = str(error).strip().splitlines() or [type(error).__name__]
-        raise EngineError(f"{read.family.repository} cannot be fetched: {first[0]}", hint="Try again later.") from error
-    weights = find_weights(read.family, None, read.revision, os.environ)
+        raise EngineError(f"{family.repository} cannot be fetched: {first[0]}", hint="Try again later.") from error
+    weights = find_weights(family, None, revision, os.environ)
     digests = file_digests(weights, notes)
     if state:
         record = {
-            "model": read.family.name,
-            "repository": read.family.repository,
-            "asked_for": read.revision,
+            "model": family.name,
+            "repository": family.repository,
+            "asked_for": revision,
             "revision": weights.revision,
             "sha256": digests,
         }
-        keep(record_path(state, read.family), json.dumps(record, indent=1).encode())
-    told = f"{read.family.repository} at {weights.revision}, {len(digests)} files"
-    return told + (_fetch_segmenter() if "zh" in read.family.languages else "")
+        keep(record_path(state, family), json.dumps(record, indent=1).encode())
+    told = f"{family.repository} at {weights.revision}, {len(digests)} files"
+    return told + (_fetch_segmenter() if "zh" in family.languages else "")
 
 
 def record_path(state: Path, family: Family) -> Path:

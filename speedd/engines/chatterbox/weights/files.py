@@ -57,7 +57,7 @@ def find_weights(family: Family, folder: Path | None, revision: str, environment
     Raises:
         EngineError: if a file is missing or damaged; names it.
     """
-    commit, fetch = "", "Put the published files into the folder that [chatterbox] weights names."
+    commit, fetch = "", "Put the published files into the folder that [engines.chatterbox] weights names."
     if folder is None:
         folder, commit = cached(family, revision, environment)
         fetch = "Fetch them again with `speedd check --download`."
@@ -66,11 +66,12 @@ def find_weights(family: Family, folder: Path | None, revision: str, environment
         raise EngineError(
             f"The weights of Chatterbox {family.name} are not complete: {', '.join(missing)} not found in {folder}.",
             hint=fetch,
+            brief="lacks some of its weights",
         )
     weights = Weights(family, folder, commit)
     for path in weights.present:
         if fault := fault_of(path):
-            raise EngineError(f"{path} is damaged: {fault}.", hint=fetch)
+            raise EngineError(f"{path} is damaged: {fault}.", hint=fetch, brief="has damaged weights")
     return weights
 
 
@@ -157,8 +158,9 @@ def cached(family: Family, revision: str, environment: Mapping[str, str]) -> tup
     if not folder.is_dir():
         raise EngineError(
             f"The weights of Chatterbox {family.name} are not on this machine ({family.repository}).",
-            hint="Fetch them once with `speedd check --download`, or name a folder that holds them: [chatterbox]"
-            " weights.",
+            hint="Fetch them once with `speedd check --download`, or name a folder that holds them:"
+            " [engines.chatterbox] weights.",
+            brief="has no weights here",
         )
     return folder, revision
 

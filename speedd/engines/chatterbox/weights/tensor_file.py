@@ -14,7 +14,7 @@ from speedd.errors import EngineError
 
 MAPPED_BYTES = 200_000_000
 """What is read from a file before it is mapped anew."""
-HINT = "Check [chatterbox] model, or get the file again."
+HINT = "Check [engines.chatterbox] model, or get the file again."
 
 
 class TensorFile(Mapping[str, Tensor]):
