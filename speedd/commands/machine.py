@@ -51,7 +51,8 @@ def check_machine(file: Path | None, overrides: Mapping[str, Any]) -> dict[str, 
     except SpeeddError as error:
         find("engine", str(error), ok=False)
     else:
-        find("engine", " ".join([f"{chosen.name} {chosen.info.version}: {chosen.why}.", *chosen.passed_over]))
+        reasons = "".join(f" ({reason})" for reason in chosen.passed_over)
+        find("engine", f"{chosen.name} {chosen.info.version}: {chosen.why}{reasons}")
         check = engines.sample_check(chosen.name, engine_options(config))
         voice, warning = engines.choose_voice(chosen.info, config.engine.voice, config.paths.voices, check)
         find("voice", warning or voice.name, ok=warning is None)

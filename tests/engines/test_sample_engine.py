@@ -39,7 +39,7 @@ def test_it_is_fetched_chosen_and_narrates_as_it_is_set(sandbox: Sandbox):
     assert fetched.code == 0
     assert fetched.err == "the voice of the sample engine, version 1.0\n"
     assert (sandbox.state / "engines" / "sample" / "voice.txt").is_file()
-    assert finding(sandbox, "engine") == "sample 1.0: sample, because it can run here."
+    assert finding(sandbox, "engine") == "sample 1.0: sample, because it can run here"
 
     sandbox.configure(**{"engines.sample": {"pitch_hz": 660}})
     book = sandbox.root / "book.txt"
