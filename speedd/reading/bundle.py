@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from speedd.errors import DamagedInputError, InputError
-from speedd.model import Cover, Metadata, ParagraphKind
+from speedd.errors import InputError
+from speedd.model import Metadata, ParagraphKind
 from speedd.reading.archive import Archive
-from speedd.reading.cover import MAX_COVER_BYTES, media_type_of
+from speedd.reading.cover import first_image
 from speedd.reading.formats import choose, kind_of, read_source
 from speedd.reading.input_file import InputFile
 from speedd.reading.structure.manuscript import Manuscript, Section
@@ -47,7 +47,7 @@ def read_zip(source: InputFile) -> Manuscript:
             raise InputError(f"{source.name} holds no book that speedd reads{f' (only {suffixes})' * bool(suffixes)}.")
         chosen = choose(texts, source.name)
         sources = [InputFile(PurePosixPath(name).name, archive.read(name)) for name in in_order(chosen)]
-        cover = _find_cover(archive, names)
+        cover = first_image(archive, (name for name in names if _COVER.fullmatch(PurePosixPath(name).name)))
     manuscript = read_source(sources[0]) if len(sources) == 1 else read_chapters(sources)
     return replace(manuscript, cover=manuscript.cover or cover)
 
@@ -180,16 +180,3 @@ def _in_common(known: Sequence[Metadata]) -> Metadata:
 
 def _is_hidden(name: str) -> bool:
     return name.lower().startswith(_HIDDEN) or "/." in name or PurePosixPath(name).name.startswith((".", "~$"))
-
-
-def _find_cover(archive: Archive, names: Sequence[str]) -> Cover | None:
-    for name in names:
-        if not _COVER.fullmatch(PurePosixPath(name).name):
-            continue
-        try:
-            data = archive.read(name)
-        except (InputError, DamagedInputError):
-            continue
-        if len(data) <= MAX_COVER_BYTES and (media_type := media_type_of(data)):
-            return Cover(data, media_type)
-    return None

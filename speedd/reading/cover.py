@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from speedd.errors import InputError
@@ -43,7 +44,12 @@ def find_cover(archive: Archive, package: Package) -> Cover | None:
 
     A cover that cannot be read is no reason to refuse a book.
     """
-    for name in _candidates(archive, package):
+    return first_image(archive, _candidates(archive, package))
+
+
+def first_image(archive: Archive, names: Iterable[str]) -> Cover | None:
+    """Take the first of some members of an archive that is an image and can be read."""
+    for name in names:
         try:
             data = archive.read(name)
         except InputError:

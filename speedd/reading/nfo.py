@@ -33,7 +33,9 @@ _WISHES = {
     "speed": "speed", "pace": "speed", "skip": "skip", "skip chapters": "skip",
 }  # fmt: skip
 _PLACE = re.compile(r"(.*?)[\s,]*(?:#|\bbook\s+|\bvol(?:ume|\.)?\s*)(\d+(?:\.\d+)?)\s*\)?", re.IGNORECASE)
-_DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2})?)?")
+DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2})?)?")
+BY = re.compile(r"(?:written\s+)?by[:\s]\s*(?P<names>\S.*)", re.IGNORECASE)
+"""A line that names the authors."""
 
 
 def parse_pairs(lines: Iterable[str]) -> dict[str, str]:
@@ -80,7 +82,7 @@ def metadata_of_pairs(pairs: dict[str, str]) -> Metadata:
     series, index = pairs.get("series", ""), pairs.get("series_index", "")
     if (match := _PLACE.fullmatch(series)) and match[1]:
         series, index = match[1].strip(" ,(-–"), index or match[2]
-    date = _DATE.search(pairs.get("published", ""))
+    date = DATE.search(pairs.get("published", ""))
     return Metadata(
         title=pairs.get("title", ""),
         subtitle=pairs.get("subtitle", ""),

@@ -14,11 +14,11 @@ from speedd.errors import InputError
 from speedd.model import Metadata
 from speedd.reading.archive import Archive, resolve
 from speedd.reading.docx.styles import Numbers, Styles
-from speedd.reading.html.markup import Element, attribute, children, descendants, local_name, parse_xml, text_of
+from speedd.reading.html.markup import Element, append, attribute, children, descendants, local_name, parse_xml, text_of
 from speedd.reading.html.page import read_page
 from speedd.reading.input_file import InputFile
 from speedd.reading.language import normal_tag
-from speedd.reading.nfo import split_names
+from speedd.reading.nfo import DATE, split_names
 from speedd.reading.structure.division import divide, title_of_first
 from speedd.reading.structure.manuscript import Manuscript
 from speedd.reading.structure.titles import join_titles
@@ -34,7 +34,6 @@ _THROUGH = frozenset({
 _CHARACTERS = {"t": "", "tab": " ", "nobreakhyphen": "-"}
 """What a piece of a run puts into the text; with nothing here, its own text."""
 _MOST_HEADING_CHARS = 60
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TITLE_STYLES = frozenset({"title", "subtitle", "author"})
 
 
@@ -112,7 +111,7 @@ def _metadata(core: Element | None) -> Metadata:
     def said(name: str) -> str:
         return next((fold(text_of(element)) for element in descendants(core, name)), "")
 
-    date = _DATE.match(said("created"))
+    date = DATE.match(said("created"))
     keywords = (fold(word) for word in re.split(r"[,;]", said("keywords")))
     return Metadata(
         title=said("title"),
@@ -303,7 +302,7 @@ class _Writer:
 
     def _write_heard(self, element: Element, name: str, paragraph: Element) -> None:
         if name in _CHARACTERS:
-            _append(paragraph, _CHARACTERS[name] or element.text or "")
+            append(paragraph, _CHARACTERS[name] or element.text)
         elif name in {"br", "cr"}:
             if attribute(element, "type") == "page":
                 self._page_broken = True
@@ -333,14 +332,6 @@ class _Writer:
             return
         said = next((attribute(one, "descr") for one in descendants(element, "docpr")), "")
         etree.SubElement(paragraph, "img", alt=said)
-
-
-def _append(paragraph: Element, text: str) -> None:
-    """Add text behind what an element holds."""
-    if len(paragraph):
-        paragraph[-1].tail = (paragraph[-1].tail or "") + text
-    else:
-        paragraph.text = (paragraph.text or "") + text
 
 
 def _is_on(properties: Element, name: str) -> bool:

@@ -13,7 +13,7 @@ from lxml import etree
 from speedd.errors import DamagedInputError, InputError
 from speedd.model import Cover, Metadata
 from speedd.reading.cover import MAX_COVER_BYTES, media_type_of
-from speedd.reading.html.markup import Element, attribute, children, descendants, local_name, parse_xml, text_of
+from speedd.reading.html.markup import Element, append, attribute, children, descendants, local_name, parse_xml, text_of
 from speedd.reading.html.page import read_page
 from speedd.reading.input_file import InputFile
 from speedd.reading.language import normal_tag
@@ -167,7 +167,7 @@ class _Writer:
 
 def _write_text(element: Element, into: Element) -> None:
     """Copy the text of a paragraph with what stands in its line."""
-    _append(into, element.text)
+    append(into, element.text)
     for child in children(element):
         name = local_name(child)
         if name == "a":
@@ -179,13 +179,4 @@ def _write_text(element: Element, into: Element) -> None:
             etree.SubElement(into, "img", alt=child.get("alt") or "")
         else:
             _write_text(child, etree.SubElement(into, _INLINE.get(name, "span")))
-        _append(into, child.tail)
-
-
-def _append(element: Element, text: str | None) -> None:
-    if not text:
-        return
-    if len(element):
-        element[-1].tail = (element[-1].tail or "") + text
-    else:
-        element.text = (element.text or "") + text
+        append(into, child.tail)

@@ -182,3 +182,11 @@ def types(element: Element) -> tuple[str, ...]:
 def text_of(element: Element) -> str:
     """All text inside an element, also between and after those inside it, white space folded."""
     return " ".join("".join(element.itertext()).split())
+
+
+def append(element: Element, text: str | None) -> None:
+    """Add text behind what an element holds."""
+    if text and len(element):
+        element[-1].tail = (element[-1].tail or "") + text
+    elif text:
+        element.text = (element.text or "") + text

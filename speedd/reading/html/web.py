@@ -11,7 +11,7 @@ from speedd.reading.html.markup import Element, declared_encoding, descendants, 
 from speedd.reading.html.page import read_page
 from speedd.reading.input_file import InputFile
 from speedd.reading.language import normal_tag
-from speedd.reading.nfo import split_names
+from speedd.reading.nfo import DATE, split_names
 from speedd.reading.structure.division import divide, title_of_first
 from speedd.reading.structure.manuscript import Manuscript
 from speedd.reading.structure.wording import fold
@@ -21,7 +21,6 @@ _SITE_TITLE = re.compile(r"(?:The )?Project Gutenberg(?:[’']s)? e-?Book of (?P
 _TITLE_BY = re.compile(r"(?P<title>.+?),?\s+by\s+(?P<names>[^,]{3,60})", re.IGNORECASE)
 _AROUND = "speedd-around"
 _LEAST_SHARE = 0.5
-_DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2})?)?")
 
 
 def read_html(source: InputFile) -> Manuscript:
@@ -75,7 +74,7 @@ def _metadata(root: Element, title: str) -> Metadata:
         named = split_names(match["names"])
         if not authors or named == authors:
             title, authors = match["title"], named
-    date = _DATE.match(first("dc.date", "dc.issued", "article:published_time", "date"))
+    date = DATE.match(first("dc.date", "dc.issued", "article:published_time", "date"))
     html = root if root.tag == "html" else next(descendants(root, "html"), root)
     language = html.get("lang") or html.get("{http://www.w3.org/XML/1998/namespace}lang") or first("dc.language")
     known = Metadata(

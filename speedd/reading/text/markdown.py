@@ -24,7 +24,7 @@ from mdit_py_plugins.tasklists import tasklists_plugin
 from speedd.model import Metadata, ParagraphKind
 from speedd.reading.html.markup import descendants, parse_page
 from speedd.reading.html.page import read_page
-from speedd.reading.nfo import metadata_of_pairs, parse_pairs, split_names
+from speedd.reading.nfo import BY, metadata_of_pairs, parse_pairs, split_names
 from speedd.reading.structure.division import divide
 from speedd.reading.structure.manuscript import Block, Manuscript
 from speedd.reading.structure.titles import parse_title, tokens
@@ -32,7 +32,6 @@ from speedd.reading.structure.titles import parse_title, tokens
 _FRONT_LINE = re.compile(r"(?:[\s#-].*|\w[\w .-]{0,40}:(?:\s.*)?)?")
 _FRONT_ITEM = re.compile(r"\s*-\s+(.*)")
 _FRONT_LIST = re.compile(r"\s*\[(.*)\]\s*")
-_BY = re.compile(r"(?:written\s+)?by[:\s]\s*(?P<names>\S.*)", re.IGNORECASE)
 _MOST_BY_CHARS = 80
 _VERSE = re.compile(r"^ {0,3}\| +([^|\n]+)$", re.MULTILINE)
 """A line of a line block, as pandoc has them: ``| The lamp is lit,``."""
@@ -104,7 +103,7 @@ def _take_title(blocks: list[Block], known: Metadata) -> tuple[list[Block], Meta
         return blocks, known
     rest = blocks[blocks.index(first) + 1 :]
     authors: tuple[str, ...] = ()
-    if rest and len(rest[0].text) <= _MOST_BY_CHARS and (match := _BY.fullmatch(rest[0].text)):
+    if rest and len(rest[0].text) <= _MOST_BY_CHARS and (match := BY.fullmatch(rest[0].text)):
         authors = split_names(match["names"])
         rest = rest[1:]
     return rest, replace(known, title=known.title or first.text, authors=known.authors or authors)

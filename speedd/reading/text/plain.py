@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from speedd.model import Metadata, ParagraphKind
-from speedd.reading.nfo import metadata_of_pairs, parse_pairs, split_names
+from speedd.reading.nfo import BY, metadata_of_pairs, parse_pairs, split_names
 from speedd.reading.structure.front import with_imprint
 from speedd.reading.structure.headings import find_heads, is_name, sections_at
 from speedd.reading.structure.licence import LICENCE_END, LICENCE_START
@@ -18,7 +18,6 @@ from speedd.reading.structure.manuscript import Block, Manuscript, Section
 from speedd.reading.structure.titles import tokens
 from speedd.reading.structure.wording import fold, is_ornament
 
-_BY = re.compile(r"(?:written\s+)?by[:\s]\s*(?P<names>\S.*)", re.IGNORECASE)
 _PICTURE = re.compile(r"\[\s*Illustration\b[^\]]*\]", re.IGNORECASE)
 _PRODUCED = re.compile(
     r"(?:Produced|E-?text prepared|This e-?text was (?:produced|prepared)|Transcribed) (?:by|from)\b"
@@ -186,7 +185,7 @@ def _read_opening(stanzas: Sequence[Sequence[str]], known: Metadata, *, has_head
     first = [fold(line) for line in stanzas[start]]
     texts = [unwrap(stanza) for stanza in stanzas[start : start + 4]]
     pairs = parse_pairs(first)
-    match = _BY.fullmatch(first[-1])
+    match = BY.fullmatch(first[-1])
     if "title" in pairs:
         named = metadata_of_pairs(pairs)
         opening = _Opening(named.title, named.authors, 1)
@@ -205,7 +204,7 @@ def _read_by_line(texts: Sequence[str]) -> _Opening:
     if len(texts[0]) > _MOST_TITLE_CHARS:
         return _Opening()
     for at, line in list(enumerate(texts))[1:3]:
-        if (match := _BY.fullmatch(line)) and len(line) <= _MOST_TITLE_CHARS:
+        if (match := BY.fullmatch(line)) and len(line) <= _MOST_TITLE_CHARS:
             return _Opening(texts[0], _names(match["names"]), at + 1)
         if line.lower() == "by" and at + 1 < len(texts) and len(texts[at + 1]) <= _MOST_TITLE_CHARS:
             return _Opening(texts[0], _names(texts[at + 1]), at + 2)
