@@ -250,6 +250,8 @@ def test_an_engine_that_is_not_there_is_told_from_one_that_needs_an_extra():
     if not find_spec("torch"):
         with pytest.raises(EngineError, match=r"pip install '\.\[chatterbox\]'"):
             ChatterboxFactory().describe(EngineOptions(ChatterboxSettings()))
+        with pytest.raises(EngineError, match="needs the package torch"):  # and no gigabytes are fetched for it
+            ChatterboxFactory().prepare(EngineOptions(ChatterboxSettings()))
 
 
 def test_an_engine_whose_package_is_gone_says_what_to_do(monkeypatch):

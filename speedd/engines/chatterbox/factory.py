@@ -77,7 +77,8 @@ class ChatterboxFactory:
         return ChatterboxEngine(info, weights, options)
 
     def prepare(self, options: Options) -> str:
-        """Fetch the weights; see `download`."""
+        """Fetch the weights, gigabytes that nothing could load without the packages; see `download`."""
+        _release()
         return download(options)
 
     def check_sample(self, sample: Path, options: Options) -> None:
@@ -87,17 +88,7 @@ class ChatterboxFactory:
         check_sample(sample, least_s=options.settings.family.least_sample_s)
 
     def _plan(self, options: Options) -> tuple[EngineInfo, Weights]:
-        for module in ("torch", "chatterbox"):
-            if find_spec(module) is None:
-                raise EngineError(
-                    f"The engine chatterbox needs the package {module}, which is missing.", hint=HINT, brief=MISSING
-                )
-        try:
-            release = f"{version('chatterbox-tts')}+{RELEASE}"
-        except PackageNotFoundError as error:
-            raise EngineError(
-                "The package chatterbox-tts is not completely installed.", hint=HINT, brief=MISSING
-            ) from error
+        release = _release()
         settings, state = options.settings, options.folder
         family = settings.family
         weights = find_weights(family, settings.weights, settings.revision, os.environ)
@@ -145,6 +136,25 @@ class ChatterboxFactory:
             drawback=_drawback(settings) if on_cpu else "",
         )
         return info, weights
+
+
+def _release() -> str:
+    """Return the version of the engine.
+
+    Raises:
+        EngineError: if a package is missing.
+    """
+    for module in ("torch", "chatterbox"):
+        if find_spec(module) is None:
+            raise EngineError(
+                f"The engine chatterbox needs the package {module}, which is missing.", hint=HINT, brief=MISSING
+            )
+    try:
+        return f"{version('chatterbox-tts')}+{RELEASE}"
+    except PackageNotFoundError as error:
+        raise EngineError(
+            "The package chatterbox-tts is not completely installed.", hint=HINT, brief=MISSING
+        ) from error
 
 
 def rows_on_gpu(memory_bytes: int, settings: ChatterboxSettings, precision: str = "bf16") -> int:

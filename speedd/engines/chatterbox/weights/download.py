@@ -40,11 +40,9 @@ def download(options: EngineOptions[ChatterboxSettings]) -> str:
             f"The weights are to lie in {settings.weights}.",
             hint="Without [engines.chatterbox] weights they are fetched.",
         )
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise EngineError(f"Nothing can be fetched: {error}.", hint="Install speedd[chatterbox] first.") from error
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
     family, revision, files = settings.family, settings.revision, settings.family.files
     notes = state / DIGESTS if state else None
 
