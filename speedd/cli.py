@@ -259,7 +259,7 @@ def check(
 
 
 @cli.command()
-def bench(  # noqa: PLR0913 - typer makes an option of each
+def bench(
     book: Annotated[
         Path | None, typer.Argument(help="By default a text of our own.", metavar="[BOOK]", show_default=False)
     ] = None,
@@ -273,61 +273,19 @@ def bench(  # noqa: PLR0913 - typer makes an option of each
     idle: Annotated[
         float, typer.Option("--idle", help="Watch an idle daemon for so long, too.", metavar="SECONDS", min=0.0)
     ] = 0.0,
-    engine: Annotated[
-        str, typer.Option("--engine", help="hibari, or chatterbox: that against stock, part by part.")
-    ] = "hibari",
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            help="For chatterbox: generated, which need no download; or a folder in which generated ones are kept.",
-            show_default=False,
-        ),
-    ] = "",
-    device: Annotated[str, typer.Option("--device", help="For chatterbox: cpu or cuda.")] = "cpu",
-    long: Annotated[
-        int,
-        typer.Option(
-            "--long",
-            help="For chatterbox, instead: so many chunks on tiny weights; does it hold?",
-            metavar="CHUNKS",
-            min=0,
-        ),
-    ] = 0,
+    engine: EngineOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how fast this machine narrates, stage by stage, against a naive loop on the same text."""
-    if engine == "chatterbox":
-        _bench_chatterbox(weights, device=device, long=long, as_json=as_json)
-        return
-    if engine != "hibari":
-        raise UsageError(f"There is no benchmark of {engine}.", hint="There is one of hibari and one of chatterbox.")
     from speedd.commands.bench.contest import run_bench  # noqa: PLC0415
     from speedd.commands.bench.report import print_report  # noqa: PLC0415
-
-    report = run_bench(
-        book, minutes=minutes, memory=memory, idle_s=idle, tell=lambda what: typer.echo(f"measuring: {what}", err=True)
-    )
-    if as_json:
-        typer.echo(json.dumps(report, indent=2))
-    else:
-        print_report(report, typer.echo)
-
-
-def _bench_chatterbox(weights: str, *, device: str, long: int, as_json: bool) -> None:
-    from speedd.commands.bench.chatterbox.contest import Plan, run_chatterbox, run_long  # noqa: PLC0415
-    from speedd.commands.bench.chatterbox.report import lines, long_lines  # noqa: PLC0415
 
     def tell(what: str) -> None:
         typer.echo(f"measuring: {what}", err=True)
 
-    if long:
-        found = run_long(long, device=device, tell=tell)
-        said = long_lines(found)
-    elif weights:
-        kept = None if weights == "generated" else Path(weights)
-        found = run_chatterbox(Plan.on(device, kept), tell=tell)
-        said = lines(found)
+    report = run_bench(book, config, engine, minutes=minutes, memory=memory, idle_s=idle, tell=tell)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
     else:
-        raise UsageError("Chatterbox is measured on generated weights.", hint="Say --weights generated.")
-    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(said))
+        print_report(report, typer.echo)

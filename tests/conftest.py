@@ -9,15 +9,16 @@ from hypothesis import HealthCheck, settings
 from speedd_sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINES = ROOT / "tests" / "engines"
+OURS = [str(ROOT / "tests" / name) for name in ("engines", "benchmarks")]
 
 # Timing never decides a test.
 settings.register_profile("speedd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("speedd")
 
-# The fault-injecting engines are found by their entry points: here, and in every process that a test starts.
-sys.path.insert(0, str(ENGINES))
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ENGINES), os.environ.get("PYTHONPATH"))))
+# The fault-injecting engines are found by their entry points, the benchmarks by name: here, and in every process that a
+# test starts.
+sys.path[:0] = OURS
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (*OURS, os.environ.get("PYTHONPATH"))))
 
 
 SLOW_FOLDERS = {"acceptance", "faults"}

@@ -9,12 +9,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import recording_resolver
 from recording_resolver import OWN_QUESTION, RESOLV_CONF
 from speedd_sandbox import wait_until
+
+from speedd.engines.hibari import FACTORY
+from speedd.model import Style, Utterance
 
 TELEMETRY = ".onnxruntime"
 LIBRARY = """
@@ -68,7 +72,9 @@ def library(_, folder):
 
 def bench(_, folder):
     order = folder / "order.json"
-    order.write_text(json.dumps({"what": "speak", "texts": [["Nobody.", 0]], "sample": str(folder / "sample.npy")}))
+    (voice, *_) = FACTORY.describe({}).voices
+    spoken = asdict(Utterance("0", "Nobody.", voice, Style(), 0))
+    order.write_text(json.dumps({"what": "speak", "engine": "hibari", "options": {}, "utterances": [spoken]}))
     return [sys.executable, "-m", "speedd.commands.bench.naive", order, folder / "result.json"]
 
 

@@ -33,7 +33,7 @@ def main():
     from speedd.commands.bench.report import memory_lines  # noqa: PLC0415
 
     with gathered(asked.book, asked.minutes, engine="tone") as (folder, material):
-        found = measure_memory(material, folder, tell, engine="tone")
+        found = measure_memory(material, folder, tell)
     for line in memory_lines(found):
         tell(line)
 

@@ -1,4 +1,4 @@
-"""The real Chatterbox, in whose forward passes things go wrong on demand; its weights are what the options name.
+"""The real Chatterbox on tiny weights, and one in whose forward passes things go wrong on demand.
 
 On a text that holds one of these words it goes wrong once (a folder that SPEEDD_TEST_FAULTS names remembers that):
 ``OOM``, ``NAN``, ``HANG`` and ``KILL`` in T3's transformer, a few tokens into the text; ``FLOWOOM``, ``FLOWNAN``,
@@ -129,17 +129,37 @@ class ChatterboxWithMishaps:
         s3gen.render = noted
 
 
-class Factory:
+class TinyFactory:
+    """The real engine, with S3Gen in the size of its weights."""
+
     settings = ChatterboxSettings
     rank = 0
 
     def describe(self, options):
         return find("chatterbox").describe(options)
 
+    def check_sample(self, sample, options):
+        find("chatterbox").check_sample(sample, options)
+
     def load(self, options):
         from speedd.engines.chatterbox.library_output import import_quietly  # noqa: PLC0415
 
         import_quietly()
+        from chatterbox_bench.generated import accept_tiny_weights  # noqa: PLC0415
+
+        accept_tiny_weights()
+        self.spoil()
+        return find("chatterbox").load(options)
+
+    def spoil(self):
+        """Leave it as it is."""
+
+
+class FaultyFactory(TinyFactory):
+    def load(self, options):
+        return ChatterboxWithMishaps(super().load(options))
+
+    def spoil(self):
         from speedd.engines.chatterbox.memory import placement  # noqa: PLC0415
 
         fault_folder = Path(os.environ["SPEEDD_TEST_FAULTS"])
@@ -155,7 +175,7 @@ class Factory:
                 return from_model(model, **settings)
 
             placement.S3Gen.from_model = tight
-        return ChatterboxWithMishaps(find("chatterbox").load(options))
 
 
-FACTORY = Factory()
+TINY = TinyFactory()
+FAULTY = FaultyFactory()

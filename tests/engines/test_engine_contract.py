@@ -40,7 +40,7 @@ ENGINES = (
     "oom_at_rows",
     "tight",
     "crash_in_batch",
-    "chatterbox",
+    "tiny_chatterbox",
     "sample",
 )
 TEXTS = (
@@ -110,7 +110,7 @@ def factory(name, request):
 @pytest.fixture(scope="module")
 def options(name, factory, tmp_path_factory):
     """What the engine is given: its defaults, but Chatterbox speaks with tiny weights of random numbers."""
-    if name != "chatterbox":
+    if name != "tiny_chatterbox":
         given = EngineOptions(factory.settings and factory.settings(), tmp_path_factory.mktemp("state") / name)
         if isinstance(factory, Prepares):
             assert factory.prepare(given)
@@ -122,7 +122,7 @@ def options(name, factory, tmp_path_factory):
     from speedd.engines.chatterbox.library_output import import_quietly  # noqa: PLC0415
 
     import_quietly()
-    from speedd.engines.chatterbox.weights.generated import TINY, generate  # noqa: PLC0415
+    from chatterbox_bench.generated import TINY, generate  # noqa: PLC0415
 
     weights = tmp_path_factory.mktemp("weights")
     generate(weights, "english", TINY, mean_tokens=12, reference_s=1.0)

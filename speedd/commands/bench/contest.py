@@ -7,30 +7,34 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, get_args
 
 from speedd.audio.codecs.aac_m4b import encoder_options
 from speedd.commands.bench import machine
-from speedd.commands.bench.coders import CODERS, compare
 from speedd.commands.bench.machine import Ran, run_alone
 from speedd.commands.bench.material import Material, gather, repeat_as_json
+from speedd.config import engine_options
 from speedd.config.settings import Coder
 
+CODERS: tuple[Coder, ...] = get_args(Coder)
+"""The default first."""
 REPEATED = 10
 """A book so many times as long shows whether memory grows."""
 
 
 @contextmanager
-def gathered(book: Path | None, minutes: float, *, engine: str = "hibari") -> Iterator[tuple[Path, Material]]:
+def gathered(
+    book: Path | None, minutes: float, *, file: Path | None = None, engine: str | None = None
+) -> Iterator[tuple[Path, Material]]:
     """Give a folder of its own for a benchmark, and what is read out in it; it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="speedd-bench-") as name:
-        yield Path(name), gather(book, minutes, Path(name), engine=engine)
+        yield Path(name), gather(book, minutes, Path(name), file=file, engine=engine)
 
 
 def run_bench(
     book: Path | None,
+    file: Path | None,
+    engine: str | None,
     *,
     minutes: float,
     memory: bool = False,
@@ -41,6 +45,8 @@ def run_bench(
 
     Args:
         book: whose first chapters are read; by default a text of our own.
+        file: the configuration. All of it counts but folders, coder and quiet hours.
+        engine: what speaks instead of what the configuration says.
         minutes: about how much audio to make. At least one chapter is read.
         memory: whether to narrate the same text ten times over too, and compare the memory at the end.
         idle_s: how long to watch an idle daemon; 0 not to.
@@ -48,35 +54,34 @@ def run_bench(
 
     Raises:
         InputError: if the book cannot be narrated.
-        EngineError: if hibari cannot run here.
+        ConfigError: if the configuration is wrong.
+        EngineError: if the engine cannot run here.
     """
-    with gathered(book, minutes) as (folder, material):
+    with gathered(book, minutes, file=file, engine=engine) as (folder, material):
+        speaker = _speaker(material)
         report: dict[str, Any] = {
             "machine": machine.describe(folder),
+            "engine": {"name": speaker["engine"], "voice": material.utterances[0].voice.name},
             "material": {
                 "book": material.name,
                 "chapters": len(material.chapters),
-                "utterances": len(material.texts),
+                "utterances": len(material.utterances),
                 "chars": material.chars,
             },
         }
-        tell("hibari alone, on one thread")
-        output, sample = material.config.output, folder / "sample.npy"
-        texts = {"texts": material.texts, "bitrate_kbps": output.bitrate_kbps, "out": str(folder / "naive.m4b")}
-        raw = run_alone("speedd.commands.bench.naive", {**texts, "what": "speak", "sample": str(sample)}, folder)
+        tell(f"{speaker['engine']} alone")
+        raw = run_alone("speedd.commands.bench.naive", {**speaker, "what": "speak"}, folder)
+        written = {"what": "encode", "bitrate_kbps": material.config.output.bitrate_kbps, "out": folder / "naive.m4b"}
         naive, whole = {}, {}
         for coder in CODERS:
             tell(f"the naive loop, {coder}")
-            order = {**texts, "what": "encode", "options": encoder_options(coder)}
+            order = {**speaker, **written, "coder": encoder_options(coder)}
             naive[coder] = run_alone("speedd.commands.bench.naive", order, folder)
             tell(f"the whole way, {coder}")
             whole[coder] = run_whole(material, folder / coder, coder=coder)
         report |= figures(raw, naive, whole, machine.cores())
         default = whole[CODERS[0]]
         report |= measure_workers(material, folder, naive[CODERS[0]], tell)
-        gain_db = default.said["loudness"]["gain_db"]
-        qualities = compare(np.load(sample), int(raw.said["sample_rate_hz"]), gain_db=gain_db, output=output)
-        report["coders"] = [one | asdict(two) for one, two in zip(report["coders"], qualities, strict=True)]
         report["memory"] = {"once": default.said["memory"]}
         if memory:
             report["memory"] |= measure_memory(material, folder, tell)
@@ -87,9 +92,7 @@ def run_bench(
         return report
 
 
-def measure_workers(
-    material: Material, folder: Path, naive: Ran, tell: Callable[[str], None], *, engine: str = "hibari"
-) -> dict[str, Any]:
+def measure_workers(material: Material, folder: Path, naive: Ran, tell: Callable[[str], None]) -> dict[str, Any]:
     """Speak the texts with one worker and with one for each core; return rows, what more workers bring, and more.
 
     One worker is measured twice: with all cores, where it stores its takes on another core than it speaks on, and with
@@ -107,7 +110,7 @@ def measure_workers(
         tell(f"the executor: workers {workers}, cores {cores}")
         takes = folder / name
         takes.mkdir()
-        order = {"texts": material.texts, "folder": str(takes), "workers": workers, "cores": cores, "engine": engine}
+        order = {**_speaker(material), "folder": takes, "workers": workers, "cores": cores}
         ran[name] = one = run_alone("speedd.commands.bench.workers", order, folder)
         rows.append(_row(name, _speaking(one), naive))
     alone, together = ran["one_worker"].said, ran["all_workers"].said
@@ -128,30 +131,28 @@ def run_whole(
     *,
     source: Path | None = None,
     coder: Coder = CODERS[0],
-    engine: str = "hibari",
 ) -> Ran:
     """Run the whole way in a new folder, from the material's own source or from another that is read whole."""
     folder.mkdir()
     order = {
-        "folder": str(folder),
-        "source": str(source or material.job.source),
-        "engine": engine,
+        "folder": folder,
+        "source": source or material.job.source,
+        "file": material.file,
+        "engine": material.config.engine.name,
         "coder": coder,
         "chapters": 0 if source else len(material.chapters),
     }
     return run_alone("speedd.commands.bench.whole", order, folder)
 
 
-def measure_memory(
-    material: Material, folder: Path, tell: Callable[[str], None], *, engine: str = "hibari"
-) -> dict[str, Any]:
+def measure_memory(material: Material, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
     """Narrate the material once and ten times over, both as a chunk JSON, and return the memory at the end of each."""
     found: dict[str, Any] = {}
     for times in (1, REPEATED):
         tell(f"memory, with the text {times} times over")
         source = folder / f"times {times}.json"
         repeat_as_json(material, times, source)
-        ran = run_whole(material, folder / f"times-{times}", source=source, engine=engine)
+        ran = run_whole(material, folder / f"times-{times}", source=source)
         found[f"times_{times}"] = {"audio_s": round(ran.said["audio_s"], 1), **ran.said["memory"]}
     return found
 
@@ -160,7 +161,7 @@ def figures(raw: Ran, naives: Mapping[Coder, Ran], wholes: Mapping[Coder, Ran], 
     """Work out rows, ratios and stages from what was measured; ``tests/benchmarks/README.md`` says what they mean.
 
     Args:
-        raw: the voice alone.
+        raw: the engine alone.
         naives: the naive loop by coder, the default first.
         wholes: the whole way likewise. Each is held against the loop with the same coder, all else concerns the first.
         cores: of the machine.
@@ -184,6 +185,13 @@ def figures(raw: Ran, naives: Mapping[Coder, Ran], wholes: Mapping[Coder, Ran], 
         "bound": _bound(naive, whole, cores),
         "engine_share": round(whole.said["synthesize_s"] / (cores * whole.said["stages"]["narrating"]["wall_s"]), 4),
     }
+
+
+def _speaker(material: Material) -> dict[str, Any]:
+    """What `naive` and `workers` are told of the engine and what it speaks."""
+    config = material.config
+    asked = [asdict(one) for one in material.utterances]
+    return {"engine": config.engine.name, "options": engine_options(config), "utterances": asked}
 
 
 def _row(name: str, ran: Ran, naive: Ran) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from speedd.execution.pool.process import ONE_HEAP
 
 IDLE_SETTLE_S = 3.0
 """How long a daemon has been up when its idling begins to be measured."""
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+QUIET_BLAS = {"OPENBLAS_NUM_THREADS": "1"}
+"""As `speedd` itself has it: how many threads an engine has is its own business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ def run_alone(module: str, order: dict[str, Any], folder: Path) -> Ran:
         SpeeddError: if it fails, with the last line of its complaint.
     """
     file = folder / f"{module.rpartition('.')[2]}.order.json"
-    file.write_text(json.dumps(order), encoding="utf-8")
+    file.write_text(json.dumps(order, default=str), encoding="utf-8")  # paths
     result, complaint = file.with_suffix(".result"), file.with_suffix(".err")
     with complaint.open("wb") as stderr:
         began, idle_s = time.perf_counter(), _idle_core_s()
-        child = start_child(module, file, result, stderr=stderr, environment=ONE_THREAD | ONE_HEAP)
+        child = start_child(module, file, result, stderr=stderr, environment=QUIET_BLAS | ONE_HEAP)
         try:
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:

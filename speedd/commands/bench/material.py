@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from speedd import inbox, planning
 from speedd.commands.book import the_candidate
@@ -15,7 +14,7 @@ from speedd.common.state_directory import StateDirectory
 from speedd.config import Config, load_config
 from speedd.errors import InputError
 from speedd.execution.takes import chunk_seed
-from speedd.model import Chunk, Job, Plan
+from speedd.model import Chunk, Job, Plan, Utterance
 from speedd.pipeline.narrator import CHARS_PER_SECOND
 from speedd.pipeline.plan_source import Prepared, read_and_plan
 
@@ -77,53 +76,70 @@ class Material:
     job: Job
     chapters: range
     """0-based numbers of the chapters that are read, from the first on."""
-    texts: tuple[tuple[str, int], ...]
-    """What is spoken in one go, and its seed, in order."""
+    utterances: tuple[Utterance, ...]
+    """What the engine is asked for, in order; their keys are their numbers."""
+    file: Path | None
+    """The configuration."""
     config: Config
-    """The defaults, with hibari and folders below the benchmark's own."""
+    """What it says, with the engine that speaks and folders below the benchmark's own."""
 
     @property
     def chars(self) -> int:
         """How much there is to speak."""
-        return sum(len(text) for text, _ in self.texts)
+        return sum(len(one.text) for one in self.utterances)
 
 
-def gather(book: Path | None, minutes: float, folder: Path, *, engine: str = "hibari") -> Material:
+def gather(
+    book: Path | None, minutes: float, folder: Path, *, file: Path | None = None, engine: str | None = None
+) -> Material:
     """Choose the first chapters of a book that make about so many minutes; at least one chapter.
 
     Args:
         book: by default a text of our own, written into the folder.
         minutes: of audio.
         folder: an empty folder for the copy of the source and for what becomes of it.
-        engine: what speaks.
+        file: the configuration.
+        engine: what speaks; by default what the configuration says.
 
     Raises:
         InputError: if there is no such book, or it cannot be narrated.
         EngineError: if the engine cannot run here.
     """
-    config = private_config(folder, engine)
+    config = private_config(folder, file, engine)
     if book is None:
         book = folder / "Sentences of Our Own.md"
         book.write_text(own_text(minutes), encoding="utf-8")
     job = inbox.accept(the_candidate(book), StateDirectory(folder).spool)
     prepared = read_and_plan(job, config)
+    language = prepared.plan.metadata.language.replace("_", "-").split("-")[0].lower() or "en"
     chunks = list(first_minutes(prepared, minutes))
     seen: Counter[str] = Counter()
-    texts = []
+    utterances: list[Utterance] = []
     for chunk in chunks:
         for text in (segment.text for segment in chunk.segments if segment.text):
-            texts.append((text, chunk_seed(config.engine.seed, text, seen[text], 0)))
+            seed = chunk_seed(config.engine.seed, text, seen[text], 0)
+            utterances.append(Utterance(str(len(utterances)), text, prepared.voice, chunk.style, seed, language))
             seen[text] += 1
-    if not texts:
+    if not utterances:
         raise InputError(f"There is nothing to read aloud in the first chapter of {job.name}.")
-    return Material(job.name, job, range(chunks[-1].chapter + 1), tuple(texts), config)
+    chapters = range(chunks[-1].chapter + 1)
+    return Material(job.name, job, chapters, tuple(utterances), file, private_config(folder, file, prepared.engine))
 
 
-def private_config(folder: Path, engine: str) -> Config:
-    """Return the defaults, whatever this machine's configuration says, with all folders below one."""
-    paths = {name: folder / name for name in ("inbox", "outbox", "state", "voices")}
-    overrides: dict[str, Any] = {"paths": paths, "engine": {"name": engine}}
-    return load_config(_empty_file(folder), overrides=overrides, environment={})
+def private_config(folder: Path, file: Path | None, engine: str | None) -> Config:
+    """Return what the configuration says, with inbox, outbox and state below a folder, and no hours of rest.
+
+    Args:
+        folder: of the benchmark.
+        file: the configuration.
+        engine: what speaks instead of what the configuration says.
+
+    Raises:
+        ConfigError: if it is wrong.
+    """
+    paths = {name: folder / name for name in ("inbox", "outbox", "state")}
+    named = {"engine": {"name": engine}} if engine else {}
+    return load_config(file, overrides={"paths": paths, "workers": {"quiet_hours": ""}, **named})
 
 
 def first_minutes(prepared: Prepared, minutes: float) -> Iterator[Chunk]:
@@ -179,9 +195,3 @@ def repeat_as_json(material: Material, times: int, out: Path) -> None:
     plan = Plan(prepared.plan.metadata, tuple(titles * times), repeated(), voice=prepared.voice.name)
     with out.open("w", encoding="utf-8") as stream:
         planning.write_chunk_json(stream, plan)
-
-
-def _empty_file(folder: Path) -> Path:
-    path = folder / "speedd.toml"
-    path.touch()
-    return path

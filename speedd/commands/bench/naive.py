@@ -1,7 +1,7 @@
-"""What one would write in an afternoon: load the voice, speak one text after the other, encode. A program of its own.
+"""What one would write in an afternoon: load the engine, speak one text after the other, encode. A program of its own.
 
-``python -m speedd.commands.bench.naive ORDER RESULT`` reads the texts from a JSON file and writes what it
-measured to another. It runs on one thread and imports nothing of speedd.
+``python -m speedd.commands.bench.naive ORDER RESULT`` reads the utterances from a JSON file and writes what it measured
+to another. Of speedd it uses the engine alone.
 """
 
 from __future__ import annotations
@@ -9,40 +9,75 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-SAMPLE_S = 60.0
-"""How much of what was spoken is kept for listening to coders."""
+from speedd.engines.base import Engine, find
+from speedd.errors import EngineError
+from speedd.model import Style, Take, Utterance, Voice
+
+if TYPE_CHECKING:
+    from speedd.model import Waveform
+
+
+class Given:
+    """A source that hands out utterances until they are gone."""
+
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        self._waiting = list(utterances)
+
+    @property
+    def closed(self) -> bool:
+        """True once all have been taken."""
+        return not self._waiting
+
+    def take(self, max_rows: int, *, block: bool) -> list[Utterance]:  # noqa: ARG002 - it never has to wait
+        """Return the next ones."""
+        taken, self._waiting = self._waiting[:max_rows], self._waiting[max_rows:]
+        return taken
+
+
+def utterances(order: dict[str, Any]) -> list[Utterance]:
+    """Read an order's utterances, as `dataclasses.asdict` wrote them."""
+    found = []
+    for one in order["utterances"]:
+        voice = one["voice"] | {"path": Path(one["voice"]["path"]) if one["voice"]["path"] else None}
+        found.append(Utterance(**one | {"voice": Voice(**voice), "style": Style(**one["style"])}))
+    return found
+
+
+def load(order: dict[str, Any], voice: Voice) -> Engine:
+    """Load an order's engine and get it ready for a voice."""
+    engine = find(order["engine"]).load(order["options"])
+    engine.prewarm(voice)
+    return engine
+
+
+def spoken(engine: Engine, utterance: Utterance) -> Waveform:
+    """Let an engine speak one utterance and nothing beside it.
+
+    Raises:
+        EngineError: if it fails.
+    """
+    (answer,) = engine.synthesize(Given([utterance]))
+    if not isinstance(answer, Take):
+        raise EngineError(f"The engine could not speak a text: {answer}.")
+    return answer.wave
 
 
 def speak(order: dict[str, Any]) -> dict[str, float]:
-    """Only speak, and keep nothing: what the voice alone can do on one core.
+    """Only speak, and keep nothing: what the engine alone can do, one text at a time.
 
     Returns:
-        ``synthesize_s`` by the clock and ``cpu_s`` of the processor, ``audio_s``, and ``sample_rate_hz``.
+        ``synthesize_s`` by the clock, ``cpu_s`` of the processor, and ``audio_s``.
     """
-    import numpy as np  # noqa: PLC0415 - loading is part of what is measured
-    from hibari import Hibari  # noqa: PLC0415
-
-    hibari = Hibari(threads=1)
-    hibari("Ready.", seed=0)
+    work = utterances(order)
+    engine = load(order, work[0].voice)
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    samples = 0
-    kept: list[Any] = []
-    for text, seed in order["texts"]:
-        wave = hibari(text, seed=seed)
-        if samples < SAMPLE_S * hibari.sample_rate:
-            kept.append(wave)
-        samples += len(wave)
+    samples = sum(len(spoken(engine, one)) for one in work)
     took_s, took_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-    np.save(order["sample"], np.concatenate(kept))
-    return {
-        "synthesize_s": took_s,
-        "cpu_s": took_cpu_s,
-        "audio_s": samples / hibari.sample_rate,
-        "sample_rate_hz": hibari.sample_rate,
-    }
+    return {"synthesize_s": took_s, "cpu_s": took_cpu_s, "audio_s": samples / engine.info.sample_rate_hz}
 
 
 def speak_and_encode(order: dict[str, Any]) -> dict[str, float]:
@@ -53,35 +88,36 @@ def speak_and_encode(order: dict[str, Any]) -> dict[str, float]:
     """
     began = time.process_time()
     import av  # noqa: PLC0415 - loading is part of what is measured
-    from hibari import Hibari  # noqa: PLC0415
 
-    hibari = Hibari(threads=1)
+    work = utterances(order)
+    engine = load(order, work[0].voice)
+    rate_hz = engine.info.sample_rate_hz
     loaded = time.process_time()
     encode_s = 0.0
     samples = 0
     with av.open(order["out"], "w", format="ipod") as file:
-        stream = file.add_stream("aac", rate=hibari.sample_rate, layout="mono", options=order["options"])
+        stream = file.add_stream("aac", rate=rate_hz, layout="mono", options=order["coder"])
         stream.bit_rate = order["bitrate_kbps"] * 1000
-        for text, seed in order["texts"]:
-            wave = hibari(text, seed=seed)
+        for one in work:
+            wave = spoken(engine, one)
             if not len(wave):
                 continue
-            spoken = time.process_time()
+            before = time.process_time()
             frame = av.AudioFrame.from_ndarray(wave[None, :], format="fltp", layout="mono")
-            frame.sample_rate = hibari.sample_rate
+            frame.sample_rate = rate_hz
             frame.pts = samples
             file.mux(stream.encode(frame))
             samples += len(wave)
-            encode_s += time.process_time() - spoken
-        spoken = time.process_time()
+            encode_s += time.process_time() - before
+        before = time.process_time()
         file.mux(stream.encode(None))
     ended = time.process_time()
-    encode_s += ended - spoken
+    encode_s += ended - before
     return {
         "load_s": loaded - began,
         "synthesize_s": ended - loaded - encode_s,
         "encode_s": encode_s,
-        "audio_s": samples / hibari.sample_rate,
+        "audio_s": samples / rate_hz,
     }
 
 

@@ -12,7 +12,7 @@ BUSY = 0.9
 DISTURBED = 0.05
 """Other programs that take more than this share of the cores spoil a row."""
 ROW_NAMES = {
-    "raw": "hibari alone, one thread",
+    "raw": "engine alone",
     "naive_fast": "naive loop, fast",
     "whole_fast": "whole way, fast",
     "naive_twoloop": "naive loop, twoloop",
@@ -34,6 +34,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     machine, material = report["machine"], report["material"]
     yield f"{machine['cores']} cores of {machine['processor']}, {machine['platform']}, Python {machine['python']}"
     yield f"disk {machine['disk']}, load at the start {machine['load']}"
+    yield f"{report['engine']['name']} with the voice {report['engine']['voice']}"
     yield (
         f"{material['book']}: {material['utterances']} utterances, {material['chars']} characters,"
         f" {material['chapters']} chapters"
@@ -69,13 +70,9 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from _bound(report)
     yield ""
-    yield "The coders, each against the naive loop with the same, and on mastered speech of this book:"
+    yield "The coders, each against the naive loop with the same:"
     for coder in report["coders"]:
-        yield (
-            f"  {coder['coder']:8} {coder['ratio']:.2f} ×, mastering {coder['mastering_s']:.2f} s;"
-            f" SNR {coder['snr_db']:.1f} dB, mel distance {coder['mel_distance_db']:.2f} dB,"
-            f" {coder['kbps']:.0f} kbit/s, {coder['realtime_factor']:.0f} × realtime on one core"
-        )
+        yield f"  {coder['coder']:8} {coder['ratio']:.2f} ×, mastering {coder['mastering_s']:.2f} s"
     yield ""
     yield from memory_lines(report["memory"])
     if idle := report.get("idle"):

@@ -1,8 +1,8 @@
 """The whole way of one book, by the real narrator in a state directory of its own. A program of its own.
 
 ``python -m speedd.commands.bench.whole ORDER RESULT`` reads a JSON file and writes what it measured to another. The
-order names a ``folder``, a ``source``, an ``engine``, the AAC ``coder`` and, unless all are wanted, how many
-``chapters``.
+order names a ``folder``, a ``source``, the configuration (``file``), an ``engine``, the AAC ``coder`` and, unless all
+are wanted, how many ``chapters``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Recorder:
 
 def narrate(order: dict[str, Any]) -> dict[str, Any]:
     """Narrate and publish; what was measured, in seconds and MB."""
-    config = private_config(Path(order["folder"]), order["engine"])
+    config = private_config(Path(order["folder"]), Path(order["file"]) if order["file"] else None, order["engine"])
     config = config.model_copy(update={"output": config.output.model_copy(update={"coder": order["coder"]})})
     apps: list[App] = []
 

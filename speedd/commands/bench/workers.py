@@ -1,7 +1,8 @@
 """Only the executor: texts in, stored takes out, with so many workers. A program of its own.
 
 ``python -m speedd.commands.bench.workers ORDER RESULT`` reads a JSON file and writes what it measured to another. The
-order names a ``folder``, an ``engine``, how many ``workers`` on how many ``cores``, and the ``texts`` with their seeds.
+order names a ``folder``, an ``engine`` with its ``options``, how many ``workers`` on how many ``cores``, and the
+``utterances``.
 """
 
 from __future__ import annotations
@@ -14,39 +15,29 @@ from pathlib import Path
 from typing import Any
 
 from speedd.commands.bench.machine import cpu_s
+from speedd.commands.bench.naive import utterances
 from speedd.execution.base import WorkerState
 from speedd.execution.pool.pool import WorkerPool
 from speedd.execution.pool.settings import PoolSettings
-from speedd.execution.takes import take_key
-from speedd.model import Rendered, Style, Utterance
+from speedd.model import Rendered
 
 
 def speak(order: dict[str, Any]) -> dict[str, float]:
-    """Speak all texts with warm workers.
+    """Speak all with warm workers.
 
     Returns:
-        ``synthesize_s`` by the clock, from the first text given to the last take stored; ``cpu_s`` of the workers in
-        that time; ``engine_s``, the time that engines were busy, added up; and ``audio_s``.
+        ``synthesize_s`` by the clock, from the first utterance given to the last take stored; ``cpu_s`` of the workers
+        in that time; ``engine_s``, the time that engines were busy, added up; and ``audio_s``.
     """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cores"]])  # the workers inherit it
     takes = Path(order["folder"])
-    pool = WorkerPool(PoolSettings(order["engine"], takes, workers=order["workers"]))
+    pool = WorkerPool(PoolSettings(order["engine"], takes, order["options"], workers=order["workers"]))
     try:
         pool.warm()
         while any(worker.state is not WorkerState.IDLE for worker in pool.status().workers):
             time.sleep(0.01)
         pids = [worker.pid for worker in pool.status().workers if worker.pid]
-        voice, style = pool.info.voices[0], Style()
-        work = [
-            Utterance(
-                take_key(pool.info, text=text, voice=voice, style=style, seed=seed, language="en"),
-                text,
-                voice,
-                style,
-                seed,
-            )
-            for text, seed in order["texts"]
-        ]
+        work = utterances(order)
         began_s, began_cpu_s = time.perf_counter(), sum(map(cpu_s, pids))
         done = [one for batch in pool.run(work) for one in batch if isinstance(one, Rendered)]
         took_s, took_cpu_s = time.perf_counter() - began_s, sum(map(cpu_s, pids)) - began_cpu_s

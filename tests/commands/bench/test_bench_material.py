@@ -21,8 +21,8 @@ def test_only_the_first_chapters_are_read(tmp_path):
     book.write_text("# Book\n\n" + "".join(f"## {n}\n\n{'It rained again. ' * 60}\n\n" for n in "ABCD"))
     with gathered(book, 1.5) as (folder, material):
         assert material.chapters == range(2)
-        assert 120 < len(material.texts) < 130
-        seeds = {seed for text, seed in material.texts if text == "It rained again."}
+        assert 120 < len(material.utterances) < 130
+        seeds = {one.seed for one in material.utterances if one.text == "It rained again."}
         assert len(seeds) == 120  # as the narrator seeds a text that comes again
         out = folder / "again.json"
         repeat_as_json(material, 10, out)

@@ -9,26 +9,24 @@ from chatterbox import mtl_tts, tts, tts_turbo
 from chatterbox.models.t3 import llama_configs, t3
 from chatterbox.models.t3.modules import cond_enc
 from chatterbox.models.tokenizers import tokenizer as stock_tokenizer
+from chatterbox_bench.generated import small_s3gen
 
 from speedd.engines.chatterbox.t3.decoder import MAX_TEXT_TOKENS
 from speedd.engines.chatterbox.t3.request import Request
 from speedd.engines.chatterbox.t3.text import TextTokenizer
 from speedd.engines.chatterbox.voices.conditioning import read_conditioning
-from speedd.engines.chatterbox.weights.generated import SmallS3Gen
 
 
 @contextlib.contextmanager
 def small_stock(size, folder):
     """While active, chatterbox-tts builds a T3 of this size and a small S3Gen, and knows nano and no analyzer."""
     configs = llama_configs.LLAMA_CONFIGS
-    each_head = size.channels // size.heads
     llama = {
         "hidden_size": size.channels,
         "intermediate_size": size.mlp,
         "num_hidden_layers": size.layers,
         "num_attention_heads": size.heads,
         "num_key_value_heads": size.heads,
-        "head_dim": each_head,
     }
     gpt = {
         "n_embd": size.channels,
@@ -60,7 +58,6 @@ def small_stock(size, folder):
         # It would fetch a model, and leaves the texts of our tests as they are.
         stack.enter_context(mock.patch.object(stock_tokenizer.ChineseCangjieConverter, "_init_segmenter"))
         for module in (tts, mtl_tts, tts_turbo):
-            small_s3gen = lambda meanflow=False: SmallS3Gen(meanflow=meanflow)  # noqa: E731
             stack.enter_context(mock.patch.object(module, "S3Gen", small_s3gen))
             stack.enter_context(mock.patch.object(module.perth, "PerthImplicitWatermarker", mock.Mock))
         yield

@@ -1,18 +1,17 @@
 """S3Gen in chatterbox-tts's own classes: a tiny one with random weights, and what stock makes with planted noise."""
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import torch
 from chatterbox.models.s3gen import flow_matching, hifigan
 from chatterbox.models.s3gen import s3gen as stock
-from s3tokenizer import model_v2
+from chatterbox_bench.generated import small_s3gen
 
+from speedd.engines.chatterbox.library_output import quietly
 from speedd.engines.chatterbox.s3gen.excitation import ExcitationNoise
 from speedd.engines.chatterbox.s3gen.model import RowNoise, SpeechRow
 
@@ -21,31 +20,11 @@ HARMONICS = 9
 torch.set_num_threads(1)  # tensors this small are faster so, and tests run beside others
 
 
-class _SmallTokenizer(stock.S3Tokenizer):
-    def __init__(self, name: str) -> None:
-        config = model_v2.ModelConfig(n_audio_state=64, n_audio_head=1, n_audio_layer=1)
-        with mock.patch.object(model_v2.S3TokenizerV2.__init__, "__defaults__", (config,)):
-            super().__init__(name)
-
-
 def tiny_s3gen(*, mean_flow: bool = False, seed: int = 0) -> Any:
-    """Build stock S3Gen with few channels and layers, and weights such that the whole path is exercised."""
-    small = {
-        "S3Tokenizer": _SmallTokenizer,
-        "CAMPPlus": partial(stock.CAMPPlus, growth_rate=4, bn_size=1, init_channels=16),
-        "UpsampleConformerEncoder": _forced(stock.UpsampleConformerEncoder, num_blocks=1, linear_units=64),
-        "ConditionalDecoder": _forced(
-            stock.ConditionalDecoder, channels=[32], n_blocks=1, num_mid_blocks=1, num_heads=3, attention_head_dim=16
-        ),
-        "HiFTGenerator": partial(stock.HiFTGenerator, base_channels=64),
-        "ConvRNNF0Predictor": partial(stock.ConvRNNF0Predictor, cond_channels=16),
-    }
+    """Build a small stock S3Gen with weights such that the whole path is exercised."""
     torch.manual_seed(seed)
-    with ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what stock is made of warns about itself
-        for name, made in small.items():
-            stack.enter_context(mock.patch.object(stock, name, made))
-        model = stock.S3Token2Wav(meanflow=mean_flow).eval()
+    with quietly():
+        model = small_s3gen(mean_flow).eval()
     with torch.no_grad():
         for one in model.modules():  # norms that change nothing would hide a mistake
             if isinstance(one, torch.nn.LayerNorm):
@@ -58,10 +37,6 @@ def tiny_s3gen(*, mean_flow: bool = False, seed: int = 0) -> Any:
         if mean_flow:
             model.flow.decoder.estimator.time_embed_mixer.weight.normal_(0, 0.1)
     return model
-
-
-def _forced(made: Any, **forced: Any) -> Any:
-    return lambda **given: made(**{**given, **forced})
 
 
 def voice(tokens: int, *, seed: int, spare_frames: int = 0) -> dict[str, Any]:

@@ -15,6 +15,10 @@ if all(importlib.util.find_spec(module) for module in ("torch", "chatterbox")):
     from speedd.engines.chatterbox.library_output import import_quietly
 
     import_quietly()
+
+    from chatterbox_bench.generated import accept_tiny_weights
+
+    accept_tiny_weights()
     torch.set_num_threads(1)
 
 
@@ -40,7 +44,7 @@ def _state(tmp_path_factory):
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     """Return a function that generates a tiny checkpoint once and returns its folder."""
-    from speedd.engines.chatterbox.weights.generated import TINY, TINY_NANO, generate  # noqa: PLC0415
+    from chatterbox_bench.generated import TINY, TINY_NANO, generate  # noqa: PLC0415
 
     made = {}
 

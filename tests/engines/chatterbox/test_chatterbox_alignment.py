@@ -1,5 +1,7 @@
 """Where the voice is in its text, as three heads tell it, is what eager attention of whole layers tells."""
 
+from dataclasses import replace
+
 import pytest
 
 from speedd.engines.chatterbox.families import FAMILIES, STOP_SPEECH
@@ -9,15 +11,17 @@ from speedd.model import Style
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
+from chatterbox_bench.generated import Size  # noqa: E402
 from chatterbox_stock import requests_for, small_stock, spoken  # noqa: E402
 
 from speedd.engines.chatterbox.library_output import quietly  # noqa: E402
 from speedd.engines.chatterbox.t3.decoder import Decoder, row_length  # noqa: E402
 from speedd.engines.chatterbox.t3.model import T3  # noqa: E402
-from speedd.engines.chatterbox.weights.generated import Size  # noqa: E402
 from speedd.engines.chatterbox.weights.tensor_file import TensorFile  # noqa: E402
 
-DEEP = Size("tiny", 128, 14, 16, 128)
+DEEP = Size("tiny", 256, 3, 128)
+HEADS = ((1, 3), (2, 2), (0, 1))
+FAMILY = replace(FAMILIES["english"], guards=replace(FAMILIES["english"].guards, heads=HEADS))
 TEXTS = ("The quick brown fox jumps over the lazy dog.", "Rain on the roof, and nobody at home.")
 CAP = 40
 
@@ -25,10 +29,9 @@ CAP = 40
 @pytest.fixture(scope="module")
 def deep(checkpoint):
     folder = checkpoint("english", DEEP, mean_tokens=25)
-    weights = find_weights(FAMILIES["english"], folder, "", {})
+    weights = find_weights(FAMILY, folder, "", {})
     tensors = TensorFile(weights.path("t3_cfg.safetensors"))
-    family = FAMILIES["english"]
-    model = T3(tensors, family, length=row_length(family), precision="fp32", device="cpu", heads=DEEP.heads)
+    model = T3(tensors, FAMILY, length=row_length(FAMILY), precision="fp32", device="cpu")
     return folder, model, requests_for(weights, TEXTS, [Style(), Style()], cap=CAP)
 
 
@@ -48,7 +51,7 @@ def eager_attention(folder, request, tokens):
         speech = torch.tensor([[6561, *tokens]])
         said = t3.speech_emb(speech) + t3.speech_pos_emb(speech)
         out = t3.tfmr(inputs_embeds=torch.cat([embedded[:1], said], 1), output_attentions=True)
-    heads = [out.attentions[layer][0, head] for layer, head in FAMILIES["english"].guards.heads]
+    heads = [out.attentions[layer][0, head] for layer, head in HEADS]
     steps = len(request.text) + before + 1
     return torch.stack(heads).mean(0)[steps:, before : before + len(request.text)]
 
@@ -82,6 +85,6 @@ def test_the_end_is_refused_before_the_text_is_done(deep, monkeypatch):
     monkeypatch.setattr(model, "head", lambda hidden: head(hidden) + eager_to_end)
     assert {(one.reason, one.tokens) for one in spoken(Decoder(model, 2, guarded=False), requests)} == {("end", ())}
     for one in spoken(Decoder(model, 2), requests):
-        reach = len(one.request.text) - FAMILIES["english"].guards.end_reach
+        reach = len(one.request.text) - FAMILY.guards.end_reach
         assert all(position < reach for position in one.positions)
         assert one.tokens

@@ -27,7 +27,6 @@ from speedd.engines.chatterbox.t3.decoder import SPAN, Decoder, row_length  # no
 from speedd.engines.chatterbox.t3.model import T3  # noqa: E402
 from speedd.engines.chatterbox.t3.request import Request  # noqa: E402
 from speedd.engines.chatterbox.voices.conditioning import read_conditioning  # noqa: E402
-from speedd.engines.chatterbox.weights.generated import TINY  # noqa: E402
 from speedd.engines.chatterbox.weights.tensor_file import TensorFile  # noqa: E402
 from speedd.model import Style  # noqa: E402
 
@@ -90,9 +89,9 @@ def folders(checkpoint):
 def decoder_on_card(folder, name, monkeypatch):
     family = FAMILIES[name]
     if name == "english":
-        family = replace(family, guards=replace(family.guards, heads=((1, 2), (0, 1))))  # as many layers there are
+        family = replace(family, guards=replace(family.guards, heads=((1, 1), (0, 1))))  # as many layers there are
     tensors = TensorFile(folder / family.files.t3)
-    t3 = T3(tensors, family, length=row_length(family), precision="bf16", device=CARD, heads=TINY.heads)
+    t3 = T3(tensors, family, length=row_length(family), precision="bf16", device=CARD)
     # The conditioner runs on the CPU, and asks the card for the embeddings of its prompt, once for a voice.
     prefix = torch.zeros(34, t3.channels, dtype=torch.bfloat16, device=CARD)
     monkeypatch.setattr(t3, "prefix", lambda voice, exaggeration: prefix)

@@ -19,10 +19,10 @@ RATE_HZ = 24_000
 @pytest.fixture
 def sandbox(sandbox: Sandbox, checkpoint) -> Sandbox:
     sandbox.configure(
-        engine={"name": "chatterbox"},
+        engine={"name": "tiny_chatterbox"},
         speech={"opening": False},
         **{
-            "engines.chatterbox": {
+            "engines.tiny_chatterbox": {
                 "weights": str(checkpoint("english", mean_tokens=90)),
                 "precision": "fp32",
                 "device": "cpu",
@@ -65,7 +65,7 @@ def test_voices_says_what_is_of_use_and_why_the_rest_is_not_and_one_can_be_heard
     assert 'The voice "loud" cannot be used: The voice sample loud.wav is clipped' in refused.err
     heard = sandbox.speedd("voices", "--preview", "ann.wav", "-o", sandbox.root / "heard.wav")
     assert heard.code == 0, heard.err
-    assert heard.out.startswith(f"{sandbox.root}/heard.wav  (ann of chatterbox, ")
+    assert heard.out.startswith(f"{sandbox.root}/heard.wav  (ann of tiny_chatterbox, ")
     wave, rate_hz = soundfile.read(sandbox.root / "heard.wav")
     assert rate_hz == RATE_HZ
     assert len(wave) > RATE_HZ

@@ -18,10 +18,9 @@ from speedd.engines.chatterbox.t3.decoder import Decoder, row_length  # noqa: E4
 from speedd.engines.chatterbox.t3.model import T3  # noqa: E402
 from speedd.engines.chatterbox.t3.request import Request  # noqa: E402
 from speedd.engines.chatterbox.voices.conditioning import read_conditioning  # noqa: E402
-from speedd.engines.chatterbox.weights.generated import TINY  # noqa: E402
 from speedd.engines.chatterbox.weights.tensor_file import TensorFile  # noqa: E402
 
-GUARDS = replace(FAMILIES["english"].guards, heads=((1, 2),))
+GUARDS = replace(FAMILIES["english"].guards, heads=((1, 1),))
 TEXT_TOKENS = 20
 LAST = TEXT_TOKENS - 1
 FINISHED = TEXT_TOKENS - GUARDS.end_reach
@@ -73,7 +72,7 @@ def folder(checkpoint):
 def model(folder):
     family = replace(FAMILIES["english"], guards=GUARDS)
     tensors = TensorFile(folder / family.files.t3)
-    return T3(tensors, family, length=row_length(family), precision="fp32", device="cpu", heads=TINY.heads)
+    return T3(tensors, family, length=row_length(family), precision="fp32", device="cpu")
 
 
 @pytest.fixture(scope="module")

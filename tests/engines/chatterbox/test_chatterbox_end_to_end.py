@@ -24,7 +24,7 @@ OTHER_CHAPTERS = [*["II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"
 
 def configure(sandbox: Sandbox, weights, **settings) -> None:
     given = {"weights": str(weights), "precision": "fp32", "device": "cpu", "rows": 4} | settings
-    sandbox.configure(engine={"name": "chatterbox", "workers": 1}, **{"engines.chatterbox": given})
+    sandbox.configure(engine={"name": "tiny_chatterbox", "workers": 1}, **{"engines.tiny_chatterbox": given})
 
 
 def chapters(book: Audiobook) -> list[tuple[str, float, float]]:

@@ -69,7 +69,7 @@ def test_whatever_goes_wrong_every_chunk_is_rendered_once_and_sounds_as_if_nothi
     assert restarts >= 3, "the load, the hang and the kill"
     assert len(list(trace.iterdir())) == restarts
     assert status.rendered == len(answers)
-    _, undisturbed, same_takes = render("chatterbox", weights, tmp_path / "undisturbed")
+    _, undisturbed, same_takes = render("tiny_chatterbox", weights, tmp_path / "undisturbed")
     assert sum(worker.restarts for worker in undisturbed.workers) == 0
     assert takes == same_takes
     assert len(set(takes)) == len(takes)

@@ -32,6 +32,7 @@ if any(importlib.util.find_spec(module) is None for module in ("torch", "chatter
     pytest.skip("the chatterbox extra is not installed", allow_module_level=True)
 
 import torch
+from chatterbox_bench.generated import FULL
 from chatterbox_stock import requests_for
 from chatterbox_stock import spoken as said_by
 from chatterbox_tiny_engine import digests, load, options
@@ -41,7 +42,6 @@ from chatterbox_tiny_s3gen import snr_db, spoken, voice
 
 from speedd.engines.chatterbox.s3gen.model import S3Gen
 from speedd.engines.chatterbox.t3.decoder import Decoder, row_length
-from speedd.engines.chatterbox.weights.generated import FULL
 from speedd.engines.chatterbox.weights.loading import load_s3gen, load_t3
 
 pytestmark = [

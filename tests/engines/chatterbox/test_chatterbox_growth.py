@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 import pytest
+from chatterbox_bench.order import Order
 
-from speedd.commands.bench.chatterbox.order import Order
 from speedd.commands.bench.machine import run_alone
 
 pytest.importorskip("torch", reason="the chatterbox extra is not installed")
@@ -24,7 +24,7 @@ def test_hundreds_of_utterances_leave_nothing_behind(checkpoint, tmp_path, monke
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         monkeypatch.delenv(name, raising=False)  # an engine in this process has set them
     order = Order(str(checkpoint("english", mean_tokens=6)), "english", "fp32", chunks=CHUNKS, watermark=False)
-    windows = run_alone("speedd.commands.bench.chatterbox.long", asdict(order), tmp_path).said["windows"]
+    windows = run_alone("chatterbox_bench.long", asdict(order), tmp_path).said["windows"]
     settled, rest = windows[WARM_UP - 1], windows[WARM_UP:]
     assert sum(one["chunks"] for one in windows) == CHUNKS
     assert max(one["rss_mb"] for one in rest) - settled["rss_mb"] < MOST_MB

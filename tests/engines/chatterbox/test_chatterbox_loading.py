@@ -13,8 +13,8 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 
 from speedd.engines.chatterbox.families import FAMILIES  # noqa: E402
 from speedd.engines.chatterbox.weights import tensor_file  # noqa: E402
-from speedd.engines.chatterbox.weights.files import DECLARATION, Weights  # noqa: E402
-from speedd.engines.chatterbox.weights.loading import family_of, load_t3  # noqa: E402
+from speedd.engines.chatterbox.weights.files import Weights  # noqa: E402
+from speedd.engines.chatterbox.weights.loading import load_t3  # noqa: E402
 from speedd.engines.chatterbox.weights.tensor_file import TensorFile  # noqa: E402
 
 
@@ -37,23 +37,6 @@ def test_a_file_is_never_in_memory_as_a_whole(tmp_path, monkeypatch):
         assert bool((tensors[str(number)] == number).all())
         highest = max(highest, mapped_bytes() - before)
     assert highest < 8 * each
-
-
-@pytest.mark.parametrize(
-    ("declared", "watched"),
-    [
-        (None, True),
-        ('{"generated": 0, "size": "full", "heads": 16}', True),
-        ('{"generated": 0, "size": "tiny"}', False),
-    ],
-)
-def test_heads_are_watched_wherever_there_are_the_layers_for_them(tmp_path, declared, watched):
-    if declared:
-        (tmp_path / DECLARATION).write_text(declared, encoding="utf-8")
-    english = FAMILIES["english"]
-    found = family_of(Weights(english, tmp_path, ""))
-    assert found.guards.heads == (english.guards.heads if watched else ())
-    assert found.guards.stall_steps == english.guards.stall_steps
 
 
 @pytest.mark.parametrize("held", [Path("tensors"), [torch.zeros(3)], torch.zeros(3)], ids=["object", "list", "tensor"])

@@ -15,12 +15,12 @@ pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed"
 from chatterbox.models.t3 import t3 as stock_t3  # noqa: E402
 from chatterbox.models.t3.modules.cond_enc import T3Cond  # noqa: E402
 from chatterbox.models.t3.modules.t3_config import T3Config  # noqa: E402
+from chatterbox_bench.generated import FULL, TINY, TINY_NANO, t3_shapes  # noqa: E402
 from chatterbox_stock import StockNoise, requests_for, small_stock, spoken  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from speedd.engines.chatterbox.library_output import quietly  # noqa: E402
 from speedd.engines.chatterbox.t3.decoder import Decoder  # noqa: E402
-from speedd.engines.chatterbox.weights.generated import FULL, TINY, TINY_NANO, t3_shapes  # noqa: E402
 from speedd.engines.chatterbox.weights.loading import load_t3  # noqa: E402
 
 TEXTS = (

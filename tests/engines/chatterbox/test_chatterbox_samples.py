@@ -12,11 +12,11 @@ from speedd.errors import VoiceError
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
+from chatterbox_bench.generated import TINY  # noqa: E402
 from chatterbox_stock import small_stock  # noqa: E402
 
 from speedd.engines.chatterbox.library_output import quietly  # noqa: E402
 from speedd.engines.chatterbox.voices.conditioning import Listener, listen  # noqa: E402
-from speedd.engines.chatterbox.weights.generated import TINY  # noqa: E402
 from speedd.engines.chatterbox.weights.loading import load_s3gen, load_voice_encoder  # noqa: E402
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from speedd.engines.chatterbox.weights.tensor_file import TensorFile
 
 HEAD_DIM = 64
-"""Of all published models; generated small ones declare their heads."""
+"""Channels of an attention head, in all published models."""
 
 
 class Backbone(Protocol):
@@ -28,7 +28,6 @@ class Backbone(Protocol):
 
     layers: int
     heads: int
-    head_dim: int
     dtype: torch.dtype
     """Of its activations."""
 
@@ -38,7 +37,7 @@ class Backbone(Protocol):
 
 def cache_shape(backbone: Backbone, length: int) -> CacheShape:
     """Say what cache suits a transformer."""
-    return CacheShape(backbone.layers, backbone.heads, backbone.head_dim, length)
+    return CacheShape(backbone.layers, backbone.heads, HEAD_DIM, length)
 
 
 def activation_dtype(precision: str) -> torch.dtype:
@@ -77,7 +76,6 @@ class Llama:
         length: highest position plus one.
         precision: see `make_linear`.
         device: where it runs.
-        heads: 0 for as many as `HEAD_DIM` gives.
     Raises:
         EngineError: if a tensor is missing or of a wrong shape.
     """
@@ -93,12 +91,10 @@ class Llama:
         length: int,
         precision: str,
         device: str,
-        heads: int = 0,
     ) -> None:
         self.layers = count_layers(weights, "tfmr.layers.")
         inner = weights.shaped("tfmr.layers.0.mlp.gate_proj.weight", None, channels).size(0)
-        self.heads = heads or channels // HEAD_DIM
-        self.head_dim = channels // self.heads
+        self.heads = channels // HEAD_DIM
         self.dtype = activation_dtype(precision)
 
         def linear(n_out: int, n_in: int, layer: int, *names: str) -> Linear:
@@ -132,7 +128,7 @@ class Llama:
         cos, sin = (table[positions][:, :, None, None] for table in (self._cos, self._sin))
         for index, layer in enumerate(self._layers):
             qkv = layer.qkv(self._rms(x, layer.before_attention))
-            qkv = qkv.view(rows, steps, 3, self.heads, self.head_dim)
+            qkv = qkv.view(rows, steps, 3, self.heads, HEAD_DIM)
             q, k = _rotated(qkv[:, :, :2], cos, sin).unbind(2)
             x = x + layer.out(attend(index, q, k, qkv[:, :, 2]))
             gate, up = layer.gate_up(self._rms(x, layer.before_mlp)).chunk(2, -1)
@@ -165,13 +161,10 @@ class Gpt:
 
     EPSILON = 1e-5
 
-    def __init__(
-        self, weights: TensorFile, channels: int, *, length: int, precision: str, device: str, heads: int = 0
-    ) -> None:
+    def __init__(self, weights: TensorFile, channels: int, *, length: int, precision: str, device: str) -> None:
         self.layers = count_layers(weights, "tfmr.h.")
         inner = 4 * channels
-        self.heads = heads or channels // HEAD_DIM
-        self.head_dim = channels // self.heads
+        self.heads = channels // HEAD_DIM
         self.dtype = activation_dtype(precision)
         self._positions = weights.shaped("tfmr.wpe.weight", None, channels, least=length).to(device, self.dtype)
 
@@ -204,7 +197,7 @@ class Gpt:
         x = x.to(self.dtype) + self._positions[positions]
         for index, layer in enumerate(self._layers):
             qkv = layer.qkv(functional.layer_norm(x, (channels,), *layer.before_attention, self.EPSILON))
-            q, k, v = qkv.view(rows, steps, 3, self.heads, self.head_dim).unbind(2)
+            q, k, v = qkv.view(rows, steps, 3, self.heads, HEAD_DIM).unbind(2)
             x = x + layer.out(attend(index, q, k, v))
             inner = layer.up(functional.layer_norm(x, (channels,), *layer.before_mlp, self.EPSILON))
             x = x + layer.down(functional.gelu(inner, approximate="tanh"))

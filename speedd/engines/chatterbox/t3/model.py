@@ -27,14 +27,11 @@ class T3:
         length: the longest row, in positions.
         precision: of transformer and head.
         device: where it runs.
-        heads: attention heads, 0 for as many as published models have.
     Raises:
         EngineError: if a tensor is missing or of a wrong shape; names the first.
     """
 
-    def __init__(
-        self, weights: TensorFile, family: Family, *, length: int, precision: str, device: str, heads: int = 0
-    ) -> None:
+    def __init__(self, weights: TensorFile, family: Family, *, length: int, precision: str, device: str) -> None:
         self.family = family
         self.device = device
         self.precision = precision
@@ -52,18 +49,11 @@ class T3:
         if family.backbone == "llama":
             self.text_positions = table("text_pos_emb.emb.weight", length)
             self.speech_positions = table("speech_pos_emb.emb.weight", length)
+        shape: dict[str, Any] = {"length": length, "precision": precision, "device": device}
         self.backbone: Backbone = (
-            Llama(
-                weights,
-                self.channels,
-                _inverse_frequencies(self.channels, heads),
-                length=length,
-                precision=precision,
-                device=device,
-                heads=heads,
-            )
+            Llama(weights, self.channels, _inverse_frequencies(), **shape)
             if family.backbone == "llama"
-            else Gpt(weights, self.channels, length=length, precision=precision, device=device, heads=heads)
+            else Gpt(weights, self.channels, **shape)
         )
         head = weights.shaped("speech_head.weight", self.vocabulary, self.channels)
         bias = weights.shaped("speech_head.bias", self.vocabulary) if family.backbone == "gpt2" else None
@@ -110,14 +100,11 @@ def _conditioner(weights: TensorFile, channels: int, family: Family) -> Any:
     return conditioner.eval().requires_grad_(requires_grad=False)
 
 
-def _inverse_frequencies(channels: int, heads: int) -> Tensor:
+def _inverse_frequencies() -> Tensor:
     """Return Llama's rotary frequencies, stretched as its configuration says ("llama3")."""
     from chatterbox.models.t3.llama_configs import LLAMA_CONFIGS
     from transformers import LlamaConfig
     from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-    described = dict(LLAMA_CONFIGS["Llama_520M"])
-    if heads:
-        described |= {"hidden_size": channels, "num_attention_heads": heads, "head_dim": channels // heads}
-    frequencies: Tensor = LlamaRotaryEmbedding(LlamaConfig(**described)).inv_freq
+    frequencies: Tensor = LlamaRotaryEmbedding(LlamaConfig(**LLAMA_CONFIGS["Llama_520M"])).inv_freq
     return frequencies

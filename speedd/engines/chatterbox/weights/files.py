@@ -18,8 +18,6 @@ from speedd.common.durable import make_folder, write_whole
 from speedd.engines.chatterbox.families import Family
 from speedd.errors import EngineError
 
-DECLARATION = "speedd.json"
-"""Beside generated weights: says that they were generated, and their shape where tensors do not tell it."""
 DIGESTS = "digests.json"
 """In the state folder: the SHA-256 of every file, by what it looked like when it was read."""
 _LENGTH_BYTES = 8
@@ -42,7 +40,7 @@ class Weights:
     @property
     def present(self) -> tuple[Path, ...]:
         """The files that shape what is spoken, in a fixed order."""
-        names = (*self.family.files.needed, *self.family.files.more, DECLARATION)
+        names = (*self.family.files.needed, *self.family.files.more)
         return tuple(path for name in names if (path := self.folder / name).is_file())
 
 
@@ -128,13 +126,6 @@ def file_digests(weights: Weights, notes: Path | None, *, anew: bool = False) ->
     if notes is not None and any(known.get(key) != value for key, value in fresh.items()):
         keep(notes, json.dumps({**known, **fresh}, indent=1).encode())
     return digests
-
-
-def declaration(weights: Weights) -> Mapping[str, object]:
-    """What generated weights say of themselves; empty for published ones."""
-    path = weights.path(DECLARATION)
-    said: Mapping[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return said
 
 
 def keep(path: Path, data: bytes) -> None:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from speedd.engines.chatterbox.families import Family
 from speedd.engines.chatterbox.library_output import quietly
 from speedd.engines.chatterbox.t3.decoder import row_length
 from speedd.engines.chatterbox.t3.model import T3
-from speedd.engines.chatterbox.weights.files import Weights, declaration
+from speedd.engines.chatterbox.weights.files import Weights
 from speedd.engines.chatterbox.weights.tensor_file import TensorFile
 
 _FILLED_BY_CONSTRUCTOR = ("tokenizer._mel_filters", "tokenizer.window")
 """Buffers that some checkpoints leave out because they are computed."""
-
-
-def family_of(weights: Weights) -> Family:
-    """Return the model's entry. Small weights have no such layers, and so no heads that follow the text."""
-    family = weights.family
-    return family if _full_size(weights) else replace(family, guards=replace(family.guards, heads=()))
-
-
-def _full_size(weights: Weights) -> bool:
-    return declaration(weights).get("size", "full") == "full"
 
 
 def load_t3(weights: Weights, *, precision: str, device: str) -> T3:
@@ -32,11 +20,16 @@ def load_t3(weights: Weights, *, precision: str, device: str) -> T3:
     Raises:
         EngineError: if its file is damaged, lacks a tensor or has one of a wrong shape; names it.
     """
-    family = family_of(weights)
-    heads = int(str(declaration(weights).get("heads", 0)))
+    family = weights.family
     tensors = TensorFile(weights.path(family.files.t3))
-    length = row_length(family)
-    return T3(tensors, family, length=length, precision=precision, device=device, heads=heads)
+    return T3(tensors, family, length=row_length(family), precision=precision, device=device)
+
+
+def empty_s3gen(weights: Weights) -> Any:
+    """Build the S3Gen that weights are read into. chatterbox-tts knows one size of it."""
+    from chatterbox.models.s3gen import S3Gen
+
+    return S3Gen(meanflow=weights.family.meanflow)
 
 
 def load_s3gen(weights: Weights, *, listens: bool) -> Any:
@@ -48,19 +41,11 @@ def load_s3gen(weights: Weights, *, listens: bool) -> Any:
     Raises:
         EngineError: as `load_t3`.
     """
-    from chatterbox.models.s3gen import S3Gen
-
-    family = weights.family
     with quietly():
-        if _full_size(weights):
-            s3gen = S3Gen(meanflow=family.meanflow)
-        else:
-            from speedd.engines.chatterbox.weights.generated import SmallS3Gen
-
-            s3gen = SmallS3Gen(meanflow=family.meanflow)
+        s3gen = empty_s3gen(weights)
     if not listens:
         del s3gen.tokenizer, s3gen.speaker_encoder
-    TensorFile(weights.path(family.files.s3gen)).fill(s3gen, may_lack=_FILLED_BY_CONSTRUCTOR)
+    TensorFile(weights.path(weights.family.files.s3gen)).fill(s3gen, may_lack=_FILLED_BY_CONSTRUCTOR)
     return s3gen.eval().requires_grad_(requires_grad=False)
 
 

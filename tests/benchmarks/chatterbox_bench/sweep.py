@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from speedd.commands.bench.chatterbox.order import GIB, OUT_OF_MEMORY, TOKENS_PER_SECOND, Order
-from speedd.commands.bench.chatterbox.roofline import CARDS, s3gen_s, t3_step_s
+from chatterbox_bench.order import GIB, OUT_OF_MEMORY, TOKENS_PER_SECOND, Order
+from chatterbox_bench.roofline import CARDS, s3gen_s, t3_step_s
 from speedd.engines.chatterbox.factory import rows_on_gpu
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.memory.budget import S3GenWork, t3_size

@@ -8,6 +8,8 @@ from pathlib import Path
 STOCK = "stock"
 OUT_OF_MEMORY = "out_of_memory"
 """What a program says instead of what it measured when the device had no room."""
+DECLARATION = "generated.json"
+"""Beside generated weights: their seed and their size."""
 GIB = 2**30
 """Cards are sold by GB of so many bytes."""
 TOKENS_PER_SECOND = 25

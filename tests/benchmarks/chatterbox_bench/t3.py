@@ -10,15 +10,16 @@ from typing import Any
 
 import torch
 
-from speedd.commands.bench.chatterbox.order import STOCK, Order
-from speedd.commands.bench.chatterbox.program import obey, timed_s
+from chatterbox_bench.order import STOCK, Order
+from chatterbox_bench.program import obey, timed_s
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.library_output import quietly
+from speedd.engines.chatterbox.t3.backbone import HEAD_DIM
 from speedd.engines.chatterbox.t3.decoder import MAX_TEXT_TOKENS, Decoder
 from speedd.engines.chatterbox.t3.request import Request
 from speedd.engines.chatterbox.t3.text import TextTokenizer
 from speedd.engines.chatterbox.voices.conditioning import Conditioning, read_conditioning
-from speedd.engines.chatterbox.weights.files import Weights, declaration, find_weights
+from speedd.engines.chatterbox.weights.files import Weights, find_weights
 from speedd.engines.chatterbox.weights.loading import load_t3
 from speedd.engines.chatterbox.weights.tensor_file import TensorFile
 from speedd.model import Style
@@ -131,15 +132,13 @@ def _stock_model(weights: Weights) -> Any:
     file = TensorFile(weights.path(weights.family.files.t3))
     tensors = {name: file[name] for name in file}
     mlp, channels = tensors["tfmr.layers.0.mlp.up_proj.weight"].shape
-    described = LLAMA_CONFIGS["Llama_520M"]
-    heads = int(str(declaration(weights).get("heads", described["num_attention_heads"])))
-    LLAMA_CONFIGS["measured"] = described | {
+    heads = channels // HEAD_DIM
+    LLAMA_CONFIGS["measured"] = LLAMA_CONFIGS["Llama_520M"] | {
         "hidden_size": channels,
         "intermediate_size": mlp,
         "num_hidden_layers": len([name for name in tensors if name.endswith("mlp.up_proj.weight")]),
         "num_attention_heads": heads,
         "num_key_value_heads": heads,
-        "head_dim": channels // heads,
     }
     shape = T3Config.english_only()
     shape.llama_config_name = "measured"

@@ -3,18 +3,19 @@
 import functools
 import importlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from chatterbox_bench import contest
+from chatterbox_bench.contest import Plan, run_chatterbox, run_long
+from chatterbox_bench.order import DECLARATION, Order
+from chatterbox_bench.report import lines, long_lines
 
-from speedd.commands.bench.chatterbox import contest
-from speedd.commands.bench.chatterbox.contest import Plan, run_chatterbox, run_long
-from speedd.commands.bench.chatterbox.order import Order
-from speedd.commands.bench.chatterbox.report import lines, long_lines
 from speedd.commands.bench.machine import Ran, run_alone
 from speedd.engines.chatterbox import factory
 from speedd.engines.chatterbox.factory import rows_on_gpu
+from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.probe import Machine
 from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.errors import DeviceFullError, EngineError
@@ -22,7 +23,9 @@ from speedd.errors import DeviceFullError, EngineError
 torch = pytest.importorskip("torch", reason="the chatterbox extra is not installed")
 pytest.importorskip("chatterbox", reason="the chatterbox extra is not installed")
 
-from speedd.commands.bench.chatterbox import t3  # noqa: E402
+from chatterbox_bench import t3  # noqa: E402
+from chatterbox_bench.generated import TINY, accept_tiny_weights, generate  # noqa: E402
+
 from speedd.engines.chatterbox.t3.cache import HeadWatch  # noqa: E402
 
 CHUNKS, TOKENS = 3, 10
@@ -33,7 +36,7 @@ CARD = Machine("cpu", "bf16", "NVIDIA H100 80GB HBM3", 80 * 2**30)
 def run_here(module, order, folder):
     """Run one of the programs in this process: importing torch takes longer than all they do."""
     program = importlib.import_module(module)
-    obeyed = importlib.import_module("speedd.commands.bench.chatterbox.program").measured
+    obeyed = importlib.import_module("chatterbox_bench.program").measured
     if module == contest.GENERATES:
         assert order.pop("size") == "tiny"
         # S3Gen has one size only: with a second of reference it takes no longer than it must.
@@ -47,6 +50,7 @@ def run_here(module, order, folder):
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
+    accept_tiny_weights()
     return tmp_path_factory.mktemp("weights")
 
 
@@ -124,14 +128,14 @@ def test_smaller_cards_are_tried_with_the_rows_that_they_hold(report):
 
 def test_a_program_obeys_in_a_process_of_its_own(kept, report, tmp_path):
     order = Order(str(kept / "english"), "english", "bf16", chunks=2, tokens=TOKENS)
-    ran = run_alone("speedd.commands.bench.chatterbox.s3gen_rows", asdict(order), tmp_path)
+    ran = run_alone("chatterbox_bench.s3gen_rows", asdict(order), tmp_path)
     assert ran.said["tokens"] == 2 * TOKENS
     assert ran.said["seconds"] > 0
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("no"), DeviceFullError("no")])
 def test_a_full_device_is_an_answer(error):
-    program = importlib.import_module("speedd.commands.bench.chatterbox.program")
+    program = importlib.import_module("chatterbox_bench.program")
 
     def measure(_order):
         raise error
@@ -146,13 +150,13 @@ def test_a_part_of_the_contest_that_finds_no_room_says_so(kept, report, monkeypa
 
 
 def test_cuda_itself_takes_its_part_of_a_small_card():
-    program = importlib.import_module("speedd.commands.bench.chatterbox.program")
+    program = importlib.import_module("chatterbox_bench.program")
     assert program.fraction_of_card(6, 80 * 2**30) == pytest.approx((6 * 2**30 - 600_000_000) / (80 * 2**30))
 
 
 def test_weights_that_were_kept_are_taken(kept, report):
     before = {path: path.stat().st_mtime_ns for path in kept.rglob("*")}
-    assert (kept / "english" / "speedd.json") in before
+    assert (kept / "english" / DECLARATION) in before
 
     def stop(what):
         raise InterruptedError(what)
@@ -163,11 +167,10 @@ def test_weights_that_were_kept_are_taken(kept, report):
 
 
 def test_heads_are_watched_and_stop_nothing(tmp_path, monkeypatch):
-    generated = importlib.import_module(contest.GENERATES)
-    # Deep enough for the heads of the published model, and said to be of its size.
-    generated.generate(tmp_path, "english", generated.Size("tiny", 128, 14, 16, 128), reference_s=1.0)
-    declared = json.loads((tmp_path / "speedd.json").read_text())
-    (tmp_path / "speedd.json").write_text(json.dumps(declared | {"size": "full"}))
+    english = FAMILIES["english"]
+    watched = replace(english, guards=replace(english.guards, heads=((1, 1), (0, 0), (0, 1))))
+    monkeypatch.setattr(t3, "FAMILIES", {"english": watched})
+    generate(tmp_path, "english", TINY, reference_s=1.0)
     looked = []
     real = HeadWatch.attention
     monkeypatch.setattr(HeadWatch, "attention", lambda self: looked.append(len(self._seen)) or real(self))

@@ -1,6 +1,7 @@
 """Checkpoints of random numbers in the published layout: for tests (tiny) and for benchmarks (full size).
 
-They speak noise. A file ``speedd.json`` beside them says that they were generated, and what their tensors do not tell.
+They speak noise. A file ``generated.json`` beside them says from what seed and in what size they were generated. S3Gen
+has one size; a process that is to speak with tiny weights calls `accept_tiny_weights` first.
 """
 
 from __future__ import annotations
@@ -9,27 +10,23 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
-from chatterbox.models.s3gen.configs import CFM_PARAMS
-from chatterbox.models.s3gen.const import S3GEN_SR
-from chatterbox.models.s3gen.decoder import ConditionalDecoder
-from chatterbox.models.s3gen.f0_predictor import ConvRNNF0Predictor
-from chatterbox.models.s3gen.flow import CausalMaskedDiffWithXvec
-from chatterbox.models.s3gen.flow_matching import CausalConditionalCFM
-from chatterbox.models.s3gen.hifigan import HiFTGenerator
-from chatterbox.models.s3gen.s3gen import S3Token2Wav
-from chatterbox.models.s3gen.transformer.upsample_encoder import UpsampleConformerEncoder
-from chatterbox.models.s3gen.utils.mel import mel_spectrogram
-from chatterbox.models.s3gen.xvector import CAMPPlus
-from chatterbox.models.s3tokenizer import S3Tokenizer
+from chatterbox.models.s3gen import s3gen as stock
 from chatterbox.models.voice_encoder import VoiceEncoder
-from s3tokenizer.model_v2 import ModelConfig, S3TokenizerV2
+from s3tokenizer import model_v2
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
 from torch import Tensor, nn
 
+from chatterbox_bench.order import DECLARATION
 from speedd.engines.chatterbox.families import (
     FAMILIES,
     MULTILINGUAL,
@@ -41,8 +38,11 @@ from speedd.engines.chatterbox.families import (
     Family,
 )
 from speedd.engines.chatterbox.library_output import quietly
-from speedd.engines.chatterbox.weights.files import DECLARATION
+from speedd.engines.chatterbox.t3.backbone import HEAD_DIM
+from speedd.engines.chatterbox.weights import loading
+from speedd.engines.chatterbox.weights.files import Weights
 
+_FULL = loading.empty_s3gen
 ENGLISH_TEXT, MULTILINGUAL_TEXT, PIECES_TEXT = 704, 2454, 50276
 LLAMA_SPEECH, GPT_SPEECH = 8194, 6563
 LOGIT_STD = 2.5
@@ -56,21 +56,25 @@ class Size:
     name: str
     channels: int
     layers: int
-    heads: int
     mlp: int
     positions: int = 8196
     """GPT-2 alone: how many it knows."""
 
+    @property
+    def heads(self) -> int:
+        """Of attention, in each layer."""
+        return self.channels // HEAD_DIM
 
-TINY = Size("tiny", 64, 2, 4, 128, positions=2048)
-TINY_NANO = Size("tiny", 48, 3, 3, 192, positions=2048)
+
+TINY = Size("tiny", 128, 2, 192, positions=2048)
+TINY_NANO = Size("tiny", 192, 3, 768, positions=2048)
 """Not turbo's tiny size, as nano is not turbo's size."""
 FULL: Mapping[str, Size] = {
-    "english": Size("full", 1024, 30, 16, 4096),
-    "multilingual": Size("full", 1024, 30, 16, 4096),
-    "multilingual-v3": Size("full", 1024, 30, 16, 4096),
-    "turbo": Size("full", 1024, 24, 16, 4096),
-    "nano": Size("full", 768, 12, 12, 3072),
+    "english": Size("full", 1024, 30, 4096),
+    "multilingual": Size("full", 1024, 30, 4096),
+    "multilingual-v3": Size("full", 1024, 30, 4096),
+    "turbo": Size("full", 1024, 24, 4096),
+    "nano": Size("full", 768, 12, 3072),
 }
 
 
@@ -101,14 +105,14 @@ def generate(
         torch.manual_seed(seed)
         _save(t3_tensors(family, size, generator, mean_tokens), folder / family.files.t3)
         _save(_tensors(VoiceEncoder()), folder / family.files.voice_encoder)
-        s3gen = S3Token2Wav(meanflow=family.meanflow) if size.name == "full" else SmallS3Gen(meanflow=family.meanflow)
+        s3gen = (stock.S3Token2Wav if size.name == "full" else small_s3gen)(meanflow=family.meanflow)
         # Random weights would clip; a fiftieth of it is about as loud as speech.
         s3gen.mel2wav.conv_post.parametrizations.weight.original0 *= 0.02
         _save(_tensors(s3gen), folder / family.files.s3gen)
         torch.save(_voice(family, reference_s), folder / family.files.conditionals)
     (_write_pieces if family.backbone == "gpt2" else _write_graphemes)(folder, family)
-    said = {"generated": seed, "size": size.name, "heads": size.heads}
-    (folder / DECLARATION).write_text(json.dumps(said), encoding="utf-8")
+    # Written last: where it is, the weights are complete.
+    (folder / DECLARATION).write_text(json.dumps({"seed": seed, "size": size.name}), encoding="utf-8")
 
 
 def t3_tensors(family: Family, size: Size, generator: torch.Generator, mean_tokens: int = 0) -> dict[str, Tensor]:
@@ -214,8 +218,6 @@ def _tensors(module: Any) -> dict[str, Tensor]:
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    from safetensors.torch import save_file
-
     if path.suffix == ".safetensors":
         save_file(tensors, path)
     else:
@@ -224,9 +226,6 @@ def _save(tensors: dict[str, Tensor], path: Path) -> None:
 
 def _write_graphemes(folder: Path, family: Family) -> None:
     """Write a tokenizer with the ids that T3 relies on; letters, and some pairs of them."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import BPE
-
     size = ENGLISH_TEXT if len(family.languages) == 1 else MULTILINGUAL_TEXT
     merges = [
         (pair[0], pair[1])
@@ -239,16 +238,13 @@ def _write_graphemes(folder: Path, family: Family) -> None:
     for piece in (*special[4:], *letters, *("".join(pair) for pair in merges)):
         vocabulary.setdefault(piece, next(free))
     vocabulary |= {f"<unused{number}>": number for number in free}
-    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges, unk_token="[UNK]"))  # noqa: S106
+    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges, unk_token="[UNK]"))
     tokenizer.add_special_tokens(special)
     tokenizer.save(str(folder / family.files.tokenizer))
 
 
 def _write_pieces(folder: Path, _: Family) -> None:
     """Write a tokenizer of bytes, padded to turbo's size."""
-    from tokenizers import Tokenizer, decoders, pre_tokenizers
-    from tokenizers.models import BPE
-
     vocabulary = {char: number for number, char in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     vocabulary |= {f"<unused{number}>": number for number in range(len(vocabulary), PIECES_TEXT - 1)}
     end = "<|endoftext|>"
@@ -261,70 +257,44 @@ def _write_pieces(folder: Path, _: Family) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(described), encoding="utf-8")
 
 
-class SmallS3Gen(S3Token2Wav):  # type: ignore[misc]
-    """S3Gen with a hundredth of its weights: every part and every stride of the real one, with fewer channels."""
-
-    def __init__(self, *, meanflow: bool) -> None:
-        nn.Module.__init__(self)  # the parents' constructors build the full size
-        self.tokenizer = _SmallTokenizer()
-        self.mel_extractor = mel_spectrogram
-        self.speaker_encoder = CAMPPlus(memory_efficient=False, growth_rate=4, bn_size=1, init_channels=16)
-        self.meanflow = meanflow
-        encoder = UpsampleConformerEncoder(
-            output_size=512,
-            attention_heads=8,
-            linear_units=64,
-            num_blocks=1,
-            input_layer="linear",
-            pos_enc_layer_type="rel_pos_espnet",
-            selfattention_layer_type="rel_selfattn",
-            input_size=512,
-            use_cnn_module=False,
-            macaron_style=False,
-        )
-        estimator = ConditionalDecoder(
-            in_channels=320,
-            out_channels=80,
-            causal=True,
-            channels=[32],
-            dropout=0.0,
-            attention_head_dim=16,
-            n_blocks=1,
-            num_mid_blocks=1,
-            num_heads=2,
-            act_fn="gelu",
-            meanflow=meanflow,
-        )
-        decoder = CausalConditionalCFM(spk_emb_dim=80, cfm_params=CFM_PARAMS, estimator=estimator)
-        self.flow = CausalMaskedDiffWithXvec(encoder=encoder, decoder=decoder)
-        self.resamplers: dict[str, Any] = {}
-        self.mel2wav = HiFTGenerator(
-            sampling_rate=S3GEN_SR,
-            base_channels=64,
-            upsample_rates=[8, 5, 3],
-            upsample_kernel_sizes=[16, 11, 7],
-            source_resblock_kernel_sizes=[7, 7, 11],
-            source_resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5], [1, 3, 5]],
-            f0_predictor=ConvRNNF0Predictor(cond_channels=16),
-        )
-        quiet = S3GEN_SR // 50
-        fade = torch.zeros(2 * quiet)
-        fade[quiet:] = (torch.cos(torch.linspace(torch.pi, 0, quiet)) + 1) / 2
-        self.register_buffer("trim_fade", fade, persistent=False)
-        self.estimator_dtype = "fp32"
+class _SmallTokenizer(stock.S3Tokenizer):
+    def __init__(self, name: str) -> None:
+        config = model_v2.ModelConfig(n_audio_state=64, n_audio_head=1, n_audio_layer=1)
+        with mock.patch.object(model_v2.S3TokenizerV2.__init__, "__defaults__", (config,)):
+            super().__init__(name)
 
 
-class _SmallTokenizer(S3Tokenizer):  # type: ignore[misc]
-    def __init__(self) -> None:
-        from librosa.filters import mel
+def small_s3gen(meanflow: bool = False) -> Any:
+    """Build stock's S3Gen with a hundredth of its weights: every part and every stride, with fewer channels."""
+    small = {
+        "S3Tokenizer": _SmallTokenizer,
+        "CAMPPlus": partial(stock.CAMPPlus, growth_rate=4, bn_size=1, init_channels=16),
+        "UpsampleConformerEncoder": _forced(stock.UpsampleConformerEncoder, num_blocks=1, linear_units=64),
+        "ConditionalDecoder": _forced(
+            stock.ConditionalDecoder, channels=[32], n_blocks=1, num_mid_blocks=1, num_heads=3, attention_head_dim=16
+        ),
+        "HiFTGenerator": partial(stock.HiFTGenerator, base_channels=64),
+        "ConvRNNF0Predictor": partial(stock.ConvRNNF0Predictor, cond_channels=16),
+    }
+    with ExitStack() as stack:
+        for name, made in small.items():
+            stack.enter_context(mock.patch.object(stock, name, made))
+        return stock.S3Token2Wav(meanflow=meanflow)
 
-        # The parent takes a configuration and does not hand it on.
-        config = ModelConfig(n_audio_state=64, n_audio_head=1, n_audio_layer=1)
-        S3TokenizerV2.__init__(self, "speech_tokenizer_v2_25hz", config)
-        self.n_fft = 400
-        filters = mel(sr=16_000, n_fft=self.n_fft, n_mels=config.n_mels)
-        self.register_buffer("_mel_filters", torch.tensor(filters))
-        self.register_buffer("window", torch.hann_window(self.n_fft))
+
+def _forced(made: Any, **forced: Any) -> Any:
+    return lambda **given: made(**{**given, **forced})
+
+
+def accept_tiny_weights() -> None:
+    """From now on the engine in this process builds S3Gen in the size that generated weights declare."""
+    loading.empty_s3gen = _as_declared
+
+
+def _as_declared(weights: Weights) -> Any:
+    declaration = weights.path(DECLARATION)
+    said = json.loads(declaration.read_text(encoding="utf-8")) if declaration.is_file() else {}
+    return small_s3gen(weights.family.meanflow) if said.get("size") == TINY.name else _FULL(weights)
 
 
 if __name__ == "__main__":

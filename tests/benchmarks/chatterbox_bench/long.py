@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
+from chatterbox_bench.order import Order
+from chatterbox_bench.program import obey
 from speedd.commands.bench import machine
-from speedd.commands.bench.chatterbox.order import Order
-from speedd.commands.bench.chatterbox.program import obey
 from speedd.engines.base import EngineOptions
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.engines.chatterbox.engine import ChatterboxEngine
@@ -48,13 +48,13 @@ class Endless:
         """True once all have been taken."""
         return self._given >= self._chunks
 
-    def take(self, max_rows: int, *, block: bool) -> list[Utterance]:  # noqa: ARG002 - it never has to wait
+    def take(self, max_rows: int, *, block: bool) -> list[Utterance]:
         """Return the next ones."""
         first, self._given = self._given, min(self._chunks, self._given + max_rows)
         return [self._utterance(number) for number in range(first, self._given)]
 
     def _utterance(self, number: int) -> Utterance:
-        drawn = random.Random(number)  # noqa: S311 - texts, not secrets
+        drawn = random.Random(number)
         text = " ".join(drawn.choices(WORDS, k=drawn.randint(SHORTEST, LONGEST)))
         style = Style(exaggeration=drawn.choice(EXAGGERATIONS), cfg_weight=drawn.choice((0.0, 0.5)))
         return Utterance(str(number), f"{text}.", drawn.choice(self._voices), style, number)
@@ -103,7 +103,7 @@ def _windows(engine: ChatterboxEngine, chunks: int, window: int) -> Iterator[dic
                 "cpu_s": now_cpu_s - cpu_s,
                 "objects": len(objects),
                 "tensors": sum(type(one) is torch.Tensor for one in objects),
-                "hooks": sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in modules),  # noqa: SLF001
+                "hooks": sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in modules),
                 "rss_mb": machine.memory_mb(os.getpid())["rss_mb"],
             }
             del objects, modules

@@ -2,8 +2,8 @@ import subprocess
 import sys
 
 import pytest
+from chatterbox_bench.roofline import CARDS, Card, s3gen_s, t3_step_s
 
-from speedd.commands.bench.chatterbox.roofline import CARDS, Card, s3gen_s, t3_step_s
 from speedd.engines.chatterbox.memory.budget import ENGLISH, NANO, TURBO, S3GenWork
 
 H100, RTX_3090, RTX_3060 = (
@@ -48,5 +48,5 @@ def test_s3gen_takes_what_its_operations_take(card, realtime):
 
 
 def test_it_needs_no_torch():
-    code = "import sys; sys.modules['torch'] = None; import speedd.commands.bench.chatterbox.sweep"
+    code = "import sys; sys.modules['torch'] = None; import chatterbox_bench.sweep"
     subprocess.run([sys.executable, "-c", code], check=True)

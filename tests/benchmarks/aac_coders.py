@@ -1,25 +1,34 @@
-"""How much of the sound does an AAC coder keep?"""
+"""How much of the sound does an AAC coder keep? ``python tests/benchmarks/aac_coders.py``.
+
+The configured engine speaks a minute; that is levelled as mastering does, encoded and decoded with each coder, and held
+against what it was.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from speedd.audio import levels
 from speedd.audio.codecs.aac_m4b import AacM4b
+from speedd.audio.loudness import cell_energies, integrated_lufs
+from speedd.commands.bench.contest import CODERS, gathered
+from speedd.commands.bench.naive import spoken
 from speedd.common.levels import amplitude
-from speedd.config.settings import Coder
+from speedd.config import OutputSettings, engine_options
+from speedd.engines import find
 
 if TYPE_CHECKING:
-    from speedd.config import OutputSettings
     from speedd.model import Waveform
 
-CODERS: tuple[Coder, ...] = get_args(Coder)
-"""The default first."""
+SAMPLE_S = 60.0
 WINDOW = 1024
 HOP = 256
 BANDS = 64
@@ -43,13 +52,12 @@ class CoderQuality:
     """Seconds of audio encoded per second of one core."""
 
 
-def compare(wave: Waveform, sample_rate_hz: int, *, gain_db: float, output: OutputSettings) -> list[CoderQuality]:
+def compare(wave: Waveform, sample_rate_hz: int, *, output: OutputSettings) -> list[CoderQuality]:
     """Bring speech to its level as mastering does, encode it with each coder, and measure what comes out.
 
     Args:
         wave: speech as the engine gives it, float32 mono, shape [n_samples].
         sample_rate_hz: its rate.
-        gain_db: what mastering lifted the book by.
         output: bit rate, loudness and true peak.
     """
     frame = levels.frame_length(sample_rate_hz)
@@ -57,7 +65,7 @@ def compare(wave: Waveform, sample_rate_hz: int, *, gain_db: float, output: Outp
     mastered = levels.level(
         wave[: wave.size // frame * frame],
         sample_rate_hz,
-        gain_db=gain_db,
+        gain_db=output.loudness_lufs - integrated_lufs(cell_energies(wave, sample_rate_hz)),
         loudness_lufs=output.loudness_lufs,
         ceilings=ceiling,
     )
@@ -119,3 +127,38 @@ def _mel_bands(sample_rate_hz: int) -> npt.NDArray[np.float64]:
     empty = np.flatnonzero(weights.sum(axis=1) == 0)
     weights[empty, np.abs(bins - edges[1:-1][empty, None]).argmin(axis=1)] = 1.0
     return np.asarray(weights)
+
+
+def spoken_minute(book: Path | None, file: Path | None, engine: str | None) -> tuple[Waveform, int, OutputSettings]:
+    """Let the engine speak the first minute of a book; return it with its rate and the settings of the output."""
+    with gathered(book, SAMPLE_S / 60, file=file, engine=engine) as (_, material):
+        speaker = find(material.config.engine.name).load(engine_options(material.config))
+        speaker.prewarm(material.utterances[0].voice)
+        rate_hz = speaker.info.sample_rate_hz
+        waves, samples = [], 0
+        for utterance in material.utterances:
+            if samples >= SAMPLE_S * rate_hz:
+                break
+            waves.append(spoken(speaker, utterance))
+            samples += len(waves[-1])
+        speaker.close()
+        return np.concatenate(waves), rate_hz, material.config.output
+
+
+def main() -> None:
+    """Say what each coder makes of a minute."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("book", nargs="?", type=Path, help="by default a text of our own")
+    parser.add_argument("--config", type=Path, help="the configuration")
+    parser.add_argument("--engine", help="by default the configured one")
+    asked = parser.parse_args()
+    wave, rate_hz, output = spoken_minute(asked.book, asked.config, asked.engine)
+    for one in compare(wave, rate_hz, output=output):
+        sys.stdout.write(
+            f"{one.coder:8} SNR {one.snr_db:.1f} dB, mel distance {one.mel_distance_db:.2f} dB, {one.kbps:.0f} kbit/s,"
+            f" {one.realtime_factor:.0f} × realtime on one core\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

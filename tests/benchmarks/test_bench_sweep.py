@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from chatterbox_bench.contest import Plan
+from chatterbox_bench.order import Order
+from chatterbox_bench.report import sweep_lines
+from chatterbox_bench.sweep import Beside, sweep
 
-from speedd.commands.bench.chatterbox.contest import Plan
-from speedd.commands.bench.chatterbox.order import Order
-from speedd.commands.bench.chatterbox.report import sweep_lines
-from speedd.commands.bench.chatterbox.sweep import Beside, sweep
 from speedd.engines.chatterbox.probe import Machine
 from speedd.errors import SpeeddError
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from speedd.commands.bench.chatterbox.order import Order
-from speedd.commands.bench.chatterbox.program import obey
-from speedd.commands.bench.chatterbox.s3gen import best_s, made_up_reference
+from chatterbox_bench.order import Order
+from chatterbox_bench.program import obey
+from chatterbox_bench.s3gen import best_s, made_up_reference
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.s3gen.model import SPEECH_TOKENS, S3Gen, SpeechRow
 from speedd.engines.chatterbox.weights.files import find_weights

@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chatterbox_bench.order import DECLARATION, OUT_OF_MEMORY, REFERENCES_S, STOCK, TOKENS_PER_SECOND, Order
+from chatterbox_bench.sweep import CARDS_GB, ROWS, Beside, sweep
 from speedd.commands.bench import machine
-from speedd.commands.bench.chatterbox.order import OUT_OF_MEMORY, REFERENCES_S, STOCK, TOKENS_PER_SECOND, Order
-from speedd.commands.bench.chatterbox.sweep import CARDS_GB, ROWS, Beside, sweep
 from speedd.commands.bench.machine import run_alone
 from speedd.engines.chatterbox.probe import probe
 from speedd.errors import EngineError
 
-PROGRAMS = "speedd.commands.bench.chatterbox"
-GENERATES = "speedd.engines.chatterbox.weights.generated"
+PROGRAMS = "chatterbox_bench"
+GENERATES = "chatterbox_bench.generated"
 MODELS = ("english", "nano")
 LONG_RUN_TOKENS = 40
 """About when the tiny model of the long run ends a text."""
@@ -52,10 +52,11 @@ class Plan:
     """For cards of so many GB the device is taken, to measure the engine there."""
 
     @classmethod
-    def on(cls, device: str, weights: Path | None) -> Plan:
+    def on(cls, device: str, weights: Path | None, *, tiny: bool = False) -> Plan:
         """Plan all that is measured on a device; only a graphics card gains much by more rows."""
-        swept = device == "cuda"
-        return cls(device=device, weights=weights, rows=ROWS if swept else (), cards_gb=CARDS_GB if swept else ())
+        swept = {"rows": ROWS, "cards_gb": CARDS_GB} if device == "cuda" else {}
+        small = {"size": "tiny", "chunks": 4, "tokens": 25} if tiny else {}
+        return cls(device=device, weights=weights, **swept, **small)
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -243,7 +244,7 @@ def _weights(kept: Path | None, models: Sequence[str], tell: Tell, **how: object
     with tempfile.TemporaryDirectory(prefix="speedd-bench-") as name:
         folder = kept or Path(name)
         for model in models:
-            if (folder / model / "speedd.json").is_file():  # written last
+            if (folder / model / DECLARATION).is_file():
                 continue
             tell(f"nothing yet: weights of {model} are generated")
             folder.mkdir(parents=True, exist_ok=True)

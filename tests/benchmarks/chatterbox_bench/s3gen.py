@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from speedd.commands.bench.chatterbox.order import REFERENCES_S, STOCK, TOKENS_PER_SECOND, Order
-from speedd.commands.bench.chatterbox.program import obey, timed_s
+from chatterbox_bench.order import REFERENCES_S, STOCK, TOKENS_PER_SECOND, Order
+from chatterbox_bench.program import obey, timed_s
 from speedd.engines.chatterbox.families import FAMILIES
 from speedd.engines.chatterbox.probe import estimator_precision
 from speedd.engines.chatterbox.s3gen.model import SPEECH_TOKENS, S3Gen, SpeechRow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from speedd.commands.bench.chatterbox.order import OUT_OF_MEMORY, REFERENCES_S, STOCK, TOKENS_PER_SECOND
+from chatterbox_bench.order import OUT_OF_MEMORY, REFERENCES_S, STOCK, TOKENS_PER_SECOND
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from speedd.commands.bench.chatterbox.order import Order
-from speedd.commands.bench.chatterbox.program import obey, peak_mb, timed_s
-from speedd.commands.bench.chatterbox.t3 import STYLE, TEXT, never_stopped
+from chatterbox_bench.order import Order
+from chatterbox_bench.program import obey, peak_mb, timed_s
+from chatterbox_bench.t3 import STYLE, TEXT, never_stopped
+from speedd.commands.bench.naive import Given
 from speedd.engines.base import EngineOptions, OutOfMemory
 from speedd.engines.chatterbox import ChatterboxFactory
 from speedd.engines.chatterbox.engine import ChatterboxEngine
@@ -19,23 +20,6 @@ from speedd.engines.chatterbox.settings import ChatterboxSettings
 from speedd.engines.chatterbox.weights.files import find_weights
 from speedd.errors import DeviceFullError, EngineError
 from speedd.model import Take, Utterance
-
-
-class Given:
-    """A source that hands out utterances until they are gone."""
-
-    def __init__(self, utterances: Sequence[Utterance]) -> None:
-        self._waiting = list(utterances)
-
-    @property
-    def closed(self) -> bool:
-        """True once all have been taken."""
-        return not self._waiting
-
-    def take(self, max_rows: int, *, block: bool) -> list[Utterance]:  # noqa: ARG002 - it never has to wait
-        """Return the next ones."""
-        taken, self._waiting = self._waiting[:max_rows], self._waiting[max_rows:]
-        return taken
 
 
 def measure(order: Order) -> dict[str, Any]:
