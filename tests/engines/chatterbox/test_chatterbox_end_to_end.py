@@ -1,4 +1,4 @@
-"""Books through the program with ``engine = "chatterbox"`` on tiny weights: every stage real, the sound meaningless."""
+"""Books through the program with Chatterbox on tiny weights: every stage real, the sound meaningless."""
 
 import hashlib
 import importlib.util
