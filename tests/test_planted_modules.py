@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from speedd_sandbox import epub
 
 from speedd.commands.bench.machine import measure_idle, run_alone
 from speedd.common.processes import run_child
+from speedd.engines import find
+from speedd.model import Style, Utterance
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = Path(sys.executable).with_name("speedd")
@@ -134,20 +137,27 @@ def test_no_command_runs_what_lies_in_the_working_directory(sandbox, ground, way
 # --- children that a user starts more seldom --------------------------------------------------------------------------
 
 
+def one_text(engine):
+    voice = find(engine).describe({}).voices[0]
+    return {"engine": engine, "options": {}, "utterances": [asdict(Utterance("0", "Nobody.", voice, Style(), 0))]}
+
+
 def speak_one_by_one(folder):
-    order = {"what": "speak", "texts": [["Nobody.", 0]], "sample": str(folder / "sample.npy")}
+    order = one_text("hibari") | {"what": "speak"}
     run_alone("speedd.commands.bench.naive", order, folder)
 
 
 def speak_by_workers(folder):
-    order = {"texts": [["Nobody.", 0]], "folder": str(folder), "workers": 1, "cores": 1, "engine": "tone"}
+    order = one_text("tone") | {"folder": folder, "workers": 1, "cores": 1}
     run_alone("speedd.commands.bench.workers", order, folder)
 
 
 def narrate_whole(folder):
     source = folder / "Small.epub"
     source.write_bytes(drawn("Small"))
-    order = {"folder": str(folder), "source": str(source), "engine": "tone", "coder": "fast", "chapters": 0}
+    file = folder / "speedd.toml"
+    file.touch()
+    order = {"folder": folder, "source": source, "file": file, "engine": "tone", "coder": "fast", "chapters": 0}
     run_alone("speedd.commands.bench.whole", order, folder)
 
 

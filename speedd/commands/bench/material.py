@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speedd import inbox, planning
 from speedd.commands.book import the_candidate
+from speedd.common.languages import primary_subtag
 from speedd.common.state_directory import StateDirectory
 from speedd.config import Config, load_config
 from speedd.errors import InputError
@@ -111,7 +112,7 @@ def gather(
         book.write_text(own_text(minutes), encoding="utf-8")
     job = inbox.accept(the_candidate(book), StateDirectory(folder).spool)
     prepared = read_and_plan(job, config)
-    language = prepared.plan.metadata.language.replace("_", "-").split("-")[0].lower() or "en"
+    language = primary_subtag(prepared.plan.metadata.language) or "en"
     chunks = list(first_minutes(prepared, minutes))
     seen: Counter[str] = Counter()
     utterances: list[Utterance] = []
