@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,8 @@ import recording_resolver
 from recording_resolver import OWN_QUESTION, RESOLV_CONF
 from speedd_sandbox import wait_until
 
+from speedd.commands.bench.naive import write_speaker
+from speedd.engines.base import EngineOptions
 from speedd.engines.hibari import FACTORY
 from speedd.model import Style, Utterance
 
@@ -72,9 +73,10 @@ def library(_, folder):
 
 def bench(_, folder):
     order = folder / "order.json"
-    (voice, *_) = FACTORY.describe({}).voices
-    spoken = asdict(Utterance("0", "Nobody.", voice, Style(), 0))
-    order.write_text(json.dumps({"what": "speak", "engine": "hibari", "options": {}, "utterances": [spoken]}))
+    options = EngineOptions(None)
+    (voice, *_) = FACTORY.describe(options).voices
+    speaker = write_speaker(("hibari", options, [Utterance("0", "Nobody.", voice, Style(), 0)]), folder)
+    order.write_text(json.dumps({"what": "speak", **speaker}, default=str))
     return [sys.executable, "-m", "speedd.commands.bench.naive", order, folder / "result.json"]
 
 

@@ -9,15 +9,15 @@ import os
 import subprocess
 import sys
 import zipfile
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from speedd_sandbox import epub
 
 from speedd.commands.bench.machine import measure_idle, run_alone
+from speedd.commands.bench.naive import write_speaker
 from speedd.common.processes import run_child
-from speedd.engines import find
+from speedd.engines.base import EngineOptions, find
 from speedd.model import Style, Utterance
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,18 +137,19 @@ def test_no_command_runs_what_lies_in_the_working_directory(sandbox, ground, way
 # --- children that a user starts more seldom --------------------------------------------------------------------------
 
 
-def one_text(engine):
-    voice = find(engine).describe({}).voices[0]
-    return {"engine": engine, "options": {}, "utterances": [asdict(Utterance("0", "Nobody.", voice, Style(), 0))]}
+def one_text(engine, folder):
+    options = EngineOptions(None)
+    (voice, *_) = find(engine).describe(options).voices
+    return write_speaker((engine, options, [Utterance("0", "Nobody.", voice, Style(), 0)]), folder)
 
 
 def speak_one_by_one(folder):
-    order = one_text("hibari") | {"what": "speak"}
+    order = one_text("hibari", folder) | {"what": "speak"}
     run_alone("speedd.commands.bench.naive", order, folder)
 
 
 def speak_by_workers(folder):
-    order = one_text("tone") | {"folder": folder, "workers": 1, "cores": 1}
+    order = one_text("tone", folder) | {"folder": folder, "workers": 1, "cores": 1}
     run_alone("speedd.commands.bench.workers", order, folder)
 
 

@@ -20,10 +20,9 @@ from speedd.audio import levels
 from speedd.audio.codecs.aac_m4b import AacM4b
 from speedd.audio.loudness import cell_energies, integrated_lufs
 from speedd.commands.bench.contest import CODERS, gathered
-from speedd.commands.bench.naive import spoken
+from speedd.commands.bench.naive import load, spoken
 from speedd.common.levels import amplitude
 from speedd.config import OutputSettings, engine_options
-from speedd.engines import find
 
 if TYPE_CHECKING:
     from speedd.model import Waveform
@@ -132,8 +131,8 @@ def _mel_bands(sample_rate_hz: int) -> npt.NDArray[np.float64]:
 def spoken_minute(book: Path | None, file: Path | None, engine: str | None) -> tuple[Waveform, int, OutputSettings]:
     """Let the engine speak the first minute of a book; return it with its rate and the settings of the output."""
     with gathered(book, SAMPLE_S / 60, file=file, engine=engine) as (_, material):
-        speaker = find(material.config.engine.name).load(engine_options(material.config))
-        speaker.prewarm(material.utterances[0].voice)
+        name = material.config.engine.name
+        speaker = load(name, engine_options(material.config)(name), material.utterances[0].voice)
         rate_hz = speaker.info.sample_rate_hz
         waves, samples = [], 0
         for utterance in material.utterances:

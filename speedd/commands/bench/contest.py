@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +13,7 @@ from speedd.audio.codecs.aac_m4b import encoder_options
 from speedd.commands.bench import machine
 from speedd.commands.bench.machine import Ran, run_alone
 from speedd.commands.bench.material import Material, gather, repeat_as_json
+from speedd.commands.bench.naive import write_speaker
 from speedd.config import engine_options
 from speedd.config.settings import Coder
 
@@ -58,10 +59,12 @@ def run_bench(
         EngineError: if the engine cannot run here.
     """
     with gathered(book, minutes, file=file, engine=engine) as (folder, material):
-        speaker = _speaker(material)
+        engine = material.config.engine.name
+        options = engine_options(material.config)(engine)
+        speaker = write_speaker((engine, options, material.utterances), folder)
         report: dict[str, Any] = {
             "machine": machine.describe(folder),
-            "engine": {"name": speaker["engine"], "voice": material.utterances[0].voice.name},
+            "engine": {"name": engine, "voice": material.utterances[0].voice.name},
             "material": {
                 "book": material.name,
                 "chapters": len(material.chapters),
@@ -69,7 +72,7 @@ def run_bench(
                 "chars": material.chars,
             },
         }
-        tell(f"{speaker['engine']} alone")
+        tell(f"{engine} alone")
         raw = run_alone("speedd.commands.bench.naive", {**speaker, "what": "speak"}, folder)
         written = {"what": "encode", "bitrate_kbps": material.config.output.bitrate_kbps, "out": folder / "naive.m4b"}
         naive, whole = {}, {}
@@ -81,7 +84,7 @@ def run_bench(
             whole[coder] = run_whole(material, folder / coder, coder=coder)
         report |= figures(raw, naive, whole, machine.cores())
         default = whole[CODERS[0]]
-        report |= measure_workers(material, folder, naive[CODERS[0]], tell)
+        report |= measure_workers(speaker, folder, naive[CODERS[0]], tell)
         report["memory"] = {"once": default.said["memory"]}
         if memory:
             report["memory"] |= measure_memory(material, folder, tell)
@@ -92,7 +95,7 @@ def run_bench(
         return report
 
 
-def measure_workers(material: Material, folder: Path, naive: Ran, tell: Callable[[str], None]) -> dict[str, Any]:
+def measure_workers(speaker: dict[str, Any], folder: Path, naive: Ran, tell: Callable[[str], None]) -> dict[str, Any]:
     """Speak the texts with one worker and with one for each core; return rows, what more workers bring, and more.
 
     One worker is measured twice: with all cores, where it stores its takes on another core than it speaks on, and with
@@ -110,7 +113,7 @@ def measure_workers(material: Material, folder: Path, naive: Ran, tell: Callable
         tell(f"the executor: workers {workers}, cores {cores}")
         takes = folder / name
         takes.mkdir()
-        order = {**_speaker(material), "folder": takes, "workers": workers, "cores": cores}
+        order = {**speaker, "folder": takes, "workers": workers, "cores": cores}
         ran[name] = one = run_alone("speedd.commands.bench.workers", order, folder)
         rows.append(_row(name, _speaking(one), naive))
     alone, together = ran["one_worker"].said, ran["all_workers"].said
@@ -185,13 +188,6 @@ def figures(raw: Ran, naives: Mapping[Coder, Ran], wholes: Mapping[Coder, Ran], 
         "bound": _bound(naive, whole, cores),
         "engine_share": round(whole.said["synthesize_s"] / (cores * whole.said["stages"]["narrating"]["wall_s"]), 4),
     }
-
-
-def _speaker(material: Material) -> dict[str, Any]:
-    """What `naive` and `workers` are told of the engine and what it speaks."""
-    config = material.config
-    asked = [asdict(one) for one in material.utterances]
-    return {"engine": config.engine.name, "options": engine_options(config), "utterances": asked}
 
 
 def _row(name: str, ran: Ran, naive: Ran) -> dict[str, Any]:

@@ -128,7 +128,9 @@ def gather(
 
 
 def private_config(folder: Path, file: Path | None, engine: str | None) -> Config:
-    """Return what the configuration says, with inbox, outbox and state below a folder, and no hours of rest.
+    """Return what the configuration says, with inbox, outbox and state below a folder, and no quiet hours.
+
+    What engines have fetched stays where the configuration has it.
 
     Args:
         folder: of the benchmark.
@@ -138,9 +140,10 @@ def private_config(folder: Path, file: Path | None, engine: str | None) -> Confi
     Raises:
         ConfigError: if it is wrong.
     """
-    paths = {name: folder / name for name in ("inbox", "outbox", "state")}
     named = {"engine": {"name": engine}} if engine else {}
-    return load_config(file, overrides={"paths": paths, "workers": {"quiet_hours": ""}, **named})
+    config = load_config(file, overrides={"workers": {"quiet_hours": ""}, **named})
+    places = {name: folder / name for name in ("inbox", "outbox", "state")}
+    return config.model_copy(update={"paths": config.paths.model_copy(update=places)})
 
 
 def first_minutes(prepared: Prepared, minutes: float) -> Iterator[Chunk]:

@@ -1,24 +1,28 @@
 """What one would write in an afternoon: load the engine, speak one text after the other, encode. A program of its own.
 
-``python -m speedd.commands.bench.naive ORDER RESULT`` reads the utterances from a JSON file and writes what it measured
-to another. Of speedd it uses the engine alone.
+``python -m speedd.commands.bench.naive ORDER RESULT`` reads a JSON file and writes what it measured to another. The
+order says ``what`` to do and where the speaker is. Of speedd it uses the engine alone.
 """
 
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from speedd.engines.base import Engine, find
+from speedd.engines.base import Engine, EngineOptions, find
 from speedd.errors import EngineError
-from speedd.model import Style, Take, Utterance, Voice
+from speedd.model import Take, Utterance, Voice
 
 if TYPE_CHECKING:
     from speedd.model import Waveform
+
+Speaker: TypeAlias = tuple[str, EngineOptions[Any], Sequence[Utterance]]
+"""An engine's name, what it is given, and what it is to speak: pickled, because settings are the engine's own."""
 
 
 class Given:
@@ -38,20 +42,24 @@ class Given:
         return taken
 
 
-def utterances(order: dict[str, Any]) -> list[Utterance]:
-    """Read an order's utterances, as `dataclasses.asdict` wrote them."""
-    found = []
-    for one in order["utterances"]:
-        voice = one["voice"] | {"path": Path(one["voice"]["path"]) if one["voice"]["path"] else None}
-        found.append(Utterance(**one | {"voice": Voice(**voice), "style": Style(**one["style"])}))
-    return found
+def write_speaker(speaker: Speaker, folder: Path) -> dict[str, Any]:
+    """Write who speaks into a folder; return what an order says of it."""
+    path = folder / "speaker.pickle"
+    path.write_bytes(pickle.dumps(speaker))
+    return {"speaker": path}
 
 
-def load(order: dict[str, Any], voice: Voice) -> Engine:
-    """Load an order's engine and get it ready for a voice."""
-    engine = find(order["engine"]).load(order["options"])
-    engine.prewarm(voice)
-    return engine
+def read_speaker(order: dict[str, Any]) -> Speaker:
+    """Read who speaks in an order."""
+    speaker: Speaker = pickle.loads(Path(order["speaker"]).read_bytes())  # noqa: S301 - our parent wrote it
+    return speaker
+
+
+def load(engine: str, options: EngineOptions[Any], voice: Voice) -> Engine:
+    """Load an engine and get it ready for a voice."""
+    loaded = find(engine).load(options)
+    loaded.prewarm(voice)
+    return loaded
 
 
 def spoken(engine: Engine, utterance: Utterance) -> Waveform:
@@ -72,8 +80,8 @@ def speak(order: dict[str, Any]) -> dict[str, float]:
     Returns:
         ``synthesize_s`` by the clock, ``cpu_s`` of the processor, and ``audio_s``.
     """
-    work = utterances(order)
-    engine = load(order, work[0].voice)
+    name, options, work = read_speaker(order)
+    engine = load(name, options, work[0].voice)
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     samples = sum(len(spoken(engine, one)) for one in work)
     took_s, took_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
@@ -89,8 +97,8 @@ def speak_and_encode(order: dict[str, Any]) -> dict[str, float]:
     began = time.process_time()
     import av  # noqa: PLC0415 - loading is part of what is measured
 
-    work = utterances(order)
-    engine = load(order, work[0].voice)
+    name, options, work = read_speaker(order)
+    engine = load(name, options, work[0].voice)
     rate_hz = engine.info.sample_rate_hz
     loaded = time.process_time()
     encode_s = 0.0

@@ -1,8 +1,7 @@
 """Only the executor: texts in, stored takes out, with so many workers. A program of its own.
 
 ``python -m speedd.commands.bench.workers ORDER RESULT`` reads a JSON file and writes what it measured to another. The
-order names a ``folder``, an ``engine`` with its ``options``, how many ``workers`` on how many ``cores``, and the
-``utterances``.
+order names a ``folder``, the ``speaker``, and how many ``workers`` are to speak on how many ``cores``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from speedd.commands.bench.machine import cpu_s
-from speedd.commands.bench.naive import utterances
+from speedd.commands.bench.naive import read_speaker
 from speedd.execution.base import WorkerState
 from speedd.execution.pool.pool import WorkerPool
 from speedd.execution.pool.settings import PoolSettings
@@ -31,13 +30,13 @@ def speak(order: dict[str, Any]) -> dict[str, float]:
     """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cores"]])  # the workers inherit it
     takes = Path(order["folder"])
-    pool = WorkerPool(PoolSettings(order["engine"], takes, order["options"], workers=order["workers"]))
+    engine, options, work = read_speaker(order)
+    pool = WorkerPool(PoolSettings(engine, takes, options, workers=order["workers"]))
     try:
         pool.warm()
         while any(worker.state is not WorkerState.IDLE for worker in pool.status().workers):
             time.sleep(0.01)
         pids = [worker.pid for worker in pool.status().workers if worker.pid]
-        work = utterances(order)
         began_s, began_cpu_s = time.perf_counter(), sum(map(cpu_s, pids))
         done = [one for batch in pool.run(work) for one in batch if isinstance(one, Rendered)]
         took_s, took_cpu_s = time.perf_counter() - began_s, sum(map(cpu_s, pids)) - began_cpu_s

@@ -110,7 +110,7 @@ def test_weights_that_lack_something_are_named(sandbox: Sandbox, checkpoint, tmp
         (folder / "s3gen.safetensors").unlink()
         save_file(tensors, folder / "s3gen.safetensors")
         says = f"{folder}/s3gen.safetensors holds no tensor flow.encoder_proj.weight"
-    sandbox.configure(**{"engines.chatterbox": {"weights": str(folder)}})
+    sandbox.configure(**{"engines.tiny_chatterbox": {"weights": str(folder)}})
     sandbox.drop("Good.txt", SENTENCE)
     result = sandbox.once()
     assert result.code == 1
