@@ -64,7 +64,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     # what speaks
     "engine.chosen": Event("info", "The engine for job {job} is {reason}."),
     "executor.failed": Event("error", "The workers cannot go on."),
-    "takes.fallback": Event("warning", "{count} takes were made with other numerics ({reason}), because memory was short."),
+    "takes.fallback": Event("warning", "{count} takes were made with other numerics, for lack of memory: {reason}"),
     "worker.started": Event("debug", "Worker {worker} started."),
     "worker.ready": Event("info", "Worker {worker} is ready to speak."),
     "worker.died": Event("warning", "Worker {worker} ended and is restarted: {reason}"),
