@@ -70,9 +70,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "worker.died": Event("warning", "Worker {worker} ended and is restarted: {reason}"),
     "worker.gave_back": Event("warning", "Worker {worker} speaks {chunks} chunks again: {reason}"),
     "worker.yielded": Event("info", "Worker {worker}: {state}; {reason}."),
-    "worker.set_aside": Event(
-        "warning", "Worker {worker} is set aside for a while, and the others go on: {reason}"
-    ),
+    "worker.set_aside": Event("warning", "Worker {worker} is set aside for a while, and the others go on: {reason}"),
     "worker.no_room": Event("warning", "Worker {worker} pauses, because its device has no room: {reason}"),
     "worker.broke": Event("warning", "Worker {worker} failed: {reason}"),
     "worker.released": Event("debug", "Worker {worker} was idle and ended, which returns its memory."),
