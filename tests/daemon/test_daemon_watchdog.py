@@ -60,6 +60,7 @@ def daemon(config, listener):
     notifier.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_no_signal_ends_is_told_by_silence(daemon, listener, monkeypatch):
     # As one that hangs in a dead driver: it is killed, and nothing happens.
     monkeypatch.setattr("speedd.execution.pool.process.WorkerProcess.kill", lambda _: None)

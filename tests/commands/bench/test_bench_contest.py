@@ -10,6 +10,8 @@ from speedd.commands.bench.machine import Ran
 from speedd.commands.bench.report import lines
 from speedd.config import OutputSettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
