@@ -8,24 +8,18 @@ from speedd.model import Boundary
 
 _CLOSERS = "\"'”’»)]}*_」』）》"
 _MARKS = {
-    ".": Boundary.PERIOD,
-    "?": Boundary.QUESTION_MARK,
-    "!": Boundary.EXCLAMATION,
-    "—": Boundary.DASH,
-    "–": Boundary.DASH,
-    "―": Boundary.DASH,
-    "-": Boundary.DASH,
-    "…": Boundary.ELLIPSIS,
-    ",": Boundary.COMMA,
-    ";": Boundary.SEMICOLON,
-    ":": Boundary.COLON,
-    "。": Boundary.PERIOD,
-    "？": Boundary.QUESTION_MARK,
-    "！": Boundary.EXCLAMATION,
-    "，": Boundary.COMMA,
-    "、": Boundary.COMMA,
-    "；": Boundary.SEMICOLON,
-    "：": Boundary.COLON,
+    mark: boundary
+    for marks, boundary in (
+        (".。", Boundary.PERIOD),
+        ("?？", Boundary.QUESTION_MARK),
+        ("!！", Boundary.EXCLAMATION),
+        ("—–―-", Boundary.DASH),
+        ("…", Boundary.ELLIPSIS),
+        (",，、", Boundary.COMMA),
+        (";；", Boundary.SEMICOLON),
+        (":：", Boundary.COLON),
+    )
+    for mark in marks
 }
 _ELLIPSIS = re.compile(r"(?:\.\s?){3}$")
 _BREAK = re.compile(r"[*#—\s]+")

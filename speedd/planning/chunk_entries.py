@@ -119,8 +119,9 @@ class _EntryReader:
 
     def read(self, number: int, item: Any) -> tuple[int, Entry]:
         """Read one chunk; ``number`` is its place in the file, from 1. Returns its index with it."""
+        record = item if isinstance(item, dict) else None
         if isinstance(item, list):
-            return self._read_pair(number, item)
+            item = _from_pair(number, item)
         if not isinstance(item, dict):
             raise _refused(number, f"it is {_kind(item)}, not an object with a text")
         if "text" not in item:
@@ -140,7 +141,7 @@ class _EntryReader:
             sentiment_compound=smoothed,
             style=self._style(number, item.get("tts_params"), smoothed),
             title=_title(item.get("chapter")),
-            record=item,
+            record=record,
         )
         return _index(number, item.get("index")), entry
 
@@ -150,24 +151,6 @@ class _EntryReader:
             f"{what}, in {count} chunk{'s' if count > 1 else ''}, first in {first}."
             for what, (count, first) in self._bent.items()
         ]
-
-    def _read_pair(self, number: int, item: list[Any]) -> tuple[int, Entry]:
-        """The oldest shape: ``[text, is_paragraph_end]``."""
-        if len(item) != _PAIR or not isinstance(item[1], bool | int):
-            raise _refused(number, "it is a list, but not a text with whether its paragraph ends")
-        text = _text(number, item[0])
-        boundary = Boundary.PARAGRAPH_END if item[1] else boundary_of(text)
-        entry = Entry(
-            text=text,
-            boundary=boundary,
-            pause_ms=self._speech.pause_ms(boundary),
-            sentiment_raw=0.0,
-            sentiment_compound=0.0,
-            style=style_for(0.0, self._speech),
-            title=None,
-            record=None,
-        )
-        return number - 1, entry
 
     def _boundary(self, number: int, value: Any) -> Boundary:
         if value is None:
@@ -223,6 +206,14 @@ class _EntryReader:
         self._bent[what] = (count + 1, first)
 
 
+def _from_pair(number: int, item: list[Any]) -> dict[str, Any]:
+    """The oldest shape, ``[text, is_paragraph_end]``, in the form of the others."""
+    if len(item) != _PAIR or not isinstance(item[1], bool | int):
+        raise _refused(number, "it is a list, but not a text with whether its paragraph ends")
+    text = _text(number, item[0])
+    return {"text": text, "boundary_type": Boundary.PARAGRAPH_END if item[1] else boundary_of(text)}
+
+
 def _text(number: int, value: Any) -> str:
     if not isinstance(value, str):
         raise _refused(number, f"its text is {_kind(value)}")
@@ -265,12 +256,6 @@ def _refused(number: int, fault: str) -> InputError:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    names = {
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "a text",
-        list: "a list",
-        dict: "an object",
-    }
+    number = "a number"
+    names = {bool: "true or false", int: number, float: number, str: "a text", list: "a list", dict: "an object"}
     return names.get(type(value), "something else")

@@ -75,8 +75,3 @@ def with_ed(ipa: str) -> str:
     if ipa[-1:] in ("t", "d"):
         return ipa + "ɪd"
     return ipa + ("t" if ipa[-1:] in _VOICELESS_BEFORE_ED else "d")
-
-
-def with_ing(ipa: str) -> str:
-    """The participle."""
-    return ipa + "ɪŋ"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import Path
 
 from speedd.errors import ConfigError
@@ -28,15 +27,6 @@ _CONSONANT_Y = re.compile(r"[^aeiou]y$")
 # "stop", which doubles its last letter: "stopped"; one syllable as far as letters tell.
 _DOUBLES = re.compile(r"[^aeiou]*[aeiou][bdfgklmnprtvz]$")
 _MAY_DOUBLE = re.compile(r"[aeiou][bdgklmnprtvz]$")
-
-
-class _Ending(Enum):
-    """What English adds to a word."""
-
-    POSSESSIVE = auto()
-    PLURAL = auto()
-    PAST = auto()
-    PARTICIPLE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +203,10 @@ def _forms(given: Mapping[str, str]) -> Iterator[_Form]:
     for word, said in given.items():
         ipa = _IPA.fullmatch(said)
         sounds = (ipa[1] or ipa[2]).strip() if ipa else said
-        inflect = _sounded if ipa else _spelled
         yield _form(word, sounds, is_ipa=bool(ipa), given=True)
         for form, ending in _inflected(word):
             if form not in given:
-                yield _form(form, inflect(sounds, ending), is_ipa=bool(ipa), given=False)
+                yield _form(form, _ENDINGS[ending][bool(ipa)](sounds), is_ipa=bool(ipa), given=False)
 
 
 def _form(word: str, said: str, *, is_ipa: bool, given: bool) -> _Form:
@@ -227,54 +216,41 @@ def _form(word: str, said: str, *, is_ipa: bool, given: bool) -> _Form:
     return _Form(word, folded, first.start(), said, is_ipa, given)
 
 
-def _inflected(word: str) -> Iterator[tuple[str, _Ending]]:
-    """The forms of a word as English spells them; none of "C++" or "cat's"."""
+def _inflected(word: str) -> Iterator[tuple[str, str]]:
+    """The forms of a word as English spells them, each with a key of `_ENDINGS`; none of "C++" or "cat's"."""
     if not word[-1].isalpha() or "'" in word.rsplit(" ", 1)[-1]:
         return
-    yield word + "'s", _Ending.POSSESSIVE
+    yield word + "'s", "'s"
     if len(word) < _FEWEST_INFLECTED:
         return
     low = word.lower()
-    yield word + ("es" if _HISSING.search(low) else "s"), _Ending.PLURAL
+    yield word + ("es" if _HISSING.search(low) else "s"), "s"
     if _CONSONANT_Y.search(low):
-        yield word[:-1] + "ies", _Ending.PLURAL  # and "the Kennedys"
+        yield word[:-1] + "ies", "s"  # and "the Kennedys"
     if not (word.islower() and word.isalpha()):
         return
     if word.endswith("ee"):
-        yield word + "ing", _Ending.PARTICIPLE  # but "seed" and "feed" are words of their own
+        yield word + "ing", "ing"  # but "seed" and "feed" are words of their own
     elif word.endswith("e"):
-        yield word + "d", _Ending.PAST
-        yield word[:-1] + "ing", _Ending.PARTICIPLE
+        yield word + "d", "ed"
+        yield word[:-1] + "ing", "ing"
     elif _CONSONANT_Y.search(word):
-        yield word[:-1] + "ied", _Ending.PAST
-        yield word + "ing", _Ending.PARTICIPLE
+        yield word[:-1] + "ied", "ed"
+        yield word + "ing", "ing"
     else:
         doubled = [word + word[-1]] if _MAY_DOUBLE.search(word) else []
         for stem in doubled if _DOUBLES.fullmatch(word) else [word, *doubled]:
-            yield stem + "ed", _Ending.PAST
-            yield stem + "ing", _Ending.PARTICIPLE
+            yield stem + "ed", "ed"
+            yield stem + "ing", "ing"
 
 
-def _spelled(said: str, ending: _Ending) -> str:
-    match ending:
-        case _Ending.POSSESSIVE:
-            return said + "'s"
-        case _Ending.PLURAL:
-            return said + ("es" if _HISSING.search(said.lower()) else "s")
-        case _Ending.PAST:
-            return said + ("d" if said.endswith("e") else "ed")
-        case _Ending.PARTICIPLE:
-            return said + "ing"
-
-
-def _sounded(sounds: str, ending: _Ending) -> str:
-    match ending:
-        case _Ending.POSSESSIVE | _Ending.PLURAL:
-            return phonetics.with_s(sounds)
-        case _Ending.PAST:
-            return phonetics.with_ed(sounds)
-        case _Ending.PARTICIPLE:
-            return phonetics.with_ing(sounds)
+# What English adds to a word: to a respelling, and to IPA.
+_ENDINGS: Mapping[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
+    "'s": (lambda said: said + "'s", phonetics.with_s),
+    "s": (lambda said: said + ("es" if _HISSING.search(said.lower()) else "s"), phonetics.with_s),
+    "ed": (lambda said: said + ("d" if said.endswith("e") else "ed"), phonetics.with_ed),
+    "ing": (lambda said: said + "ing", lambda sounds: sounds + "ɪŋ"),
+}
 
 
 def _folded_blanks(text: str) -> str:

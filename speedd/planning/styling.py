@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vaderSentiment.vaderSentiment import BOOSTER_DICT, SentimentIntensityAnalyzer, SentiText
 
@@ -50,27 +50,15 @@ PARAMETERS: Mapping[str, Parameter] = {
     "top_k": Parameter(0, 0, 10_000, None),
 }
 """By the names that `Style` and ``tts_params`` share."""
-UNMOVED = frozenset({"top_k"})
-"""Parameters that sentiment does not move."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+class Preset(NamedTuple):
     """What a preset puts in the place of the first three bases, and whether it lets sentiment move them."""
 
     exaggeration: float
     cfg_weight: float
     temperature: float
     vader: bool
-
-    @property
-    def bases(self) -> Mapping[str, float]:
-        """The bases by parameter."""
-        return {
-            "exaggeration": self.exaggeration,
-            "cfg_weight": self.cfg_weight,
-            "temperature": self.temperature,
-        }
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -90,12 +78,13 @@ def follows_sentiment(speech: SpeechSettings) -> bool:
 def style_for(compound: float, speech: SpeechSettings) -> Style:
     """The style of a chunk with this smoothed sentiment, in [-1, 1]."""
     at = compound if follows_sentiment(speech) else 0.0
-    preset = PRESETS[speech.preset].bases
+    preset = PRESETS[speech.preset]
     values: dict[str, Any] = {}
     for name, parameter in PARAMETERS.items():
         asked = getattr(speech.style, name)
-        base = preset.get(name, parameter.base) if asked is None else asked
-        value = base if name in UNMOVED else base + at * getattr(speech.sensitivity, name)
+        base = getattr(preset, name, parameter.base) if asked is None else asked
+        # A whole number, which sentiment does not move.
+        value = base if name == "top_k" else base + at * getattr(speech.sensitivity, name)
         values[name] = round(parameter.clamped(value), parameter.digits)
     return Style(**values, speed=speech.speed)
 
