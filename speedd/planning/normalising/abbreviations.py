@@ -130,19 +130,10 @@ _NAME_BEFORE = re.compile(
 )
 
 
-def _title(match: re.Match[str]) -> str:
-    return TITLES[match["title"].rstrip(".").capitalize()]
-
-
 def _street(match: re.Match[str]) -> str:
     if not _NAMED_BEFORE.search(match.string[max(0, match.start() - 24) : match.start()]):
         return match[0]
     return f" {_STREETS[match['street']]}{stop_after(match)}"
-
-
-def _before_number(match: re.Match[str]) -> str:
-    word = match["word"] or match["part"]
-    return cased(match, f"{_NUMBERED[word]} ")
 
 
 def _word(match: re.Match[str]) -> str:
@@ -159,10 +150,6 @@ def _letters(text: str) -> str:
     return " ".join(letter for letter in text if letter.isalpha())
 
 
-def _era_after(match: re.Match[str]) -> str:
-    return f" {_letters(match['era'])}{stop_after(match)}"
-
-
 def _dotted(match: re.Match[str]) -> str:
     return _letters(match["letters"]) + (match["s"] or "") + stop_after(match)
 
@@ -177,9 +164,9 @@ def _initials(match: re.Match[str]) -> str:
 RULES = (
     Rule(Trait.DOT, _RANK, lambda match: f"{_RANKS[match['first']]} {TITLES[match['second']]}"),
     Rule(Trait.DOT, _STREET, _street),
-    Rule(Trait.DOT, _TITLE, _title, Notation.TITLES),
+    Rule(Trait.DOT, _TITLE, lambda match: TITLES[match["title"].rstrip(".").capitalize()], Notation.TITLES),
     Rule(Trait.DOT, _OTHER_TITLE, lambda match: OTHER_TITLES[match["title"] or match["bare"]]),
-    Rule(Trait.DOT, _BEFORE_NUMBER, _before_number),
+    Rule(Trait.DOT, _BEFORE_NUMBER, lambda match: cased(match, f"{_NUMBERED[match['word'] or match['part']]} ")),
     Rule(Trait.SIGN, _NUMERO, lambda match: cased(match, "number ")),
     Rule(Trait.DOT, _WORD, _word),
 )
@@ -188,7 +175,7 @@ RULES = (
 LETTER_RULES = (
     Rule(Trait.DOT, _POSTSCRIPT, lambda match: f"{_letters(match['letters'])},", Notation.LETTERS),
     Rule(Trait.DIGIT, _ERA_BEFORE, lambda match: f"{_letters(match[0])} ", Notation.LETTERS),
-    Rule(Trait.DIGIT, _ERA_AFTER, _era_after, Notation.LETTERS),
+    Rule(Trait.DIGIT, _ERA_AFTER, lambda match: f" {_letters(match['era'])}{stop_after(match)}", Notation.LETTERS),
     Rule(Trait.DOT, _HALF_DAY, lambda match: f"{match['half'].upper()} M{stop_after(match)}", Notation.LETTERS),
     Rule(Trait.DOT, _DEGREE, lambda match: _DEGREES[match["degree"]] + stop_after(match), Notation.LETTERS),
     Rule(Trait.DOT, _DOTTED, _dotted, Notation.LETTERS),

@@ -56,10 +56,6 @@ def _phone(match: re.Match[str]) -> str:
     return cased(match, ("plus " if match["abroad"] else "") + _grouped(match[0]))
 
 
-def _version(match: re.Match[str]) -> str:
-    return " point ".join(cardinal(int(part)) for part in match["parts"].split("."))
-
-
 # --- verses, scores, ranges ----------------------------------------------------------------------------------------
 
 _SCRIPTURE = (
@@ -155,13 +151,7 @@ _MODERN = 1100
 def _decade(match: re.Match[str]) -> str:
     written = match["number"] or match["short"]
     value = int(written)
-    if len(written) == 4:  # noqa: PLR2004
-        return cased(match, plural(year(value)))
-    return cased(match, plural(cardinal(value)))
-
-
-def _short_year(match: re.Match[str]) -> str:
-    return cased(match, two_digits(int(match["year"])))
+    return cased(match, plural(year(value) if len(written) == 4 else cardinal(value)))  # noqa: PLR2004
 
 
 def _is_year(match: re.Match[str]) -> bool:
@@ -213,7 +203,9 @@ RULES = (
     Rule(Trait.DIGIT, _PHONE, _phone),
     Rule(Trait.DIGIT, _EMERGENCY, lambda match: f"{match['verb']} {digits(match['number'])}"),
     Rule(Trait.DIGIT, _DOUBLE_OH, lambda match: cased(match, f"double oh {cardinal(int(match['last']))}")),
-    Rule(Trait.DIGIT, _VERSION, _version),
+    Rule(
+        Trait.DIGIT, _VERSION, lambda match: " point ".join(cardinal(int(part)) for part in match["parts"].split("."))
+    ),
     Rule(Trait.DIGIT, _SPACED, lambda match: match[0].replace(" ", ",")),
     Rule(Trait.DIGIT, _PAIRED, lambda match: f"{match['what']} {in_pairs(match['number'])}"),
 )
@@ -232,7 +224,7 @@ LAST_RULES = (
         Notation.ORDINALS,
     ),
     Rule(Trait.DIGIT, _DECADE, _decade, Notation.YEARS),
-    Rule(Trait.DIGIT, _SHORT_YEAR, _short_year, Notation.YEARS),
+    Rule(Trait.DIGIT, _SHORT_YEAR, lambda match: cased(match, two_digits(int(match["year"]))), Notation.YEARS),
     Rule(Trait.DIGIT, _FOUR, _count),
     Rule(Trait.DIGIT, _FOUR, _year, Notation.YEARS),
     Rule(Trait.DIGIT, _SERIAL, lambda match: cased(match, digits(match[0]))),

@@ -111,8 +111,7 @@ def _british(match: re.Match[str]) -> str:
 
 
 def _clock(match: re.Match[str]) -> str:
-    hour, minute, second = int(match["hour"]), int(match["minute"]), match["second"]
-    said = cardinal(hour)
+    said, minute, second = cardinal(int(match["hour"])), int(match["minute"]), match["second"]
     if minute:
         said += f" {two_digits(minute)}"
     elif not match["half"] and not second:
@@ -124,18 +123,10 @@ def _clock(match: re.Match[str]) -> str:
     return cased(match, said) + stop_after(match)
 
 
-def _hour(match: re.Match[str]) -> str:
-    return cased(match, f"{cardinal(int(match['hour']))} {match['half'].upper()} M") + stop_after(match)
-
-
 def _military(match: re.Match[str]) -> str:
     hour, minute = int(match["hour"]), int(match["minute"])
     said = two_digits(hour) if hour else "zero"
     return cased(match, f"{said} {two_digits(minute) if minute else 'hundred'} ")
-
-
-def _day_range(match: re.Match[str]) -> str:
-    return f"{_DAYS[match['first']]} to {_DAYS[match['last']]}"
 
 
 RULES = (
@@ -147,11 +138,16 @@ RULES = (
     Rule(Trait.DIGIT, _MONTH_DAY, _month_day),
     Rule(Trait.DOT, _SHORT_MONTH, lambda match: _named(match["month"])),
     Rule(Trait.DOT, _SHORT_DAY, lambda match: _DAYS[match["day"]]),
-    Rule(Trait.DOT, _DAY_RANGE, _day_range),
+    Rule(Trait.DOT, _DAY_RANGE, lambda match: f"{_DAYS[match['first']]} to {_DAYS[match['last']]}"),
     Rule(Trait.DIGIT, _MILITARY, _military),
     Rule(Trait.DIGIT, _STOPPED, r"\g<hour>:\g<minute>"),
     Rule(Trait.DIGIT, _BRITISH, _british),
     Rule(Trait.DIGIT, _SPAN, r"\g<half> to "),
     Rule(Trait.DIGIT, _CLOCK, _clock, Notation.TIMES),
-    Rule(Trait.DIGIT, _HOUR, _hour, Notation.TIMES),
+    Rule(
+        Trait.DIGIT,
+        _HOUR,
+        lambda match: cased(match, f"{cardinal(int(match['hour']))} {match['half'].upper()} M") + stop_after(match),
+        Notation.TIMES,
+    ),
 )

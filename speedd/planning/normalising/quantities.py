@@ -9,7 +9,7 @@ from speedd.planning.normalising.rules import Rule, Trait, alternatives, cased, 
 
 # --- money ---------------------------------------------------------------------------------------------------------
 
-# sign or code: unit, units, hundredth, hundredths
+# sign: unit, units, hundredth, hundredths
 _CURRENCIES = {
     "£": ("pound", "pounds", "penny", "pence"),
     "$": ("dollar", "dollars", "cent", "cents"),
@@ -18,12 +18,9 @@ _CURRENCIES = {
     "₹": ("rupee", "rupees", "paisa", "paise"),
     "₩": ("won", "won", "jeon", "jeon"),
     "₽": ("rouble", "roubles", "kopeck", "kopecks"),
-    "GBP": ("pound", "pounds", "penny", "pence"),
-    "USD": ("dollar", "dollars", "cent", "cents"),
-    "EUR": ("euro", "euros", "cent", "cents"),
     "CHF": ("franc", "francs", "centime", "centimes"),
-    "JPY": ("yen", "yen", "sen", "sen"),
 }
+_CURRENCIES |= {code: _CURRENCIES[sign] for code, sign in (("GBP", "£"), ("USD", "$"), ("EUR", "€"), ("JPY", "¥"))}
 _COUNTRIES = {
     "US": "U S ",
     "A": "Australian ",
@@ -103,72 +100,29 @@ def _old_money(match: re.Match[str]) -> str:
     return cased(match, said) + stop_after(match)
 
 
-def _pence(match: re.Match[str]) -> str:
-    return cased(match, _coppers(int(match["pence"]))) + stop_after(match)
-
-
 # --- measures ------------------------------------------------------------------------------------------------------
 
-_UNITS = {
-    "km": ("kilometre", "kilometres"),
-    "m": ("metre", "metres"),
-    "cm": ("centimetre", "centimetres"),
-    "mm": ("millimetre", "millimetres"),
-    "nm": ("nanometre", "nanometres"),
-    "µm": ("micrometre", "micrometres"),
-    "kg": ("kilogram", "kilograms"),
-    "g": ("gram", "grams"),
-    "mg": ("milligram", "milligrams"),
-    "µg": ("microgram", "micrograms"),
-    "l": ("litre", "litres"),
-    "L": ("litre", "litres"),
-    "ml": ("millilitre", "millilitres"),
-    "cl": ("centilitre", "centilitres"),
-    "ha": ("hectare", "hectares"),
-    "lb": ("pound", "pounds"),
-    "lbs": ("pound", "pounds"),
-    "oz": ("ounce", "ounces"),
-    "ft": ("foot", "feet"),
-    "yd": ("yard", "yards"),
-    "yds": ("yard", "yards"),
-    "mi": ("mile", "miles"),
-    "gal": ("gallon", "gallons"),
-    "qt": ("quart", "quarts"),
-    "tsp": ("teaspoon", "teaspoons"),
-    "tbsp": ("tablespoon", "tablespoons"),
-    "mph": ("mile per hour", "miles per hour"),
-    "kph": ("kilometre per hour", "kilometres per hour"),
-    "km/h": ("kilometre per hour", "kilometres per hour"),
-    "m/s": ("metre per second", "metres per second"),
-    "rpm": ("revolution per minute", "revolutions per minute"),
-    "hp": ("horsepower", "horsepower"),
-    "hr": ("hour", "hours"),
-    "hrs": ("hour", "hours"),
-    "min": ("minute", "minutes"),
-    "mins": ("minute", "minutes"),
-    "sec": ("second", "seconds"),
-    "secs": ("second", "seconds"),
-    "ms": ("millisecond", "milliseconds"),
-    "Hz": ("hertz", "hertz"),
-    "kHz": ("kilohertz", "kilohertz"),
-    "MHz": ("megahertz", "megahertz"),
-    "GHz": ("gigahertz", "gigahertz"),
-    "KB": ("kilobyte", "kilobytes"),
-    "kB": ("kilobyte", "kilobytes"),
-    "MB": ("megabyte", "megabytes"),
-    "GB": ("gigabyte", "gigabytes"),
-    "TB": ("terabyte", "terabytes"),
-    "W": ("watt", "watts"),
-    "kW": ("kilowatt", "kilowatts"),
-    "MW": ("megawatt", "megawatts"),
-    "kWh": ("kilowatt hour", "kilowatt hours"),
-    "V": ("volt", "volts"),
-    "kV": ("kilovolt", "kilovolts"),
-    "dB": ("decibel", "decibels"),
-    "cc": ("cubic centimetre", "cubic centimetres"),
-    "kcal": ("kilocalorie", "kilocalories"),
-    "hPa": ("hectopascal", "hectopascals"),
-}
+_UNIT_NAMES = {
+    "km": "kilometre", "m": "metre", "cm": "centimetre", "mm": "millimetre", "nm": "nanometre", "µm": "micrometre",
+    "kg": "kilogram", "g": "gram", "mg": "milligram", "µg": "microgram", "l": "litre", "L": "litre", "ml": "millilitre",
+    "cl": "centilitre", "ha": "hectare", "lb": "pound", "lbs": "pound", "oz": "ounce", "ft": "foot", "yd": "yard",
+    "yds": "yard", "mi": "mile", "gal": "gallon", "qt": "quart", "tsp": "teaspoon", "tbsp": "tablespoon",
+    "mph": "mile per hour", "kph": "kilometre per hour", "km/h": "kilometre per hour", "m/s": "metre per second",
+    "rpm": "revolution per minute", "hp": "horsepower", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute",
+    "sec": "second", "secs": "second", "ms": "millisecond", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz",
+    "GHz": "gigahertz", "KB": "kilobyte", "kB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte",
+    "W": "watt", "kW": "kilowatt", "MW": "megawatt", "kWh": "kilowatt hour", "V": "volt", "kV": "kilovolt",
+    "dB": "decibel", "cc": "cubic centimetre", "kcal": "kilocalorie", "hPa": "hectopascal",
+}  # fmt: skip
+
+
+def _several(unit: str) -> str:
+    """The plural of a unit: "miles per hour", "feet", "hertz"."""
+    noun, per, other = unit.partition(" per ")
+    return (noun if noun.endswith(("hertz", "power")) else "feet" if noun == "foot" else f"{noun}s") + per + other
+
+
+_UNITS = {sign: (name, _several(name)) for sign, name in _UNIT_NAMES.items()}
 _POWERS = {"²": "square ", "³": "cubic ", "": ""}
 _UNIT = alternatives(_UNITS)
 _MEASURE = re.compile(
@@ -203,10 +157,6 @@ def _measure(match: re.Match[str]) -> str:
     said = kind + (singular if attributive or is_one(match["number"]) else units)
     gap = "-" if match["gap"] == "-" else " "
     return f"{match['article'] or ''}{match['number']}{gap}{said}{stop_after(match)}"
-
-
-def _height(match: re.Match[str]) -> str:
-    return f"{match['feet']} foot {match['inches']}"
 
 
 def _angle(match: re.Match[str]) -> str:
@@ -289,10 +239,6 @@ _POWER = re.compile(
 _NOTE_MARK = re.compile(r"(?<=[^\W\d_]{3})[⁰¹²³⁴-⁹]{1,3}(?!\w)|(?<=[.,;:!?”’])[⁰¹²³⁴-⁹]{1,3}(?!\w)")
 
 
-def _operator(match: re.Match[str]) -> str:
-    return f" {_OPERATORS[match[1] or match[2]]} "
-
-
 def _power(match: re.Match[str]) -> str:
     power = int((match["raised"] or match["power"]).translate(_SUPERSCRIPTS))
     raised = {2: "squared", 3: "cubed"}.get(power) or f"to the power of {cardinal(power)}"
@@ -301,12 +247,12 @@ def _power(match: re.Match[str]) -> str:
 
 RULES = (
     Rule(Trait.DIGIT, _OLD_MONEY, _old_money),
-    Rule(Trait.DIGIT, _PENCE, _pence),
+    Rule(Trait.DIGIT, _PENCE, lambda match: cased(match, _coppers(int(match["pence"]))) + stop_after(match)),
     Rule(Trait.SIGN, _SUM, _sum),
     Rule(Trait.DIGIT, _CODED, _coded),
     Rule(Trait.DIGIT, _CENTS, _cents),
     Rule(Trait.DIGIT, _ANGLE, _angle),
-    Rule(Trait.DIGIT, _HEIGHT, _height),
+    Rule(Trait.DIGIT, _HEIGHT, r"\g<feet> foot \g<inches>"),
     Rule(Trait.DIGIT, _FEET, r"\g<feet> feet"),
     Rule(Trait.DIGIT, _DEGREES, _degrees),
     Rule(Trait.DIGIT, _BY, " by "),
@@ -326,6 +272,6 @@ RULES = (
     Rule(Trait.SIGN, _SUBTRACTED, " minus "),
     Rule(Trait.SIGN, _MINUS, "minus "),
     Rule(Trait.SIGN, _PLUS_BEFORE, "plus "),
-    Rule(Trait.SIGN, _OPERATOR, _operator),
+    Rule(Trait.SIGN, _OPERATOR, lambda match: f" {_OPERATORS[match[1] or match[2]]} "),
 )
 """Where they leave figures, `counting` puts those into words for engines that cannot."""

@@ -111,10 +111,6 @@ def _heir(match: re.Match[str]) -> str:
     return _the(match) if given and given[1] in _GIVEN_NAMES else match[0]
 
 
-def _sequel(match: re.Match[str]) -> str:
-    return f"{match['name']} {cardinal(roman(match['numeral']))}"
-
-
 def _century(match: re.Match[str]) -> str:
     value = roman(match["numeral"])
     if not value or not (match["numeral"].isupper() or match["nth"]) or match["numeral"] == "I":
@@ -135,5 +131,5 @@ RULES = (
     Rule(Trait.ROMAN, _CENTURY, _century),
     Rule(Trait.CAPITALS, _ANNO, _anno),
     Rule(Trait.CAPITALS, _HEIR, _heir),
-    Rule(Trait.CAPITALS, _SEQUEL, _sequel),
+    Rule(Trait.CAPITALS, _SEQUEL, lambda match: f"{match['name']} {cardinal(roman(match['numeral']))}"),
 )

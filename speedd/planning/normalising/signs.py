@@ -40,10 +40,6 @@ def _address(text: str) -> str:
     return " ".join(said)
 
 
-def _mail(match: re.Match[str]) -> str:
-    return f"{_address(match['who'])} at {_address(match['host'])}"
-
-
 def _web(match: re.Match[str]) -> str:
     host = match["any"] or match["www"] or match["bare"]
     return _address(host + match["path"].rstrip("/"))
@@ -55,10 +51,6 @@ _HASHTAG = re.compile(r"(?<![\w&/#])#(?P<tag>[A-Za-z]\w{0,80})")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-zA-Z])(?=\d)|_")
 _NUMBER_SIGN = re.compile(r"(?<![\w&/])#\s?(?=\d)")
 _HANDLE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z]\w{0,40})")
-
-
-def _hashtag(match: re.Match[str]) -> str:
-    return f"hashtag {' '.join(filter(None, _HUMP.split(match['tag'])))}"
 
 
 # --- emoji ---------------------------------------------------------------------------------------------------------
@@ -149,7 +141,7 @@ _DITTO = re.compile(r"(?<=\w)\\(?=\w)")
 
 
 RULES = (
-    Rule(Trait.SIGN, _MAIL, _mail),
+    Rule(Trait.SIGN, _MAIL, lambda match: f"{_address(match['who'])} at {_address(match['host'])}"),
     Rule(Trait.DOT | Trait.SIGN, _WEB, _web),
     Rule(Trait.SIGN | Trait.MARK, _EMOTICON, ""),
     Rule(Trait.SIGN, _EMOJI, _emoji),
@@ -157,7 +149,7 @@ RULES = (
     Rule(Trait.SIGN, _NOTE, ""),
     Rule(Trait.SIGN, _AT, "at"),
     Rule(Trait.SIGN, _LINK, "] "),
-    Rule(Trait.SIGN, _HASHTAG, _hashtag),
+    Rule(Trait.SIGN, _HASHTAG, lambda match: f"hashtag {' '.join(filter(None, _HUMP.split(match['tag'])))}"),
     Rule(Trait.SIGN, _HANDLE, r"at \g<name>"),
     Rule(Trait.SIGN, _COPYRIGHT, lambda match: cased(match, "copyright ")),
     Rule(Trait.SIGN, _SECTION, lambda match: cased(match, "sections " if match["many"] else "section ")),
