@@ -123,4 +123,8 @@ def test_conditioning_is_what_stock_prepares_of_the_same_file(checkpoint, tmp_pa
     assert torch.equal(ours.prompt_tokens, stock.conds.t3.cond_prompt_speech_tokens)
     torch.testing.assert_close(ours.speaker, stock.conds.t3.speaker_emb, rtol=exact, atol=exact)
     for name, tensor in ours.reference.items():
-        torch.testing.assert_close(tensor, stock.conds.gen[name], rtol=exact, atol=exact, msg=name)
+        theirs = stock.conds.gen[name]
+        if name == "prompt_feat":  # a logarithm: what is next to silence has no digits that count
+            torch.testing.assert_close(tensor.exp(), theirs.exp(), rtol=exact, atol=exact / 100)
+        else:
+            torch.testing.assert_close(tensor, theirs, rtol=exact, atol=exact, msg=name)
