@@ -1,9 +1,9 @@
 """Notice, settle and accept what is dropped: path → `Job` with a private copy in the spool.
 
-`names` says what a file is from its name alone, `listing` reads the inbox, `grouping` makes `Candidate`s of what was
-read, `scanner` waits until they have settled, `spool` takes the private copy, which `manifest` describes and `identity`
-names, and `ends` moves the source away when it is done with. `watcher` only rings so that the next scan comes sooner;
-`mounts` knows where nobody rings.
+`names` says what a file is from its name alone. `listing` reads the inbox, and `grouping` makes `Candidate`s of what it
+finds. `scanner` waits until they have settled. `spool` takes the private copy, which `manifest` describes and
+`identity` names. `archiving` moves the source away in the end. `watcher` only makes the next scan come sooner; `mounts`
+knows where it sees nothing.
 """
 
 from speedd.inbox.archiving import archive, delete, reject

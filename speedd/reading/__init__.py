@@ -1,9 +1,9 @@
 """Reading: a source becomes a `Book` of chapters in reading order, with what is known of it.
 
-The way: `reader` joins what is known, `formats` picks the files and what reads them. Each format becomes `Block`s:
-XHTML, HTML, DOCX and FictionBook by way of a `page`, PDF by way of its `pdf_layout`, text and Markdown from their
-lines. `contents` and `division` say where chapters begin, `outline` and `heads` cut there, and `manuscript` decides
-what is read out. Everything that comes in is hostile until parsed.
+The way: `reader` joins what is known, and `formats` picks the files and what reads them. Each format becomes `Block`s:
+EPUB, HTML, DOCX, FictionBook and Markdown by way of `html.page`, PDF by way of `pdf.layout`, plain text from its lines.
+`structure.contents` and `structure.division` say where chapters begin, `structure.outline` and `structure.headings` cut
+there, and `structure.manuscript` decides what is read out. Everything that comes in is hostile until parsed.
 """
 
 from speedd.reading.beside import read_beside

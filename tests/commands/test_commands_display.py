@@ -20,17 +20,17 @@ def test_lengths_are_said_as_people_do(seconds, said):
     assert duration(seconds) == said
 
 
-def watch(**more):
+def progress(**more):
     return BookProgress(**{"job": "a", "name": "book", "title": "The Book", **more})
 
 
 def test_without_a_terminal_a_line_comes_with_each_stage_and_each_quarter():
     out = io.StringIO()
     with Display(out) as display:
-        display.show(watch())
+        display.show(progress())
         for done in range(101):
-            display.show(watch(stage="narrating", share=done / 100, done=done, total=100, eta_s=100 - done))
-        display.show(watch(stage="mastering"))
+            display.show(progress(stage="narrating", share=done / 100, done=done, total=100, eta_s=100 - done))
+        display.show(progress(stage="mastering"))
         display.say("done")
     assert out.getvalue().splitlines() == [
         "The Book: reading",
@@ -48,8 +48,8 @@ def test_the_estimate_is_said_once_before_the_book_starts():
     out = io.StringIO()
     estimate = Estimate(audio_s=7200, work_s=90, disk_bytes=300 * 2**20)
     with Display(out) as display:
-        display.show(watch(estimate=estimate))
-        display.show(watch(estimate=estimate))
+        display.show(progress(estimate=estimate))
+        display.show(progress(estimate=estimate))
     said = "The Book: about 2 h 0 min of audio, about 1 min 30 s of work, 300 MB of disk while at work"
     assert out.getvalue().splitlines() == [said, "The Book: reading"]
 
@@ -57,7 +57,7 @@ def test_the_estimate_is_said_once_before_the_book_starts():
 def test_nothing_is_said_where_nothing_is_wanted():
     out = io.StringIO()
     with Display(out, enabled=False) as display:
-        display.show(watch(stage="narrating"))
+        display.show(progress(stage="narrating"))
         display.say("done")
     assert out.getvalue() == ""
 
@@ -68,7 +68,7 @@ def test_on_a_terminal_there_is_a_bar_with_what_is_left(monkeypatch):
     ours, theirs = pty.openpty()
     with open(theirs, "w", encoding="utf-8") as out:  # noqa: PTH123 - a descriptor
         with Display(out) as display:
-            display.show(watch(stage="narrating", share=0.5, eta_s=65, realtime_factor=99.6))
+            display.show(progress(stage="narrating", share=0.5, eta_s=65, realtime_factor=99.6))
             display.say("a [bold]line[/bold]")
         print("THE END", file=out, flush=True)
         said = ""
@@ -90,5 +90,5 @@ def test_a_terminal_that_goes_away_ends_the_display_and_nothing_else():
     with Display(Gone()) as display:
         display.say("one")
         display.say("two")
-        display.show(watch(stage="narrating"))
+        display.show(progress(stage="narrating"))
     assert Gone.tries == 1

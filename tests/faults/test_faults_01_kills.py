@@ -65,7 +65,7 @@ def kill_between_take_and_commit(bench, daemon, chance):
     return kill_the_tree(bench, daemon, chance)
 
 
-MANNERS = (kill_the_tree, kill_a_worker, kill_between_take_and_commit, kill_the_main_process)
+WAYS_TO_KILL = (kill_the_tree, kill_a_worker, kill_between_take_and_commit, kill_the_main_process)
 
 
 def test_killed_again_and_again_the_book_is_the_same_and_little_is_spoken_twice(bench, endings, record_property):
@@ -75,7 +75,7 @@ def test_killed_again_and_again_the_book_is_the_same_and_little_is_spoken_twice(
     while kills < KILLS:
         with bench.running(env=SLOW) as daemon:
             while kills < KILLS and daemon.process.poll() is None:
-                killed_workers += MANNERS[kills % len(MANNERS)](bench, daemon, chance)
+                killed_workers += WAYS_TO_KILL[kills % len(WAYS_TO_KILL)](bench, daemon, chance)
                 kills += 1
     result = bench.once(env=SLOW)
     assert result.code == 0, result.err

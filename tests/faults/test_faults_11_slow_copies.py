@@ -66,7 +66,7 @@ def file_by_file(path, text):
     (path / "cover.jpg").write_bytes(b"no picture")
 
 
-MANNERS = {
+WAYS_TO_WRITE = {
     "In pieces.txt": in_pieces,
     "At full size.txt": at_full_size,
     "Closed and reopened.txt": closed_and_reopened,
@@ -85,7 +85,7 @@ def test_nothing_is_taken_before_its_writer_is_done(sandbox, restarts):
         write_it(sandbox.inbox / name, text_of(name))
         done_at[name] = time.monotonic()
 
-    writers = [threading.Thread(target=write, args=each) for each in MANNERS.items()]
+    writers = [threading.Thread(target=write, args=each) for each in WAYS_TO_WRITE.items()]
     for writer in writers:
         writer.start()
     for _ in range(restarts):
@@ -97,15 +97,15 @@ def test_nothing_is_taken_before_its_writer_is_done(sandbox, restarts):
             accepted = {event["book"] for event in daemon.events if event["event"] == "job.accepted"}
             assert accepted <= {name.removesuffix(".txt") for name in done_at}
             time.sleep(0.1)
-        for name in MANNERS:
+        for name in WAYS_TO_WRITE:
             job = daemon.wait_for("job.accepted", book=name.removesuffix(".txt"))
             if name.endswith(".txt"):
                 assert digest(text_of(name)).startswith(job["job"])
-        for name in MANNERS:
+        for name in WAYS_TO_WRITE:
             daemon.wait_for("job.published", book=name.removesuffix(".txt"))
-        assert sum(event["event"] == "job.accepted" for event in daemon.events) == len(MANNERS)
+        assert sum(event["event"] == "job.accepted" for event in daemon.events) == len(WAYS_TO_WRITE)
         assert daemon.stop() == 0
-    assert len(sandbox.books) == len(MANNERS)
+    assert len(sandbox.books) == len(WAYS_TO_WRITE)
     assert sandbox.left() == []
     (whole,) = (book for book in sandbox.books if book.metadata["title"] == "All of it")
     assert "cover.jpg is no image that speedd knows" in str(whole.run)

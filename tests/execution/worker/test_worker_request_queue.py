@@ -47,20 +47,20 @@ class Story:
 
     def __init__(self):
         self.engine = Engine()
-        thrift = WorkerMemory(self.engine, WorkerLimits(), clock=lambda: 0.0)
-        line = SimpleNamespace(send=lambda report: None)
-        self.desk = RequestQueue(self.engine, line, thrift, reserve_bytes=RESERVE_BYTES)
-        self.desk.mark_warm(INFO.voices[0])
+        memory = WorkerMemory(self.engine, WorkerLimits(), clock=lambda: 0.0)
+        connection = SimpleNamespace(send=lambda report: None)
+        self.requests = RequestQueue(self.engine, connection, memory, reserve_bytes=RESERVE_BYTES)
+        self.requests.mark_warm(INFO.voices[0])
         self.came, self.started, self.spoken = [], [], []
         self.releasing = False
 
     def come(self, chars):
         self.came.append(utterance(INFO, f"{len(self.came)} " + "x" * chars))
-        self.desk.add(self.came[-1])
+        self.requests.add(self.came[-1])
 
     def take(self, most):
         before, room_bytes = len(self.engine.in_hand), self.engine.free_bytes() - RESERVE_BYTES
-        taken = self.desk.take(most, block=False)
+        taken = self.requests.take(most, block=False)
         assert len(taken) <= most
         assert not (taken and self.releasing)
         self.started += taken
@@ -73,16 +73,16 @@ class Story:
     def end(self, which):
         if self.engine.in_hand:
             one = self.engine.in_hand.pop(which % len(self.engine.in_hand))
-            self.desk.finished(one.key)
+            self.requests.finished(one.key)
             self.spoken.append(one.key)
 
     def give_back(self, which):
         if self.engine.in_hand:
             one = self.engine.in_hand.pop(which % len(self.engine.in_hand))
-            self.desk.give_back((one.key,), "no memory")
+            self.requests.give_back((one.key,), "no memory")
 
     def release(self, _):
-        self.desk.release(Release(shrink=False))
+        self.requests.release(Release(shrink=False))
         self.releasing = True
 
     def others(self, memory_bytes):
@@ -91,7 +91,7 @@ class Story:
     def rest(self):
         """The engine is empty: what was ordered about memory is done."""
         if self.releasing and not self.engine.in_hand:
-            assert isinstance(self.desk.next_task(), Release)
+            assert isinstance(self.requests.next_task(), Release)
             self.releasing = False
 
 
@@ -126,8 +126,8 @@ def test_nothing_is_lost_or_spoken_twice_or_begun_without_room_or_overtaken_too_
 
 @pytest.mark.parametrize(("engine", "rows"), [(SimpleNamespace(info=INFO), 3), (Engine(), 6)])
 def test_while_others_need_memory_half_is_begun_unless_the_engine_itself_takes_room_for_half(engine, rows):
-    thrift = WorkerMemory(engine, WorkerLimits(), clock=lambda: 0.0)
-    thrift.release(shrink=True)
-    assert (thrift.rows_cap(ROWS), thrift.rows_cap(1)) == (rows, 1)
-    thrift.release(shrink=False)
-    assert thrift.rows_cap(ROWS) == ROWS
+    memory = WorkerMemory(engine, WorkerLimits(), clock=lambda: 0.0)
+    memory.release(shrink=True)
+    assert (memory.rows_cap(ROWS), memory.rows_cap(1)) == (rows, 1)
+    memory.release(shrink=False)
+    assert memory.rows_cap(ROWS) == ROWS
