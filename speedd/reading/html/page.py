@@ -11,13 +11,14 @@ from speedd.model import ParagraphKind
 from speedd.reading.archive import resolve
 from speedd.reading.html.markup import Element, attribute, children, descendants, local_name, text_of, types
 from speedd.reading.html.numbering import Numbering, is_numbered
+from speedd.reading.html.printed_contents import CONTENTS, LINK_SHARE, is_list_of_links, mark_lists_of_links
 from speedd.reading.html.silence import SILENT, is_raised_mark, is_silent, target_of_mark
 from speedd.reading.html.tables import CELL, FIGURES, is_of_figures, is_plain_row, join_cells
 from speedd.reading.structure.initials import INITIAL, MARK, is_initial_class, join_initial
 from speedd.reading.structure.lines import join_lines
 from speedd.reading.structure.manuscript import CAPTIONS, DESCRIPTIONS, Block
 from speedd.reading.structure.notes import attach_notes
-from speedd.reading.structure.skip_reasons import is_body, skip_reason_of_title, skip_reason_of_types
+from speedd.reading.structure.skip_reasons import is_body, skip_reason_of_types
 from speedd.reading.structure.titles import join_heading_lines, join_titles
 from speedd.reading.structure.wording import fold, is_ornament
 
@@ -31,9 +32,6 @@ _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _LINE = "\x1e"
 _LONGEST_HEADING_CHARS = 300
 """A longer one is a paragraph that was marked as a heading for its looks."""
-_TOC = "table of contents"
-_LEAST_TOC_LINKS = 5
-_TOC_LINK_SHARE = 0.7
 _CAPTION_CLASSES = frozenset({"caption", "figcaption", "imagecaption", "image-caption", "wp-caption-text"})
 _POEM_TYPES = frozenset({"z3998:poem", "z3998:verse", "z3998:hymn", "z3998:song", "z3998:lyrics"})
 _POEM_CLASSES = frozenset({"poem", "poetry", "verse", "stanza", "song", "lyrics", "linegroup", "line-group"})
@@ -87,8 +85,8 @@ def read_page(root: Element, *, skip_reason: str = "", path: str = "") -> Page:
         path: its name in the archive; empty where it is the whole book.
     """
     title = next((text_of(element) for element in descendants(root, "title")), "")
-    if not skip_reason and _is_list_of_links(root):
-        skip_reason = _TOC
+    if not skip_reason and is_list_of_links(root):
+        skip_reason = CONTENTS
     writer = _Writer(Page(fold(title)), skip_reason, path)
     walk = etree.iterwalk(root, events=("start", "end"))
     for event, element in walk:
@@ -100,7 +98,7 @@ def read_page(root: Element, *, skip_reason: str = "", path: str = "") -> Page:
         else:
             writer.start(element)
     writer.flush()
-    writer.page.blocks = _without_spacers(_with_listings(writer.page.blocks, writer.listed))
+    writer.page.blocks = _without_spacers(mark_lists_of_links(writer.page.blocks, writer.listed))
     return writer.page
 
 
@@ -314,7 +312,7 @@ class _Writer:
         else:
             texts = _paragraphs(raw, poem=frame.poem)
         for text in filter(None, texts):
-            if linked_chars > _TOC_LINK_SHARE * len(text):
+            if linked_chars > LINK_SHARE * len(text):
                 self.listed.add(len(self.page.blocks))
             self._write_block(text, frame)
 
@@ -357,7 +355,7 @@ def _paragraphs(raw: str, *, poem: bool) -> list[str]:
 def _skip_reason_of_element(element: Element, name: str, classes: set[str]) -> str:
     """Why an element is not read out, by what it is."""
     if name == "nav":
-        return _TOC
+        return CONTENTS
     if name == "table" and is_of_figures(element):
         return FIGURES
     if classes & _CAPTION_CLASSES and name in {"p", "div", "span"}:
@@ -377,40 +375,9 @@ def _is_initial(element: Element, name: str) -> bool:
     )
 
 
-def _with_listings(blocks: list[Block], listed: set[int]) -> list[Block]:
-    """Mark a row of paragraphs that are nothing but links into the book as a table of contents."""
-    row: list[int] = []
-    for at in range(len(blocks) + 1):
-        if at in listed and not blocks[at].skip_reason:
-            row.append(at)
-        elif at == len(blocks) or blocks[at].words:
-            if len(row) >= _LEAST_TOC_LINKS:
-                for index in row:
-                    blocks[index] = replace(blocks[index], skip_reason=_TOC, kind=ParagraphKind.TEXT, level=0)
-            row = []
-    for at in range(len(blocks) - 1):
-        if (
-            blocks[at + 1].skip_reason == _TOC
-            and not blocks[at].skip_reason
-            and skip_reason_of_title(blocks[at].text) == _TOC
-        ):
-            blocks[at] = replace(blocks[at], skip_reason=_TOC, kind=ParagraphKind.TEXT, level=0)
-    return blocks
-
-
 def _without_spacers(blocks: list[Block]) -> list[Block]:
     """Make nothing of empty paragraphs where they are the rule."""
     spacers = sum(1 for block in blocks if block.spacer)
     if spacers <= _MOST_BLANKS * sum(1 for block in blocks if block.words):
         return blocks
     return [replace(block, kind=ParagraphKind.TEXT) if block.spacer else block for block in blocks]
-
-
-def _is_list_of_links(root: Element) -> bool:
-    """Say whether a page is a table of contents: links into the book, and little else."""
-    links = [text_of(link) for link in descendants(root, "a") if link.get("href")]
-    if len(links) < _LEAST_TOC_LINKS:
-        return False
-    body = next(descendants(root, "body"), root)
-    letters = sum(len(part) for part in body.itertext() if part.strip())
-    return sum(map(len, links)) > _TOC_LINK_SHARE * max(1, letters)
